@@ -1,0 +1,42 @@
+"""Cells: kernel x program type x case, planned and then filled with a verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.conformance.verdicts import Verdict
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """One filled cell of the matrix, as it goes into every report.
+
+    Attributes:
+        kernel: the exact release.
+        arch: machine name as `uname -m` gives it.
+        prog_type: without the BPF_PROG_TYPE_ prefix.
+        case: stable ID of the catalogue row.
+        loader: who loaded the program: 'bcc' or 'libbpf'.
+        verdict: the answer.
+        ok: whether this answer is the expected one; decides the exit status.
+        expected: what had to be seen, for people.
+        seen: what was seen, for people; equal to `expected` on a pass.
+        seconds: wall-clock time of the cell in the guest.
+        log: the verifier's log, where it matters.
+        console: the last console lines, where they matter.
+    """
+
+    kernel: str
+    arch: str
+    prog_type: str
+    case: str
+    loader: str
+    verdict: Verdict
+    ok: bool
+    expected: str
+    seen: str
+    seconds: float
+    log: str | None = None
+    console: str | None = None
