@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * CGROUP_SOCK_ADDR: a program attached to a cgroup runs when a process in it connects a socket.
+ *
+ * Attach type BPF_CGROUP_INET4_CONNECT. It answers 1: the connection may be made.
+ */
+#include "dynptr_harness.h"
+
+int cgroup_sock_addr_example(struct bpf_sock_addr *ctx)
+{
+	struct control *control_page = claim_event();
+	struct record record = {};
+	struct bpf_dynptr ptr;
+
+	if (!control_page)
+		return 1;
+	fill_record(&record, control_page, BPF_PROG_TYPE_CGROUP_SOCK_ADDR);
+
+	if (bpf_ringbuf_reserve_dynptr(events_map(), sizeof(record), 0, &ptr) == 0)
+		bpf_dynptr_write(&ptr, 0, &record, sizeof(record), 0);
+	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
+	return 1;
+}
+
+int cgroup_sock_addr_steps(struct bpf_sock_addr *ctx)
+{
+	run_steps(claim_event());
+	return 1;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * SK_MSG: a program attached to a sockmap runs on every message that a socket in the map sends.
+ *
+ * Sockets must be put into the map after the program was attached to it. It answers SK_PASS: send it.
+ */
+#include "dynptr_harness.h"
+
+BPF_SOCKMAP(socks, 4);
+
+int sk_msg_example(struct sk_msg_md *ctx)
+{
+	struct control *control_page = claim_event();
+	struct record record = {};
+	struct bpf_dynptr ptr;
+
+	if (!control_page)
+		return SK_PASS;
+	fill_record(&record, control_page, BPF_PROG_TYPE_SK_MSG);
+
+	if (bpf_ringbuf_reserve_dynptr(events_map(), sizeof(record), 0, &ptr) == 0)
+		bpf_dynptr_write(&ptr, 0, &record, sizeof(record), 0);
+	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
+	return SK_PASS;
+}
+
+int sk_msg_steps(struct sk_msg_md *ctx)
+{
+	run_steps(claim_event());
+	return SK_PASS;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * SYSCALL: a program that user space runs through the system call bpf(BPF_PROG_RUN).
+ *
+ * It has no other event and is attached to nothing. It must be loaded with BPF_F_SLEEPABLE.
+ */
+#include "dynptr_harness.h"
+
+int syscall_example(void *ctx)
+{
+	struct control *control_page = claim_event();
+	struct record record = {};
+	struct bpf_dynptr ptr;
+
+	if (!control_page)
+		return 0;
+	fill_record(&record, control_page, BPF_PROG_TYPE_SYSCALL);
+
+	if (bpf_ringbuf_reserve_dynptr(events_map(), sizeof(record), 0, &ptr) == 0)
+		bpf_dynptr_write(&ptr, 0, &record, sizeof(record), 0);
+	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
+	return 0;
+}
+
+int syscall_steps(void *ctx)
+{
+	run_steps(claim_event());
+	return 0;
+}

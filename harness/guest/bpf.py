@@ -1,0 +1,243 @@
+"""Typed bindings for what BCC's Python API lacks, through the library that BCC has loaded already.
+
+libbcc carries libbpf as a dependency, so that the symbols of both are reached through one handle and
+the program, the maps and the link all live in the same libraries.
+"""
+
+from __future__ import annotations
+
+import ctypes as ct
+import os
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cache
+
+from bcc import BPF
+from bcc.libbcc import bpf_test_run_opts, lib
+
+BPF_F_SLEEPABLE = 1 << 4
+VERIFIER_LOG_BYTES = 1 << 20
+
+
+class ProgType(IntEnum):
+    """enum bpf_prog_type of include/uapi/linux/bpf.h."""
+
+    SOCKET_FILTER = 1
+    KPROBE = 2
+    TRACEPOINT = 5
+    PERF_EVENT = 7
+    CGROUP_SOCK = 9
+    SK_MSG = 16
+    RAW_TRACEPOINT = 17
+    CGROUP_SOCK_ADDR = 18
+    RAW_TRACEPOINT_WRITABLE = 24
+    TRACING = 26
+    LSM = 29
+    SYSCALL = 31
+
+
+class AttachType(IntEnum):
+    """enum bpf_attach_type of include/uapi/linux/bpf.h."""
+
+    CGROUP_INET_SOCK_CREATE = 2
+    SK_MSG_VERDICT = 7
+    CGROUP_INET4_CONNECT = 10
+    TRACE_FENTRY = 24
+    LSM_MAC = 27
+
+
+class _ProgLoadOpts(ct.Structure):
+    """struct bpf_prog_load_opts (libbpf 1.0 and later); `sz` tells libbpf how much of it we know."""
+
+    _fields_ = (
+        ("sz", ct.c_size_t),
+        ("attempts", ct.c_int),
+        ("expected_attach_type", ct.c_uint),
+        ("prog_btf_fd", ct.c_uint32),
+        ("prog_flags", ct.c_uint32),
+        ("prog_ifindex", ct.c_uint32),
+        ("kern_version", ct.c_uint32),
+        ("attach_btf_id", ct.c_uint32),
+        ("attach_prog_fd", ct.c_uint32),
+        ("attach_btf_obj_fd", ct.c_uint32),
+        ("fd_array", ct.c_void_p),
+        ("func_info", ct.c_void_p),
+        ("func_info_cnt", ct.c_uint32),
+        ("func_info_rec_size", ct.c_uint32),
+        ("line_info", ct.c_void_p),
+        ("line_info_cnt", ct.c_uint32),
+        ("line_info_rec_size", ct.c_uint32),
+        ("log_level", ct.c_uint32),
+        ("log_size", ct.c_uint32),
+        ("log_buf", ct.c_char_p),
+    )
+
+
+lib.bpf_prog_load.restype = ct.c_int
+lib.bpf_prog_load.argtypes = [
+    ct.c_int,
+    ct.c_char_p,
+    ct.c_char_p,
+    ct.c_char_p,
+    ct.c_size_t,
+    ct.POINTER(_ProgLoadOpts),
+]
+lib.libbpf_find_vmlinux_btf_id.restype = ct.c_int
+lib.libbpf_find_vmlinux_btf_id.argtypes = [ct.c_char_p, ct.c_int]
+lib.libbpf_version_string.restype = ct.c_char_p
+lib.libbpf_version_string.argtypes = []
+
+
+def libbpf_version() -> str:
+    """Version of the libbpf that is in use, e.g. '1.5'."""
+    version: bytes = lib.libbpf_version_string()
+    return version.decode().removeprefix("v")
+
+
+class LoadRefused(OSError):
+    """The kernel refused a program. `errno` is the kernel's, `log` the verifier's whole log."""
+
+    def __init__(self, errno: int, log: str) -> None:
+        super().__init__(errno, os.strerror(errno))
+        self.log = log
+
+
+@dataclass
+class Program:
+    """A loaded program: what BCC's attach functions and ours need of it."""
+
+    name: str
+    fd: int
+    loader: str
+
+    @property
+    def function(self) -> BPF.Function:
+        """The program as BCC's Python API knows it."""
+        return BPF.Function(None, self.name.encode(), self.fd)
+
+    def close(self) -> None:
+        """Let go of the program; what is attached through a link of its own stays attached."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+
+def _checked(fd: int, log: ct.Array[ct.c_char]) -> int:
+    if fd < 0:
+        raise LoadRefused(ct.get_errno() or -fd, log.value.decode(errors="replace"))
+    return fd
+
+
+def load_by_bcc(module: BPF, function: str, prog_type: ProgType, *, attach_type: int = -1) -> Program:
+    """Load a function of a compiled module, through BCC's own loader.
+
+    BCC's `load_func` throws the verifier's log away; called below its Python layer, the loader keeps it.
+
+    Raises:
+        LoadRefused: the kernel did not take the program.
+    """
+    name = function.encode()
+    log = ct.create_string_buffer(VERIFIER_LOG_BYTES)
+    fd = lib.bcc_func_load(
+        module.module,
+        prog_type,
+        name,
+        lib.bpf_function_start(module.module, name),
+        lib.bpf_function_size(module.module, name),
+        lib.bpf_module_license(module.module),
+        lib.bpf_module_kern_version(module.module),
+        0,  # log level: BCC loads again with a log when the first try fails
+        log,
+        len(log),
+        None,
+        attach_type,
+    )
+    return Program(function, _checked(fd, log), "bcc")
+
+
+def load_by_libbpf(
+    module: BPF,
+    function: str,
+    prog_type: ProgType,
+    *,
+    flags: int = 0,
+    attach_type: AttachType | None = None,
+    btf_target: str | None = None,
+) -> Program:
+    """Load a function of a compiled module with what BCC's loader cannot pass.
+
+    Args:
+        flags: BPF_F_* of the program; BCC passes none.
+        attach_type: expected attach type, needed with `btf_target`.
+        btf_target: the kernel function or LSM hook that a TRACING or LSM program is for. BCC takes it
+            from the function's name, and then loads and attaches when the module is compiled.
+
+    Raises:
+        LoadRefused: the kernel did not take the program, or does not have the target.
+    """
+    code: bytes = module.dump_func(function.encode())
+    log = ct.create_string_buffer(VERIFIER_LOG_BYTES)
+    options = _ProgLoadOpts(
+        sz=ct.sizeof(_ProgLoadOpts),
+        prog_flags=flags,
+        expected_attach_type=attach_type or 0,
+        attach_btf_id=btf_id(btf_target, attach_type) if btf_target and attach_type else 0,
+        log_size=len(log),
+        log_buf=ct.cast(log, ct.c_char_p),
+    )
+    license_ = lib.bpf_module_license(module.module)
+    fd = lib.bpf_prog_load(
+        prog_type, function.encode()[:15], license_, code, len(code) // 8, ct.byref(options)
+    )
+    return Program(function, _checked(fd, log), "libbpf")
+
+
+@cache
+def btf_id(target: str, attach_type: AttachType) -> int:
+    """The id of a kernel function or LSM hook in the kernel's BTF; parsing that takes a tenth of a second."""
+    found: int = lib.libbpf_find_vmlinux_btf_id(target.encode(), attach_type)
+    if found < 0:
+        raise LoadRefused(-found, f"{target} is not in the kernel's BTF")
+    return found
+
+
+def prog_run(fd: int, data: bytes = b"") -> tuple[int, int]:
+    """BPF_PROG_RUN once: (0 or negative errno of the call, return value of the program)."""
+    options = bpf_test_run_opts(sz=ct.sizeof(bpf_test_run_opts))
+    if data:
+        packet = ct.create_string_buffer(data, len(data))
+        options.data_in = ct.cast(packet, ct.c_void_p)
+        options.data_size_in = len(data)
+    result: int = lib.bpf_prog_test_run_opts(fd, ct.byref(options))
+    return result, options.retval
+
+
+def last_errno() -> int:
+    """What the last failing call into the library left in errno."""
+    return ct.get_errno()
+
+
+def _map_call(what: str, result: int) -> None:
+    if result < 0:
+        raise OSError(last_errno(), f"{what}: {os.strerror(last_errno())}")
+
+
+def map_write(map_fd: int, key: int, value: ct.Structure) -> None:
+    """Store `value` under `key` of an array."""
+    _map_call("map update", lib.bpf_update_elem(map_fd, ct.byref(ct.c_uint32(key)), ct.byref(value), 0))
+
+
+def map_write_fd(map_fd: int, key: int, fd: int) -> None:
+    """Store a descriptor under `key` of a map of sockets, programs or maps."""
+    value = ct.c_uint32(fd)
+    _map_call("map update", lib.bpf_update_elem(map_fd, ct.byref(ct.c_uint32(key)), ct.byref(value), 0))
+
+
+def map_read(map_fd: int, key: int, into: ct.Structure) -> None:
+    """Fetch the value under `key` of an array."""
+    _map_call("map lookup", lib.bpf_lookup_elem(map_fd, ct.byref(ct.c_uint32(key)), ct.byref(into)))
+
+
+def map_delete(map_fd: int, key: int) -> None:
+    """Delete `key`."""
+    _map_call("map delete", lib.bpf_delete_elem(map_fd, ct.byref(ct.c_uint32(key))))

@@ -1,0 +1,52 @@
+"""What this kernel and this user space are, measured here and not taken from anyone's word."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import bcc
+
+from harness.guest import bpf
+
+CLOCKSOURCES = Path("/sys/devices/system/clocksource/clocksource0/available_clocksource")
+
+
+def accelerator() -> str:
+    """'kvm', 'tcg' or 'unknown', from what only one of them shows to a guest.
+
+    TCG's `-cpu max` names itself in the CPU's model name; KVM offers a clock source of its own.
+    """
+    if re.search(r"^model name\s*:\s*QEMU TCG CPU", Path("/proc/cpuinfo").read_text(), re.MULTILINE):
+        return "tcg"
+    if CLOCKSOURCES.exists() and "kvm-clock" in CLOCKSOURCES.read_text().split():
+        return "kvm"
+    return "unknown"
+
+
+def _clang_version() -> str | None:
+    """Version of the clang that BCC runs, from the library that it has mapped into this process."""
+    mapped = re.search(r"libclang-cpp\.so\.([\d.]+)", Path("/proc/self/maps").read_text())
+    return mapped.group(1) if mapped else None
+
+
+def measure() -> dict[str, Any]:
+    """The facts, ready for JSON."""
+    security = Path("/sys/kernel/security/lsm")
+    return {
+        "release": os.uname().release,
+        "version": os.uname().version,
+        "arch": os.uname().machine,
+        "byteorder": sys.byteorder,
+        "page_size": os.sysconf("SC_PAGE_SIZE"),
+        "cpus": os.cpu_count(),
+        "accelerator": accelerator(),
+        "python": sys.version.split()[0],
+        "bcc": bcc.__version__,
+        "libbpf": bpf.libbpf_version(),
+        "clang": _clang_version(),
+        "lsm": security.read_text().strip().split(",") if security.exists() else [],
+    }
