@@ -25,6 +25,9 @@ static inline void *events_map(void)
 	return events.ringbuf_reserve(0);
 }
 
+/* The ring that the agent makes for one experiment, of the size it wants; the steps programs use this one. */
+BPF_ARRAY_OF_MAPS(rings, "events", 1);
+
 /* The record of the examples: fixed header, number of the firing, and words that a consumer can check. */
 struct record {
 	u32 prog_type;
@@ -100,44 +103,6 @@ static inline void fill_record(struct record *record, struct control *control_pa
 	record->fired = control_page->fired;
 	record->words[0] = control_page->words[0];
 	record->words[1] = control_page->words[1];
-}
-
-/* Declared with 64 bit arguments: the helper takes what is in the register, and a test may want all of it. */
-static long (*reserve_dynptr)(void *ringbuf, u64 size, u64 flags, struct bpf_dynptr *ptr) =
-	(void *)BPF_FUNC_ringbuf_reserve_dynptr;
-
-/* Does one step. Whatever happens to the reservation, the dynptr is released: the verifier insists. */
-static inline void run_step(struct step *step, struct outcome *outcome)
-{
-	struct bpf_dynptr ptr;
-	u32 len = step->payload_len;
-
-	if (len > MAX_PAYLOAD)
-		len = MAX_PAYLOAD;
-	outcome->producer_before = bpf_ringbuf_query(events_map(), BPF_RB_PROD_POS);
-	outcome->reserved = reserve_dynptr(events_map(), step->size, step->flags, &ptr);
-	outcome->producer_reserved = bpf_ringbuf_query(events_map(), BPF_RB_PROD_POS);
-	outcome->written = bpf_dynptr_write(&ptr, 0, step->payload, len, 0);
-	outcome->read = bpf_dynptr_read(outcome->readback, len, &ptr, 0, 0);
-	outcome->slice = bpf_dynptr_data(&ptr, 0, 0) ? 1 : 0;
-	if (step->release == DISCARD)
-		bpf_ringbuf_discard_dynptr(&ptr, step->release_flags);
-	else
-		bpf_ringbuf_submit_dynptr(&ptr, step->release_flags);
-	outcome->producer_released = bpf_ringbuf_query(events_map(), BPF_RB_PROD_POS);
-}
-
-/* The conformance program of every type: does the steps that the agent wrote into the control page. */
-static inline void run_steps(struct control *control_page)
-{
-	if (!control_page)
-		return;
-	/* A loop that the verifier walks, not one that clang unrolls: a fifth of the code to compile. */
-#pragma clang loop unroll(disable)
-	for (u32 i = 0; i < MAX_STEPS; i++) {
-		if (i < control_page->step_cnt)
-			run_step(&control_page->steps[i], &control_page->outcomes[i]);
-	}
 }
 
 #endif

@@ -21,9 +21,3 @@ int cgroup_sock_addr_example(struct bpf_sock_addr *ctx)
 	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
 	return 1;
 }
-
-int cgroup_sock_addr_steps(struct bpf_sock_addr *ctx)
-{
-	run_steps(claim_event());
-	return 1;
-}

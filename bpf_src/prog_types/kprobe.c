@@ -21,9 +21,3 @@ int kprobe_example(struct pt_regs *ctx)
 	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
 	return 0;
 }
-
-int kprobe_steps(struct pt_regs *ctx)
-{
-	run_steps(claim_own_event());
-	return 0;
-}

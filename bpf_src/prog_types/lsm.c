@@ -22,9 +22,3 @@ int lsm_example(unsigned long long *ctx)
 	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
 	return 0;
 }
-
-int lsm_steps(unsigned long long *ctx)
-{
-	run_steps(claim_own_event());
-	return 0;
-}

@@ -21,9 +21,3 @@ int perf_event_example(struct bpf_perf_event_data *ctx)
 	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
 	return 0;
 }
-
-int perf_event_steps(struct bpf_perf_event_data *ctx)
-{
-	run_steps(claim_own_event());
-	return 0;
-}

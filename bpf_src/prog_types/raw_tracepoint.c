@@ -21,9 +21,3 @@ int raw_tracepoint_example(struct bpf_raw_tracepoint_args *ctx)
 	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
 	return 0;
 }
-
-int raw_tracepoint_steps(struct bpf_raw_tracepoint_args *ctx)
-{
-	run_steps(claim_own_event());
-	return 0;
-}

@@ -26,12 +26,6 @@ int raw_tracepoint_writable_example(u64 *ctx)
 	return 0;
 }
 
-int raw_tracepoint_writable_steps(u64 *ctx)
-{
-	run_steps(claim_event());
-	return 0;
-}
-
 /* What BPF_PROG_TEST_RUN is asked to run, so that the tracepoint is passed: a SOCKET_FILTER. */
 int test_run_target(struct __sk_buff *skb)
 {

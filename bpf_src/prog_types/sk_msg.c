@@ -23,9 +23,3 @@ int sk_msg_example(struct sk_msg_md *ctx)
 	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
 	return SK_PASS;
 }
-
-int sk_msg_steps(struct sk_msg_md *ctx)
-{
-	run_steps(claim_event());
-	return SK_PASS;
-}

@@ -21,9 +21,3 @@ int syscall_example(void *ctx)
 	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
 	return 0;
 }
-
-int syscall_steps(void *ctx)
-{
-	run_steps(claim_event());
-	return 0;
-}

@@ -21,9 +21,3 @@ int tracepoint_example(void *ctx)
 	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
 	return 0;
 }
-
-int tracepoint_steps(void *ctx)
-{
-	run_steps(claim_own_event());
-	return 0;
-}

@@ -21,9 +21,3 @@ int tracing_example(unsigned long long *ctx)
 	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
 	return 0;
 }
-
-int tracing_steps(unsigned long long *ctx)
-{
-	run_steps(claim_own_event());
-	return 0;
-}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from errno import E2BIG, EINVAL
 from typing import TYPE_CHECKING, Any
 
-from harness.conformance.experiments import Phases, Rejection, Step, Steps
+from harness.conformance.experiments import RING_SIZE, Phases, Rejection, Step, Steps
 from harness.conformance.prog_types import PROG_TYPES, ProgType
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["CASES", "PROG_TYPES", "Case", "ProgType"]
 
-RING_SIZE = 4096  # one page: RING_PAGES of bpf_src/include/dynptr_harness.h
 DYNPTR_MAX_SIZE = (1 << 24) - 1  # kernel/bpf/helpers.c: three bytes of the dynptr hold the size
 NO_WAKEUP, FORCE_WAKEUP = 1, 2  # BPF_RB_NO_WAKEUP, BPF_RB_FORCE_WAKEUP
 

@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import ctypes as ct
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
+from typing import TYPE_CHECKING
 
 from bcc import BPF
 from bcc.libbcc import bpf_test_run_opts, lib
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 BPF_F_SLEEPABLE = 1 << 4
+MAP_TYPE_RINGBUF = 27
 VERIFIER_LOG_BYTES = 1 << 20
 
 
@@ -81,6 +87,15 @@ lib.bpf_prog_load.argtypes = [
     ct.c_char_p,
     ct.c_size_t,
     ct.POINTER(_ProgLoadOpts),
+]
+lib.bpf_map_create.restype = ct.c_int
+lib.bpf_map_create.argtypes = [
+    ct.c_int,
+    ct.c_char_p,
+    ct.c_uint32,
+    ct.c_uint32,
+    ct.c_uint32,
+    ct.c_void_p,
 ]
 lib.libbpf_find_vmlinux_btf_id.restype = ct.c_int
 lib.libbpf_find_vmlinux_btf_id.argtypes = [ct.c_char_p, ct.c_int]
@@ -210,6 +225,18 @@ def prog_run(fd: int, data: bytes = b"") -> tuple[int, int]:
         options.data_size_in = len(data)
     result: int = lib.bpf_prog_test_run_opts(fd, ct.byref(options))
     return result, options.retval
+
+
+@contextmanager
+def ring(size: int) -> Iterator[int]:
+    """A ring buffer of `size` bytes; its descriptor, open within this context."""
+    fd = lib.bpf_map_create(MAP_TYPE_RINGBUF, b"ring", 0, 0, size, None)
+    if fd < 0:
+        raise OSError(last_errno(), f"making a ring of {size} bytes: {os.strerror(last_errno())}")
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def last_errno() -> int:

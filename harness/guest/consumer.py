@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import ctypes as ct
 import os
-from typing import TYPE_CHECKING
 
-from bcc.libbcc import lib
+from bcc.libbcc import _RINGBUF_CB_TYPE, lib
 
-if TYPE_CHECKING:
-    from bcc import BPF
+from harness.guest.bpf import last_errno
 
 
 class Consumer:
-    """Reads the ring buffer `events` of a module.
+    """Reads one ring buffer.
 
-    BCC's `ring_buffer_poll` and `ring_buffer_consume` throw away what the library returns, so that a
-    failing poll would look like a silent ring: the library is called beneath them, and its error raised.
+    BCC's Python methods throw away what the library returns, so that a failing poll would look like a
+    silent ring: the library is called beneath them, and its error raised.
     """
 
-    def __init__(self, module: BPF) -> None:
+    def __init__(self, ring: int) -> None:
+        """`ring` is the descriptor of the map."""
         self._records: list[bytes] = []
-        module["events"].open_ring_buffer(self._keep)
-        self._manager: int = module._ringbuf_manager
+        self._callback = _RINGBUF_CB_TYPE(self._keep)  # held here: the library keeps only its address
+        self._manager: int | None = lib.bpf_new_ringbuf(ring, self._callback, None)
+        if not self._manager:
+            errno = last_errno()
+            raise OSError(errno, f"opening the ring buffer: {os.strerror(errno)}")
 
     def _keep(self, _context: object, data: int, size: int) -> int:
         self._records.append(ct.string_at(data, size))
         return 0
+
+    def close(self) -> None:
+        """Let go of the ring buffer."""
+        lib.bpf_free_ringbuf(self._manager)
+        self._manager = None
 
     def poll(self, seconds: float) -> int:
         """Wait until the kernel says that there is data, at most `seconds`; the number of records read."""

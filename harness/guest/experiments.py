@@ -9,16 +9,17 @@ A request names the experiment in `kind` and the program type in `prog_type`:
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from harness.guest import bpf
 from harness.guest.bpf import LoadRefused, Program
 from harness.guest.consumer import Consumer
 from harness.guest.control import Control
 from harness.guest.prog_types import TYPES, AttachFailed, GuestType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from bcc import BPF
 
@@ -40,7 +41,8 @@ class Lab:
     def __init__(self, module: BPF) -> None:
         self._types = {name: kind(module) for name, kind in TYPES.items()}
         self._control = Control(module)
-        self._consumer = Consumer(module)
+        self._consumer = Consumer(module["events"].map_fd)
+        self._rings = module["rings"].map_fd
         # The steps program stays attached from one request to the next of the same type: attaching and
         # detaching cost more than all the rest of an experiment.
         self._standing = ExitStack()
@@ -91,23 +93,34 @@ class Lab:
             return {"refused": _refusal(error)}
         except AttachFailed as error:
             return {"attach_failed": {"errno": error.errno, "what": str(error)}}
-        stale = [record.hex() for record in self._consumer.take()]
-        with self._control.armed(steps=request["steps"]):
-            guest_type.fire()
-        return {
-            "loader": program.loader,
-            "stale": stale,
-            "fired": self._control.fired(),
-            "outcomes": self._control.outcomes(),
-            "records": [record.hex() for record in self._consumer.take()],
-        }
+        with self._ring(request["ring_size"]) as consumer:
+            with self._control.armed(steps=request["steps"]):
+                guest_type.fire()
+            return {
+                "loader": program.loader,
+                "fired": self._control.fired(),
+                "outcomes": self._control.outcomes(),
+                "records": [record.hex() for record in consumer.take()],
+            }
+
+    @contextmanager
+    def _ring(self, size: int) -> Iterator[Consumer]:
+        """A new ring for the steps programs, with a consumer."""
+        with bpf.ring(size) as ring:
+            bpf.map_write_fd(self._rings, 0, ring)
+            consumer = Consumer(ring)
+            try:
+                yield consumer
+            finally:
+                consumer.close()
+                bpf.map_delete(self._rings, 0)
 
     def _stand(self, guest_type: GuestType) -> Program:
         """The type's steps program, attached; what stood before is detached first."""
         if self._standing_for and self._standing_for[0] == guest_type.name:
             return self._standing_for[1]
         self._release_standing()
-        program = guest_type.load(f"{guest_type.name.lower()}_steps")
+        program = guest_type.load(f"steps_return_{guest_type.returns}")
         with ExitStack() as stack:
             stack.callback(program.close)
             stack.enter_context(guest_type.attached(program))

@@ -17,8 +17,8 @@ def sources(folder: Path) -> list[Path]:
     BCC rewrites map accesses in the main file only, never in an included one: so the files are put one
     behind the other, and the header's include guard makes the #include lines in them do nothing.
     """
-    parts = sorted((folder / "prog_types").glob("*.c")) + sorted((folder / "cases").glob("*.c"))
-    return [folder / "include" / "dynptr_harness.h", *parts]
+    examples, cases = ((folder / part).glob("*.c") for part in ("prog_types", "cases"))
+    return [folder / "include" / "dynptr_harness.h", folder / "steps.c", *sorted(examples), *sorted(cases)]
 
 
 def _text(folder: Path) -> Iterator[str]:

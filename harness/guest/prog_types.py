@@ -58,10 +58,17 @@ def _link(fd: int, what: str) -> Iterator[None]:
 
 
 class GuestType:
-    """One program type. The C functions are called like the type, with `_example` or `_steps` behind."""
+    """One program type. Its example in C is called like the type, with `_example` behind.
+
+    Attributes:
+        name: without the BPF_PROG_TYPE_ prefix.
+        attach_type: expected attach type, -1 where the type has none.
+        returns: what its programs must answer to let the event pass.
+    """
 
     name: str
     attach_type: int = -1
+    returns: int = 0
 
     def __init__(self, module: BPF) -> None:
         self.module = module
@@ -86,6 +93,8 @@ class GuestType:
 
 class _CgroupType(GuestType):
     """A type that is attached to the cgroup which the agent is in."""
+
+    returns = 1
 
     @contextmanager
     def attached(self, program: Program) -> Iterator[None]:
@@ -225,6 +234,7 @@ class RawTracepointWritable(GuestType):
 
 class SkMsg(GuestType):
     name = "SK_MSG"
+    returns = 1  # SK_PASS
 
     @contextmanager
     def attached(self, program: Program) -> Iterator[None]:
