@@ -5,29 +5,169 @@
  */
 #include "dynptr_harness.h"
 
-/* Declared with 64 bit arguments: the helper takes what is in the register, and a test may want all of it. */
+/*
+ * Declared with 64 bit arguments: a helper takes what is in the register, and a test may want all of it
+ * there. (u32 in include/uapi/linux/bpf.h, so that clang would cut it off before the call.)
+ */
 static long (*reserve_dynptr)(void *ringbuf, u64 size, u64 flags, struct bpf_dynptr *ptr) =
 	(void *)BPF_FUNC_ringbuf_reserve_dynptr;
+static long (*write_dynptr)(struct bpf_dynptr *ptr, u64 offset, void *src, u64 len, u64 flags) =
+	(void *)BPF_FUNC_dynptr_write;
+static long (*read_dynptr)(void *dst, u64 len, struct bpf_dynptr *ptr, u64 offset, u64 flags) =
+	(void *)BPF_FUNC_dynptr_read;
+static void *(*slice_dynptr)(struct bpf_dynptr *ptr, u64 offset, u64 len) = (void *)BPF_FUNC_dynptr_data;
+static void *(*plain_reserve)(void *ringbuf, u64 size, u64 flags) = (void *)BPF_FUNC_ringbuf_reserve;
+static void (*plain_discard)(void *data, u64 flags) = (void *)BPF_FUNC_ringbuf_discard;
+static long (*plain_output)(void *ringbuf, void *data, u64 size, u64 flags) = (void *)BPF_FUNC_ringbuf_output;
+static u64 (*query)(void *ringbuf, u64 flags) = (void *)BPF_FUNC_ringbuf_query;
 
-/* Does one step. Whatever happens to the reservation, the dynptr is released: the verifier insists. */
-static inline void run_step(void *ring, struct step *step, struct outcome *outcome)
+static inline void note_position(void *ring, struct position *position)
 {
-	struct bpf_dynptr ptr;
-	u32 len = step->payload_len;
+	position->available = query(ring, BPF_RB_AVAIL_DATA);
+	position->consumer = query(ring, BPF_RB_CONS_POS);
+	position->producer = query(ring, BPF_RB_PROD_POS);
+}
 
+static inline void release(struct bpf_dynptr *ptr, struct reservation *reservation)
+{
+	if (reservation->release == DISCARD)
+		bpf_ringbuf_discard_dynptr(ptr, reservation->release_flags);
+	else
+		bpf_ringbuf_submit_dynptr(ptr, reservation->release_flags);
+}
+
+#define SLICE_CASE(LEN)                                             \
+	case LEN: {                                                 \
+		u8 *slice = slice_dynptr(ptr, access->offset, LEN); \
+                                                                    \
+		if (!slice)                                         \
+			return 0;                                   \
+		if (access->op == SLICE_WRITE)                      \
+			__builtin_memcpy(slice, payload, LEN);      \
+		return 1;                                           \
+	}
+
+/* The length of a slice must be a constant that the verifier knows: these are the ones there are. */
+static inline s64 slice_of(struct bpf_dynptr *ptr, struct access *access, u8 *payload)
+{
+	switch (access->len) {
+		SLICE_CASE(1)
+		SLICE_CASE(4)
+		SLICE_CASE(8)
+		SLICE_CASE(16)
+		SLICE_CASE(17)
+	}
+	return slice_dynptr(ptr, access->offset, 0) ? 1 : 0;
+}
+
+static inline s64 access_dynptr(struct bpf_dynptr *ptr, struct access *access, u8 *payload, u8 *data)
+{
+	u64 len = access->len;
+
+	payload += access->from & (MAX_PAYLOAD - 1);
+	if (access->op == SLICE || access->op == SLICE_WRITE)
+		return slice_of(ptr, access, payload);
 	if (len > MAX_PAYLOAD)
 		len = MAX_PAYLOAD;
-	outcome->producer_before = bpf_ringbuf_query(ring, BPF_RB_PROD_POS);
-	outcome->reserved = reserve_dynptr(ring, step->size, step->flags, &ptr);
-	outcome->producer_reserved = bpf_ringbuf_query(ring, BPF_RB_PROD_POS);
-	outcome->written = bpf_dynptr_write(&ptr, 0, step->payload, len, 0);
-	outcome->read = bpf_dynptr_read(outcome->readback, len, &ptr, 0, 0);
-	outcome->slice = bpf_dynptr_data(&ptr, 0, 0) ? 1 : 0;
-	if (step->release == DISCARD)
-		bpf_ringbuf_discard_dynptr(&ptr, step->release_flags);
-	else
-		bpf_ringbuf_submit_dynptr(&ptr, step->release_flags);
-	outcome->producer_released = bpf_ringbuf_query(ring, BPF_RB_PROD_POS);
+	if (access->op == WRITE)
+		return write_dynptr(ptr, access->offset, payload, len, access->flags);
+	return read_dynptr(data, len, ptr, access->offset, access->flags);
+}
+
+static inline s64 access_ring(void *ring, struct access *access, u8 *payload)
+{
+	void *reserved;
+
+	if (access->op == QUERY)
+		return query(ring, access->flags);
+	if (access->op == PLAIN_OUTPUT)
+		return plain_output(ring, payload, 8, access->flags);
+	reserved = plain_reserve(ring, 8, access->flags);
+	if (!reserved)
+		return 0;
+	plain_discard(reserved, 0);
+	return 1;
+}
+
+/* Does one step. Whatever happens to a reservation, its dynptr is released: the verifier insists. */
+static inline void run_step(void *ring, struct step *step, struct outcome *outcome)
+{
+	struct bpf_dynptr a, b, c;
+	struct reservation *slots = step->slots;
+	struct position *released = outcome->after_release;
+
+	note_position(ring, &outcome->start);
+	outcome->reserved[0] = reserve_dynptr(ring, slots[0].size, slots[0].flags, &a);
+	note_position(ring, &outcome->after_reserve[0]);
+	outcome->reserved[1] = reserve_dynptr(ring, slots[1].size, slots[1].flags, &b);
+	note_position(ring, &outcome->after_reserve[1]);
+	outcome->reserved[2] = reserve_dynptr(ring, slots[2].size, slots[2].flags, &c);
+	note_position(ring, &outcome->after_reserve[2]);
+
+#pragma clang loop unroll(disable)
+	for (u32 i = 0; i < MAX_ACCESSES; i++) {
+		struct access *access = &step->accesses[i];
+		s64 result;
+
+		if (i >= step->access_cnt)
+			break;
+		if (access->op >= QUERY)
+			result = access_ring(ring, access, step->payload);
+		else if (access->slot == 0)
+			result = access_dynptr(&a, access, step->payload, outcome->data[i]);
+		else if (access->slot == 1)
+			result = access_dynptr(&b, access, step->payload, outcome->data[i]);
+		else
+			result = access_dynptr(&c, access, step->payload, outcome->data[i]);
+		outcome->accessed[i] = result;
+	}
+
+#define RELEASE_IN_ORDER(X, X_SLOT, Y, Y_SLOT, Z, Z_SLOT) \
+	release(&X, &slots[X_SLOT]);                      \
+	note_position(ring, &released[0]);                \
+	release(&Y, &slots[Y_SLOT]);                      \
+	note_position(ring, &released[1]);                \
+	release(&Z, &slots[Z_SLOT]);                      \
+	note_position(ring, &released[2]);
+
+	switch (step->order) {
+	case 1:
+		RELEASE_IN_ORDER(a, 0, c, 2, b, 1)
+		break;
+	case 2:
+		RELEASE_IN_ORDER(b, 1, a, 0, c, 2)
+		break;
+	case 3:
+		RELEASE_IN_ORDER(b, 1, c, 2, a, 0)
+		break;
+	case 4:
+		RELEASE_IN_ORDER(c, 2, a, 0, b, 1)
+		break;
+	case 5:
+		RELEASE_IN_ORDER(c, 2, b, 1, a, 0)
+		break;
+	default:
+		RELEASE_IN_ORDER(a, 0, b, 1, c, 2)
+	}
+}
+
+static inline void run_fill(void *ring, struct fill *fill)
+{
+#pragma clang loop unroll(disable)
+	for (u32 i = 0; i < MAX_FILL; i++) {
+		struct bpf_dynptr ptr;
+		s64 error;
+
+		if (i >= fill->cnt)
+			break;
+		error = reserve_dynptr(ring, fill->each.size, fill->each.flags, &ptr);
+		release(&ptr, &fill->each);
+		if (error) {
+			fill->error = error;
+			break;
+		}
+		fill->granted++;
+	}
 }
 
 static inline void run_steps(struct control *control_page)
@@ -37,7 +177,8 @@ static inline void run_steps(struct control *control_page)
 
 	if (!control_page || !ring)
 		return;
-	/* A loop that the verifier walks, not one that clang unrolls: a fifth of the code to compile. */
+	run_fill(ring, &control_page->fill);
+	/* A loop that the verifier walks, not one that clang unrolls: a quarter of the code to compile. */
 #pragma clang loop unroll(disable)
 	for (u32 i = 0; i < MAX_STEPS; i++) {
 		if (i < control_page->step_cnt)

@@ -37,29 +37,74 @@ struct record {
 
 enum release { SUBMIT = 0, DISCARD = 1 };
 
-#define MAX_STEPS 5
-#define MAX_PAYLOAD 64
+/* What a step can do with a dynptr while it holds it; for the ring too, to compare. */
+enum op {
+	WRITE = 1,	   /* bpf_dynptr_write of `payload` */
+	READ = 2,	   /* bpf_dynptr_read into the outcome's `data` */
+	SLICE = 3,	   /* bpf_dynptr_data: 1 if it gave a pointer, else 0; lengths as in slice_of() */
+	SLICE_WRITE = 4,   /* the same, and `payload` is copied through the pointer */
+	QUERY = 5,	   /* bpf_ringbuf_query of `flags` */
+	PLAIN_OUTPUT = 6,  /* bpf_ringbuf_output of `payload` */
+	PLAIN_RESERVE = 7, /* bpf_ringbuf_reserve of a constant 8 bytes: 1 if granted (and discarded), else 0 */
+};
 
-/* One reservation: what to ask for, what to write into it, how to let it go. */
-struct step {
+#define MAX_STEPS 4
+#define MAX_SLOTS 3 /* reservations that one step holds at a time */
+#define MAX_ACCESSES 8
+#define MAX_PAYLOAD 64
+#define MAX_FILL 640 /* more than the records without payload that fit into one page */
+
+struct access {
+	u32 op;
+	u16 slot;
+	u16 from; /* where in `payload` the bytes to write begin */
+	u64 len;
+	u64 offset;
+	u64 flags;
+};
+
+struct reservation {
 	u64 size;
 	u64 flags;
+	u64 release; /* enum release */
 	u64 release_flags;
-	u32 release;	 /* enum release */
-	u32 payload_len; /* bytes of `payload` to write at offset 0; also the bytes to read back */
+};
+
+/*
+ * Reserves all slots, does the accesses, and releases the slots in the order of `order`. A slot that is not
+ * wanted asks for more than any dynptr can hold, which fails and leaves the ring alone.
+ */
+struct step {
+	struct reservation slots[MAX_SLOTS];
+	u32 order; /* 0 to 5: ABC ACB BAC BCA CAB CBA */
+	u32 access_cnt;
+	struct access accesses[MAX_ACCESSES];
 	u8 payload[MAX_PAYLOAD];
 };
 
-/* What one reservation did, as the program saw it. Unset fields keep the value the agent put there. */
+/* What bpf_ringbuf_query said. */
+struct position {
+	u64 available;
+	u64 consumer;
+	u64 producer;
+};
+
+/* What one step did, as the program saw it. Unset fields keep the value the agent put there. */
 struct outcome {
-	s64 reserved; /* bpf_ringbuf_reserve_dynptr */
-	s64 written;  /* bpf_dynptr_write */
-	s64 read;     /* bpf_dynptr_read */
-	u64 slice;    /* 1 if bpf_dynptr_data(0, 0) gave a pointer, else 0 */
-	u64 producer_before;
-	u64 producer_reserved;
-	u64 producer_released;
-	u8 readback[MAX_PAYLOAD];
+	s64 reserved[MAX_SLOTS];
+	s64 accessed[MAX_ACCESSES];
+	struct position start;
+	struct position after_reserve[MAX_SLOTS];
+	struct position after_release[MAX_SLOTS]; /* in the order of release */
+	u8 data[MAX_ACCESSES][MAX_PAYLOAD];
+};
+
+/* Reservations of one size in a row before the steps, until `cnt` or until the first that fails. */
+struct fill {
+	struct reservation each;
+	u64 cnt;
+	u64 granted; /* how many were */
+	s64 error;   /* of the one that was not */
 };
 
 struct control {
@@ -68,6 +113,7 @@ struct control {
 	u32 fired;    /* how often an armed program ran */
 	u32 step_cnt; /* valid entries of `steps` */
 	u64 words[2]; /* what the examples write into their record */
+	struct fill fill;
 	struct step steps[MAX_STEPS];
 	struct outcome outcomes[MAX_STEPS];
 };

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from errno import EINVAL
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -48,8 +47,15 @@ def footprint(size: int) -> int:
     return -(-(size + HEADER_BYTES) // 8) * 8
 
 
+def size_of(record: str) -> int:
+    """Bytes of a record as the agent tells it: in hex, or 'N bytes, sha256 …' where it is long."""
+    return int(record.split()[0]) if " bytes" in record else len(record) // 2
+
+
 def readable(record: str) -> str:
     """A record's hex as text where it is text."""
+    if " bytes" in record:
+        return record
     octets = bytes.fromhex(record)
     return repr(octets.decode()) if octets.isascii() and octets.decode().isprintable() else record
 
@@ -82,119 +88,6 @@ class Phases:
         """struct record of bpf_src/include/dynptr_harness.h, first firing."""
         order = "<" if facts["byteorder"] == "little" else ">"
         return [struct.pack(f"{order}IIQQ", prog_type.number, 1, *self.WORDS).hex()]
-
-
-@dataclass(frozen=True)
-class Step:
-    """One reservation and what must come of it.
-
-    Attributes:
-        size: bytes asked for; `flags`: of the reservation.
-        payload: written at offset 0 and read back.
-        release: 'submit' or 'discard', with `release_flags`.
-        errno: 0 where the reservation must be granted, else the error it must fail with.
-    """
-
-    size: int
-    payload: bytes
-    release: str = "submit"
-    release_flags: int = 0
-    flags: int = 0
-    errno: int = 0
-
-    @classmethod
-    def submit(cls, payload: bytes) -> Step:
-        """A record that must arrive."""
-        return cls(len(payload), payload)
-
-    @classmethod
-    def discard(cls, payload: bytes) -> Step:
-        """A record that must be granted and never arrive."""
-        return cls(len(payload), payload, release="discard")
-
-    @classmethod
-    def refused(
-        cls, errno: int, size: int, *, flags: int = 0, release: str = "submit", release_flags: int = 0
-    ) -> Step:
-        """A reservation that must fail; eight bytes are written all the same, which must fail too."""
-        return cls(size, b"no room!", release, release_flags, flags, errno)
-
-    def request(self) -> dict[str, Any]:
-        """The step as the agent takes it."""
-        return {
-            "size": self.size,
-            "flags": self.flags,
-            "release": self.release,
-            "release_flags": self.release_flags,
-            "payload": self.payload.hex(),
-        }
-
-    def wanted(self) -> dict[str, object]:
-        """What the program must see; a dynptr after a failed reservation is null: -EINVAL from all."""
-        access = -EINVAL if self.errno else 0
-        return {
-            "reserve": -self.errno,
-            "write": access,
-            "read": access,
-            "read back": "nothing" if self.errno else readable(self.payload.hex()),
-            "slice": "null" if self.errno else "pointer",
-            "producer moved by reserve": 0 if self.errno else footprint(self.size),
-            f"producer moved by {self.release}": 0,
-        }
-
-    def seen(self, outcome: dict[str, Any]) -> dict[str, object]:
-        """What it saw, under the same names."""
-        readback = outcome["readback"]
-        return {
-            "reserve": outcome["reserved"],
-            "write": outcome["written"],
-            "read": outcome["read"],
-            "read back": readable(readback) if readback.strip("0") else "nothing",
-            "slice": {0: "null", 1: "pointer", None: None}.get(outcome["slice"], outcome["slice"]),
-            "producer moved by reserve": _difference(outcome, "producer_reserved", "producer_before"),
-            f"producer moved by {self.release}": _difference(
-                outcome, "producer_released", "producer_reserved"
-            ),
-        }
-
-
-def _difference(outcome: dict[str, Any], later: str, earlier: str) -> int | None:
-    if outcome[later] is None or outcome[earlier] is None:
-        return None
-    return int(outcome[later]) - int(outcome[earlier])
-
-
-@dataclass(frozen=True)
-class Steps:
-    """Reservations in a row, in one event, on a ring of their own.
-
-    Records arrive for what was granted and submitted, in order.
-    """
-
-    steps: tuple[Step, ...]
-    ring_size: int = RING_SIZE
-
-    def request(self) -> dict[str, Any]:
-        return {
-            "kind": "steps",
-            "ring_size": self.ring_size,
-            "steps": [step.request() for step in self.steps],
-        }
-
-    def findings(self, prog_type: ProgType, facts: Mapping[str, Any], reply: Reply) -> Iterator[Finding]:  # noqa: ARG002
-        yield Finding("the program ran", 1, reply.get("fired"))
-        outcomes = reply.get("outcomes", [])
-        yield Finding("steps done", len(self.steps), len(outcomes))
-        for number, (step, outcome) in enumerate(zip(self.steps, outcomes, strict=False), 1):
-            seen = step.seen(outcome)
-            for name, want in step.wanted().items():
-                yield Finding(f"step {number} {name}", want, seen[name])
-        arriving = [step.payload.hex() for step in self.steps if not step.errno and step.release == "submit"]
-        yield Finding(
-            "records",
-            [readable(record) for record in arriving],
-            [readable(record) for record in reply.get("records", [])],
-        )
 
 
 @dataclass(frozen=True)

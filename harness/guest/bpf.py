@@ -88,6 +88,8 @@ lib.bpf_prog_load.argtypes = [
     ct.c_size_t,
     ct.POINTER(_ProgLoadOpts),
 ]
+lib.bpf_obj_get_info_by_fd.restype = ct.c_int
+lib.bpf_obj_get_info_by_fd.argtypes = [ct.c_int, ct.c_void_p, ct.POINTER(ct.c_uint32)]
 lib.bpf_map_create.restype = ct.c_int
 lib.bpf_map_create.argtypes = [
     ct.c_int,
@@ -123,7 +125,6 @@ class Program:
 
     name: str
     fd: int
-    loader: str
 
     @property
     def function(self) -> BPF.Function:
@@ -167,7 +168,7 @@ def load_by_bcc(module: BPF, function: str, prog_type: ProgType, *, attach_type:
         None,
         attach_type,
     )
-    return Program(function, _checked(fd, log), "bcc")
+    return Program(function, _checked(fd, log))
 
 
 def load_by_libbpf(
@@ -204,7 +205,7 @@ def load_by_libbpf(
     fd = lib.bpf_prog_load(
         prog_type, function.encode()[:15], license_, code, len(code) // 8, ct.byref(options)
     )
-    return Program(function, _checked(fd, log), "libbpf")
+    return Program(function, _checked(fd, log))
 
 
 @cache
@@ -242,6 +243,26 @@ def ring(size: int) -> Iterator[int]:
 def last_errno() -> int:
     """What the last failing call into the library left in errno."""
     return ct.get_errno()
+
+
+class MapInfo(ct.Structure):
+    """The first fields of struct bpf_map_info; the kernel fills as many as it is given room for."""
+
+    _fields_ = (
+        ("type", ct.c_uint32),
+        ("id", ct.c_uint32),
+        ("key_size", ct.c_uint32),
+        ("value_size", ct.c_uint32),
+        ("max_entries", ct.c_uint32),
+        ("map_flags", ct.c_uint32),
+    )
+
+
+def map_info(map_fd: int) -> MapInfo:
+    """What the kernel says of a map."""
+    info, size = MapInfo(), ct.c_uint32(ct.sizeof(MapInfo))
+    _map_call("map info", lib.bpf_obj_get_info_by_fd(map_fd, ct.byref(info), ct.byref(size)))
+    return info
 
 
 def _map_call(what: str, result: int) -> None:

@@ -17,59 +17,137 @@ if TYPE_CHECKING:
 
     from bcc import BPF
 
-MAX_STEPS = 5
+MAX_STEPS = 4
+MAX_SLOTS = 3
+MAX_ACCESSES = 8
 MAX_PAYLOAD = 64
 
 # What a field of an outcome holds until the program wrote it: no helper returns this.
 UNSET = -(1 << 40)
+
+RELEASES = ("submit", "discard")  # enum release
+ORDERS = ("ABC", "ACB", "BAC", "BCA", "CAB", "CBA")  # of struct step
+OPS = ("write", "read", "slice", "slice-write", "query", "plain-output", "plain-reserve")  # enum op, from 1
+
+# A reservation that is not wanted: no dynptr can be that large, so that it fails and changes nothing.
+UNWANTED = {"size": 0xFFFFFFFF, "flags": 0, "release": "submit", "release_flags": 0}
+
+
+class Reservation(ct.Structure):
+    """struct reservation."""
+
+    _fields_ = (
+        ("size", ct.c_uint64),
+        ("flags", ct.c_uint64),
+        ("release", ct.c_uint64),
+        ("release_flags", ct.c_uint64),
+    )
+
+    @classmethod
+    def of(cls, request: dict[str, Any]) -> Reservation:
+        """A reservation as the host asks for it: size, flags, release, release_flags."""
+        return cls(**{**request, "release": RELEASES.index(request["release"])})
+
+
+class Access(ct.Structure):
+    """struct access."""
+
+    _fields_ = (
+        ("op", ct.c_uint32),
+        ("slot", ct.c_uint16),
+        ("source", ct.c_uint16),
+        ("len", ct.c_uint64),
+        ("offset", ct.c_uint64),
+        ("flags", ct.c_uint64),
+    )
+
+    @classmethod
+    def of(cls, request: dict[str, Any]) -> Access:
+        """An access as the host asks for it: op, slot, source, len, offset, flags."""
+        return cls(**{**request, "op": OPS.index(request["op"]) + 1})
 
 
 class Step(ct.Structure):
     """struct step."""
 
     _fields_ = (
-        ("size", ct.c_uint64),
-        ("flags", ct.c_uint64),
-        ("release_flags", ct.c_uint64),
-        ("release", ct.c_uint32),
-        ("payload_len", ct.c_uint32),
+        ("slots", Reservation * MAX_SLOTS),
+        ("order", ct.c_uint32),
+        ("access_cnt", ct.c_uint32),
+        ("accesses", Access * MAX_ACCESSES),
         ("payload", ct.c_uint8 * MAX_PAYLOAD),
     )
 
     @classmethod
-    def from_request(cls, request: dict[str, Any]) -> Step:
-        """A step as the host asks for it: size, flags, release ('submit' or 'discard'), payload in hex."""
+    def of(cls, request: dict[str, Any]) -> Step:
+        """A step as the host asks for it: slots, accesses, order, payload in hex."""
         payload = bytes.fromhex(request["payload"])
-        step = cls(
-            size=request["size"],
-            flags=request["flags"],
-            release_flags=request["release_flags"],
-            release={"submit": 0, "discard": 1}[request["release"]],
-            payload_len=len(payload),
-        )
+        step = cls(order=ORDERS.index(request["order"]), access_cnt=len(request["accesses"]))
+        wanted = request["slots"] + [UNWANTED] * (MAX_SLOTS - len(request["slots"]))
+        step.slots[:] = [Reservation.of(slot) for slot in wanted]
+        for i, access in enumerate(request["accesses"]):
+            step.accesses[i] = Access.of(access)
         step.payload[: len(payload)] = payload
         return step
+
+
+class Position(ct.Structure):
+    """struct position."""
+
+    _fields_ = (("available", ct.c_int64), ("consumer", ct.c_int64), ("producer", ct.c_int64))
+
+    def reply(self) -> dict[str, int | None]:
+        """The position for the host."""
+        return {name: _seen(getattr(self, name)) for name, _ in self._fields_}
 
 
 class Outcome(ct.Structure):
     """struct outcome."""
 
     _fields_ = (
-        ("reserved", ct.c_int64),
-        ("written", ct.c_int64),
-        ("read", ct.c_int64),
-        ("slice", ct.c_int64),
-        ("producer_before", ct.c_int64),
-        ("producer_reserved", ct.c_int64),
-        ("producer_released", ct.c_int64),
-        ("readback", ct.c_uint8 * MAX_PAYLOAD),
+        ("reserved", ct.c_int64 * MAX_SLOTS),
+        ("accessed", ct.c_int64 * MAX_ACCESSES),
+        ("start", Position),
+        ("after_reserve", Position * MAX_SLOTS),
+        ("after_release", Position * MAX_SLOTS),
+        ("data", (ct.c_uint8 * MAX_PAYLOAD) * MAX_ACCESSES),
     )
 
-    def reply(self, payload_len: int) -> dict[str, Any]:
+    @classmethod
+    def unset(cls) -> Outcome:
+        """An outcome of which the program wrote nothing yet."""
+        outcome = cls()
+        ct.memset(ct.byref(outcome), 0, ct.sizeof(cls))
+        numbers = (cls.data.offset // ct.sizeof(ct.c_int64)) * ct.c_int64
+        numbers.from_buffer(outcome)[:] = [UNSET] * (cls.data.offset // ct.sizeof(ct.c_int64))
+        return outcome
+
+    def reply(self, step: dict[str, Any]) -> dict[str, Any]:
         """The outcome for the host: what the program never wrote is None."""
-        numbers = {name: getattr(self, name) for name, kind in self._fields_ if kind is ct.c_int64}
-        seen = {name: None if number == UNSET else number for name, number in numbers.items()}
-        return {**seen, "readback": bytes(self.readback[:payload_len]).hex()}
+        slots, accesses = range(len(step["slots"])), range(len(step["accesses"]))
+        return {
+            "reserved": [_seen(self.reserved[i]) for i in slots],
+            "accessed": [_seen(self.accessed[i]) for i in accesses],
+            "start": self.start.reply(),
+            "after_reserve": [self.after_reserve[i].reply() for i in slots],
+            "after_release": [position.reply() for position in self.after_release],
+            "data": [bytes(self.data[i]).hex() for i in accesses],
+        }
+
+
+def _seen(number: int) -> int | None:
+    return None if number == UNSET else number
+
+
+class Fill(ct.Structure):
+    """struct fill."""
+
+    _fields_ = (
+        ("each", Reservation),
+        ("cnt", ct.c_uint64),
+        ("granted", ct.c_uint64),
+        ("error", ct.c_int64),
+    )
 
 
 class _Page(ct.Structure):
@@ -81,6 +159,7 @@ class _Page(ct.Structure):
         ("fired", ct.c_uint32),
         ("step_cnt", ct.c_uint32),
         ("words", ct.c_uint64 * 2),
+        ("fill", Fill),
         ("steps", Step * MAX_STEPS),
         ("outcomes", Outcome * MAX_STEPS),
     )
@@ -91,31 +170,31 @@ class Control:
 
     def __init__(self, module: BPF) -> None:
         table = module["control"]
-        if ct.sizeof(table.Leaf) != ct.sizeof(_Page):
-            raise TypeError(
-                f"struct control has {ct.sizeof(table.Leaf)} bytes in C and {ct.sizeof(_Page)} in Python"
-            )
+        size = bpf.map_info(table.map_fd).value_size
+        if size != ct.sizeof(_Page):
+            raise TypeError(f"struct control has {size} bytes in C and {ct.sizeof(_Page)} in Python")
         self._fd: int = table.map_fd
-        self._steps: list[dict[str, Any]] = []
 
     @contextmanager
     def armed(
-        self, *, words: tuple[int, int] = (0, 0), steps: list[dict[str, Any]] | None = None
+        self,
+        *,
+        words: tuple[int, int] = (0, 0),
+        fill: dict[str, Any] | None = None,
+        steps: list[dict[str, Any]] | None = None,
     ) -> Iterator[None]:
         """Within this context the next event of this process runs the attached program, once.
 
         The page is written unarmed first: the kernel copies it piece by piece, and an event that comes
         on its own time, such as a perf event, can hit in the middle.
         """
-        self._steps = steps or []
-        page = _Page(tgid=os.getpid(), step_cnt=len(self._steps))
+        page = _Page(tgid=os.getpid(), step_cnt=len(steps or []))
         page.words[:] = words
-        for i, step in enumerate(self._steps):
-            page.steps[i] = Step.from_request(step)
-        for outcome in page.outcomes:
-            for name, kind in Outcome._fields_:
-                if kind is ct.c_int64:
-                    setattr(outcome, name, UNSET)
+        if fill:
+            page.fill = Fill(each=Reservation.of(fill["each"]), cnt=fill["cnt"])
+        for i, step in enumerate(steps or []):
+            page.steps[i] = Step.of(step)
+            page.outcomes[i] = Outcome.unset()
         bpf.map_write(self._fd, 0, page)
         page.armed = 1
         bpf.map_write(self._fd, 0, page)
@@ -130,12 +209,14 @@ class Control:
         """How often the program ran since it was armed."""
         return int(self._page().fired)
 
-    def outcomes(self) -> list[dict[str, Any]]:
-        """What each step did."""
+    def reply(self, steps: list[dict[str, Any]]) -> dict[str, Any]:
+        """What the program did."""
         page = self._page()
-        return [
-            page.outcomes[i].reply(len(bytes.fromhex(step["payload"]))) for i, step in enumerate(self._steps)
-        ]
+        return {
+            "fired": page.fired,
+            "fill": {"granted": page.fill.granted, "error": page.fill.error},
+            "outcomes": [page.outcomes[i].reply(step) for i, step in enumerate(steps)],
+        }
 
     def _page(self) -> _Page:
         page = _Page()

@@ -3,23 +3,23 @@
 A request names the experiment in `kind` and the program type in `prog_type`:
 
 - `phases`: the type's example, with its event fired before it is attached, while, and after.
-- `steps`: reservations as the request describes them, done by the type's steps program in one event.
+- `script`: acts on a new ring, see stage.py; the reservations are done by the conformance program.
 - `load`: functions of the module loaded into the type, and let go again.
 """
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from harness.guest import bpf
 from harness.guest.bpf import LoadRefused, Program
 from harness.guest.consumer import Consumer
 from harness.guest.control import Control
 from harness.guest.prog_types import TYPES, AttachFailed, GuestType
+from harness.guest.stage import Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from bcc import BPF
 
@@ -52,7 +52,7 @@ class Lab:
         """Do what the request asks for."""
         experiments: dict[str, Callable[[GuestType, dict[str, Any]], Reply]] = {
             "phases": self.phases,
-            "steps": self.steps,
+            "script": self.script,
             "load": self.load,
         }
         return experiments[request["kind"]](self._types[request["prog_type"]], request)
@@ -63,16 +63,19 @@ class Lab:
         try:
             program = guest_type.load(f"{guest_type.name.lower()}_example")
         except LoadRefused as error:
-            return {"refused": _refusal(error)}
+            return {"loader": guest_type.loader, "refused": _refusal(error)}
         first, second = request["words"]
         words = (first, second)
         try:
-            reply: Reply = {"loader": program.loader, "before": self._phase(guest_type, words)}
+            reply: Reply = {"loader": guest_type.loader, "before": self._phase(guest_type, words)}
             with guest_type.attached(program):
                 reply["attached"] = self._phase(guest_type, words)
             reply["after"] = self._phase(guest_type, words)
         except AttachFailed as error:
-            return {"attach_failed": {"errno": error.errno, "what": str(error)}}
+            return {
+                "loader": guest_type.loader,
+                "attach_failed": {"errno": error.errno, "what": str(error)},
+            }
         finally:
             program.close()
         return reply
@@ -85,35 +88,19 @@ class Lab:
         records = [record.hex() for record in self._consumer.take()]
         return {"fired": fired, "event": event, "polled": polled, "records": records}
 
-    def steps(self, guest_type: GuestType, request: dict[str, Any]) -> Reply:
-        """Reserve, write, read back and release as asked, in one event; what program and consumer saw."""
+    def script(self, guest_type: GuestType, request: dict[str, Any]) -> Reply:
+        """Acts in a row on a new ring, by the type's conformance program and by user space."""
         try:
             program = self._stand(guest_type)
         except LoadRefused as error:
-            return {"refused": _refusal(error)}
+            return {"loader": guest_type.loader, "refused": _refusal(error)}
         except AttachFailed as error:
-            return {"attach_failed": {"errno": error.errno, "what": str(error)}}
-        with self._ring(request["ring_size"]) as consumer:
-            with self._control.armed(steps=request["steps"]):
-                guest_type.fire()
             return {
-                "loader": program.loader,
-                "fired": self._control.fired(),
-                "outcomes": self._control.outcomes(),
-                "records": [record.hex() for record in consumer.take()],
+                "loader": guest_type.loader,
+                "attach_failed": {"errno": error.errno, "what": str(error)},
             }
-
-    @contextmanager
-    def _ring(self, size: int) -> Iterator[Consumer]:
-        """A new ring for the steps programs, with a consumer."""
-        with bpf.ring(size) as ring:
-            bpf.map_write_fd(self._rings, 0, ring)
-            consumer = Consumer(ring)
-            try:
-                yield consumer
-            finally:
-                consumer.close()
-                bpf.map_delete(self._rings, 0)
+        with Stage(self._rings, request["ring_size"], guest_type, self._control) as stage:
+            return {"loader": guest_type.loader, "acts": [stage.perform(act) for act in request["acts"]]}
 
     def _stand(self, guest_type: GuestType) -> Program:
         """The type's steps program, attached; what stood before is detached first."""
@@ -134,7 +121,10 @@ class Lab:
 
     def load(self, guest_type: GuestType, request: dict[str, Any]) -> Reply:
         """Load each function of the request and close it again: accepted, or refused with errno and log."""
-        return {"functions": {name: self._try(guest_type, name) for name in request["functions"]}}
+        return {
+            "loader": guest_type.loader,
+            "functions": {name: self._try(guest_type, name) for name in request["functions"]},
+        }
 
     @staticmethod
     def _try(guest_type: GuestType, function: str) -> Reply:
@@ -143,4 +133,4 @@ class Lab:
         except LoadRefused as error:
             return {"accepted": False, **_refusal(error)}
         program.close()
-        return {"accepted": True, "loader": program.loader}
+        return {"accepted": True}

@@ -64,11 +64,13 @@ class GuestType:
         name: without the BPF_PROG_TYPE_ prefix.
         attach_type: expected attach type, -1 where the type has none.
         returns: what its programs must answer to let the event pass.
+        loader: 'bcc', or 'libbpf' where BCC's loader cannot pass what the type needs. BCC compiles all.
     """
 
     name: str
     attach_type: int = -1
     returns: int = 0
+    loader: str = "bcc"
 
     def __init__(self, module: BPF) -> None:
         self.module = module
@@ -152,6 +154,7 @@ class Kprobe(GuestType):
 class _MkdirType(GuestType):
     """A type whose program has a BTF target, here one that the making of a folder passes."""
 
+    loader = "libbpf"
     btf_target: str
 
     def load(self, function: str) -> Program:
@@ -273,6 +276,7 @@ class SkMsg(GuestType):
 
 class Syscall(GuestType):
     name = "SYSCALL"
+    loader = "libbpf"
 
     def __init__(self, module: BPF) -> None:
         super().__init__(module)

@@ -9,20 +9,34 @@ import pytest
 
 from harness.conformance.catalogue import CASES, PROG_TYPES
 from harness.conformance.judge import judge, version_of
+from harness.conformance.script import Script
 from harness.conformance.verdicts import Verdict
-from tests.unit.kernel_model import FACTS, LEAK, KernelModel
+from tests.unit.kernel_model import BUSY, DISCARDED, FACTS, LEAK, KernelModel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from harness.conformance.catalogue import Case, ProgType
+    from harness.conformance.case import Case
     from harness.conformance.judge import Judgement
+    from harness.conformance.prog_types import ProgType
 
 Reply = dict[str, Any]
 
 BY_ID = {case.id: case for case in CASES}
 TYPES = {prog_type.name: prog_type for prog_type in PROG_TYPES}
 KPROBE = TYPES["KPROBE"]
+
+
+SCRIPTS = [case for case in CASES if isinstance(case.experiment, Script)]
+
+
+def _numbers(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Where the numbers are in a reply."""
+    if isinstance(value, int):
+        yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield from _numbers(inner, (*path, key))
 
 
 def answer(case: Case, prog_type: ProgType) -> Reply:
@@ -53,6 +67,12 @@ def put(value: object, *path: str | int) -> Callable[[Reply], None]:
     return falsify
 
 
+def _with(reply: Reply, value: object, *path: str | int) -> Reply:
+    changed = copy.deepcopy(reply)
+    put(value, *path)(changed)
+    return changed
+
+
 def twice(*path: str | int) -> Callable[[Reply], None]:
     """A falsification that repeats the list where `path` leads."""
 
@@ -65,11 +85,23 @@ def twice(*path: str | int) -> Callable[[Reply], None]:
     return falsify
 
 
-def swap_last_payload_byte(reply: Reply) -> None:
-    record = reply["records"][-1]
-    reply["records"][-1] = record[:-2] + f"{int(record[-2:], 16) ^ 1:02x}"
+def flip_last_bit(*path: str | int) -> Callable[[Reply], None]:
+    """A falsification that flips one bit of the last record where `path` leads."""
+
+    def falsify(reply: Reply) -> None:
+        target: Any = reply
+        for key in path:
+            target = target[key]
+        target[-1] = target[-1][:-2] + f"{int(target[-1][-2:], 16) ^ 1:02x}"
+
+    return falsify
 
 
+def out_of_order(reply: Reply) -> None:
+    reply["acts"][2]["records"].reverse()
+
+
+# what is wrong, the case that must notice, how to make it so; acts are counted from 0
 FALSIFICATIONS: list[tuple[str, str, Callable[[Reply], None]]] = [
     ("a record before attach", "ATT-001", put(["00"], "before", "records")),
     ("a program that runs before it is attached", "ATT-001", put(1, "before", "fired")),
@@ -79,26 +111,53 @@ FALSIFICATIONS: list[tuple[str, str, Callable[[Reply], None]]] = [
     ("a poll that announces nothing", "ATT-002", put(0, "attached", "polled")),
     ("a program that runs twice", "ATT-002", put(2, "attached", "fired")),
     ("a record after detach", "ATT-003", put(["00"], "after", "records")),
-    ("a submitted record lost", "CMT-001", put([], "records")),
-    ("a submitted record twice", "CMT-001", twice("records")),
-    ("one wrong bit in the payload", "CMT-001", swap_last_payload_byte),
-    ("a wrong read back", "CMT-001", put("ff" * 32, "outcomes", 0, "readback")),
-    ("a submit that moves the producer", "CMT-001", put(999, "outcomes", 0, "producer_released")),
-    ("a reservation that takes no room", "CMT-001", put(0, "outcomes", 0, "producer_reserved")),
-    ("a step that was not done", "CMT-001", put([], "outcomes")),
-    ("a field that the program never wrote", "CMT-001", put(None, "outcomes", 0, "reserved")),
-    ("a discarded record that arrives", "CMT-002", twice("records")),
-    ("a discard that takes no room", "CMT-002", put(0, "outcomes", 0, "producer_reserved")),
-    ("-ENOMEM instead of -EINVAL", "RSV-006", put(-12, "outcomes", 0, "reserved")),
-    ("a size above the ring granted", "RSV-005", put(0, "outcomes", 1, "reserved")),
-    ("-EINVAL instead of -E2BIG", "RSV-009", put(-22, "outcomes", 0, "reserved")),
-    ("flags that are ignored", "RSV-011", put(0, "outcomes", 3, "reserved")),
-    ("a failed reservation that can be written", "RSV-011", put(0, "outcomes", 0, "written")),
-    ("a failed reservation that can be read", "RSV-011", put(0, "outcomes", 0, "read")),
-    ("a failed reservation with a slice", "RSV-011", put(1, "outcomes", 0, "slice")),
-    ("a failed reservation that moves the producer", "RSV-006", put(16, "outcomes", 0, "producer_reserved")),
-    ("a null dynptr that submits a record", "RSV-033", twice("records")),
-    ("a null dynptr whose discard moves the producer", "RSV-034", put(8, "outcomes", 0, "producer_released")),
+    ("a submitted record lost", "CMT-001", put([], "acts", 2, "records")),
+    ("a submitted record twice", "CMT-001", twice("acts", 2, "records")),
+    ("a submitted record again later", "CMT-001", put(["00"], "acts", 3, "records")),
+    ("one wrong bit in the payload", "CMT-001", flip_last_bit("acts", 2, "records")),
+    ("a wrong read back", "CMT-001", put("ff" * 64, "acts", 0, "outcomes", 0, "data", 1)),
+    (
+        "a submit that moves the producer",
+        "CMT-001",
+        put(9, "acts", 0, "outcomes", 0, "after_release", 0, "producer"),
+    ),
+    (
+        "a reservation that takes no room",
+        "CMT-001",
+        put(0, "acts", 0, "outcomes", 0, "after_reserve", 0, "producer"),
+    ),
+    ("an act that was not done", "CMT-001", put([], "acts")),
+    ("a field that the program never wrote", "CMT-001", put([None], "acts", 0, "outcomes", 0, "reserved")),
+    ("a header that stays busy", "CMT-001", put(BUSY | 32, "acts", 1, "records", 0, "header")),
+    ("a header with a wrong length", "CMT-001", put(31, "acts", 1, "records", 0, "header")),
+    ("a raw reader that disagrees", "CMT-001", put(DISCARDED | 32, "acts", 2, "raw", "records", 0, "header")),
+    ("a consumer position that stays behind", "CMT-001", put(0, "acts", 2, "consumer")),
+    ("a discarded record that arrives", "CMT-002", put(["00"], "acts", 2, "records")),
+    ("a discarded record without the bit", "CMT-002", put(32, "acts", 1, "records", 0, "header")),
+    ("records out of order", "CMT-003", out_of_order),
+    (
+        "data that shrinks with a discard",
+        "CMT-004",
+        put(32, "acts", 0, "outcomes", 0, "after_release", 1, "available"),
+    ),
+    ("a second wake-up", "CMT-006", put({"events": 1}, "acts", 3)),
+    ("-ENOMEM instead of -EINVAL", "RSV-006", put([-12], "acts", 0, "outcomes", 0, "reserved")),
+    ("a size above the ring granted", "RSV-005", put([0, -22, -22], "acts", 0, "outcomes", 1, "reserved")),
+    ("-EINVAL instead of -E2BIG", "RSV-009", put([-22], "acts", 0, "outcomes", 0, "reserved")),
+    ("flags that are ignored", "RSV-011", put([0], "acts", 1, "outcomes", 0, "reserved")),
+    ("a null dynptr that can be written", "RSV-030", put(0, "acts", 0, "outcomes", 0, "accessed", 1)),
+    ("a null dynptr that can be read", "RSV-031", put(0, "acts", 0, "outcomes", 1, "accessed", 0)),
+    ("a null dynptr with a slice", "RSV-032", put(1, "acts", 0, "outcomes", 2, "accessed", 4)),
+    ("a ring that takes one record more", "RSV-014", put(512, "acts", 1, "fill", "granted")),
+    ("a null dynptr that submits a record", "RSV-033", put(["00"], "acts", 6, "records")),
+    ("a null dynptr that wakes", "RSV-034", put({"events": 1}, "acts", 2)),
+    ("a wake-up lost", "WKP-001", put({"events": 0}, "acts", 3)),
+    ("a wake-up too many", "WKP-002", put({"events": 1}, "acts", 3)),
+    ("a ring that can be written", "WKP-015", put({"in": False, "out": True}, "acts", 0)),
+    ("a query off by a header", "QRY-001", put(8, "acts", 0, "outcomes", 0, "accessed", 0)),
+    ("a write past the end", "DYN-004", put(0, "acts", 0, "outcomes", 0, "accessed", 0)),
+    ("a slice that writes a neighbour", "DYN-016", flip_last_bit("acts", 1, "records")),
+    ("a new page with old bytes", "DYN-018", put(["5a" * 64], "acts", 1, "records")),
     ("a leak that is accepted", "VER-001", put({"accepted": True}, "functions", "ver_001")),
     ("a leak refused with another errno", "VER-001", put(13, "functions", "ver_001", "errno")),
     ("a leak refused for another reason", "VER-004", put("R0 !read_ok\n", "functions", "ver_004", "log")),
@@ -122,8 +181,25 @@ def test_a_falsified_observation_fails_its_case(case_id: str, falsify: Callable[
     assert judgement.expected != judgement.seen
 
 
-def test_every_case_has_a_falsification() -> None:
-    assert {case_id for _, case_id, _ in FALSIFICATIONS} == set(BY_ID)
+@pytest.mark.parametrize("case", SCRIPTS, ids=lambda case: case.id)
+def test_a_silent_agent_fails_every_script(case: Case) -> None:
+    reply = answer(case, KPROBE)
+    for act in reply["acts"]:
+        act.pop("outcomes", None)
+    assert judged(case.id, {"loader": "bcc", "acts": []}).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize("case", SCRIPTS, ids=lambda case: case.id)
+def test_a_wrong_number_anywhere_in_what_is_judged_fails_the_case(case: Case) -> None:
+    """Of each act at least one number is judged: change them all in turn, and some change must be noticed."""
+    acts = case.request(KPROBE)["acts"]
+    for number, act in enumerate(acts):
+        sound = answer(case, KPROBE)
+        if act["act"] not in {"ring", "seek", "watch"}:
+            assert any(
+                not judged(case.id, _with(sound, 12345, "acts", number, *path)).ok
+                for path in reversed(list(_numbers(sound["acts"][number])))
+            ), f"act {number}: {act}"
 
 
 @pytest.mark.parametrize("phase", ["before", "attached", "after"])
@@ -137,7 +213,7 @@ def test_an_event_that_saw_something_else_fails(name: str, phase: str) -> None:
 
 @pytest.mark.parametrize(
     ("case_id", "path"),
-    [("ATT-002", ("attached", "fired")), ("CMT-001", ("fired",))],
+    [("ATT-002", ("attached", "fired")), ("CMT-001", ("acts", 0, "fired"))],
     ids=["phases", "steps"],
 )
 def test_a_program_that_never_ran_is_told_apart(case_id: str, path: tuple[str, ...]) -> None:

@@ -1,0 +1,95 @@
+"""A second, independent reader of the ring buffer: the mapped pages themselves, headers and all.
+
+Layout (kernel/bpf/ringbuf.c): page 0 holds the consumer position, page 1 the producer position, then the
+data, mapped twice in a row so that a record that crosses the end of the ring can be read in one piece. A
+record has a header of eight bytes: length with two flag bits, and the page offset, which is private to
+the kernel.
+
+Reading needs acquire semantics, which plain memory access has on x86 and s390x only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+BUSY, DISCARD = 1 << 31, 1 << 30  # BPF_RINGBUF_BUSY_BIT, BPF_RINGBUF_DISCARD_BIT
+HEADER = struct.Struct("II")
+POSITION = struct.Struct("L")
+TOLD_WHOLE = 256
+
+
+def footprint(size: int) -> int:
+    """Bytes that a record of `size` takes in the ring."""
+    return (size + HEADER.size + 7) & ~7
+
+
+def told(payload: bytes) -> str:
+    """A payload for the host: its bytes in hex, or its size and digest where that would be long."""
+    if len(payload) <= TOLD_WHOLE:
+        return payload.hex()
+    return f"{len(payload)} bytes, sha256 {hashlib.sha256(payload).hexdigest()}"
+
+
+@dataclass(frozen=True)
+class RawRecord:
+    """A record as it lies in the ring."""
+
+    position: int
+    header: int
+    page_offset: int
+    payload: bytes
+
+    def reply(self) -> dict[str, Any]:
+        """The record for the host."""
+        return {
+            "position": self.position,
+            "header": self.header,
+            "page_offset": self.page_offset,
+            "payload": told(self.payload),
+        }
+
+
+class RawReader:
+    """Maps a ring of `size` bytes."""
+
+    def __init__(self, ring: int, size: int) -> None:
+        self._size = size
+        page = mmap.PAGESIZE
+        self._consumer = mmap.mmap(ring, page, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
+        self._producer = mmap.mmap(ring, page + 2 * size, mmap.MAP_SHARED, mmap.PROT_READ, offset=page)
+
+    def close(self) -> None:
+        """Unmap the ring."""
+        self._consumer.close()
+        self._producer.close()
+
+    @property
+    def consumer(self) -> int:
+        """The consumer position."""
+        return int(POSITION.unpack_from(self._consumer)[0])
+
+    def seek(self, position: int) -> None:
+        """Write the consumer position."""
+        POSITION.pack_into(self._consumer, 0, position)
+
+    @property
+    def producer(self) -> int:
+        """The producer position."""
+        return int(POSITION.unpack_from(self._producer)[0])
+
+    def peek(self) -> list[RawRecord]:
+        """Every record between consumer and producer position, whatever its state; nothing is consumed."""
+        records = []
+        position, end = self.consumer, self.producer
+        while position < end:
+            offset = mmap.PAGESIZE + position % self._size
+            header, page_offset = HEADER.unpack_from(self._producer, offset)
+            length = header & ~(BUSY | DISCARD)
+            payload = self._producer[offset + HEADER.size : offset + HEADER.size + length]
+            records.append(RawRecord(position, header, page_offset, payload))
+            position += footprint(length)
+        return records
