@@ -91,7 +91,7 @@ class Lab:
     def script(self, guest_type: GuestType, request: dict[str, Any]) -> Reply:
         """Acts in a row on a new ring, by the type's conformance program and by user space."""
         try:
-            program = self._stand(guest_type)
+            self._stand(guest_type)
         except LoadRefused as error:
             return {"loader": guest_type.loader, "refused": _refusal(error)}
         except AttachFailed as error:
