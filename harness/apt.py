@@ -1,0 +1,184 @@
+"""Debian's archive through an apt of our own: own sources, lists and state, nothing of the host changed.
+
+Signatures (against Debian's own keyring) and checksums are apt's work. What is taken from the host's apt
+is the mirror and how to reach it: proxies and credentials.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness import process
+from harness.cache import Cache
+from harness.errors import EnvironmentFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from harness.settings import Settings
+
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+# bullseye has the oldest kernel that we test, trixie-backports the newest.
+SUITES = (
+    *("bullseye", "bullseye-updates", "bookworm", "bookworm-updates"),
+    *("trixie", "trixie-updates", "trixie-backports"),
+)
+SECURITY_SUITES = ("bullseye-security", "bookworm-security", "trixie-security")
+
+QUERY_DEADLINE = 120.0
+UPDATE_DEADLINE = 300.0
+DOWNLOAD_DEADLINE = 900.0
+
+# How apt names a list that it could not get, on standard error.
+APT_ERROR = re.compile(r"^ *E: ((?:Failed to fetch|The repository) .*)", re.MULTILINE)
+MENDING_MIRROR = "check the network, or set DYNPTR_HARNESS_MIRROR to a Debian mirror that can be reached"
+
+
+class MirrorFailed(EnvironmentFailed):
+    """The mirror could not be reached, or what it serves is not in order."""
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """Addresses of a Debian archive and of its security archive."""
+
+    main: str
+    security: str
+
+
+def mirror(settings: Settings) -> Mirror:
+    """The mirror of the settings, else the one that the host's own apt uses.
+
+    A security archive that nobody names is looked for beside the main one. Raises EnvironmentFailed when
+    there is no Debian mirror to be found.
+    """
+    if settings.mirror:
+        main = settings.mirror.rstrip("/")
+        return Mirror(main, f"{main}-security")
+    main, security = _of_host()
+    if not main:
+        raise EnvironmentFailed(
+            "this host's apt knows no Debian mirror", "set DYNPTR_HARNESS_MIRROR to the address of one"
+        )
+    return Mirror(main, security or f"{main}-security")
+
+
+def _of_host() -> tuple[str, str]:
+    """Main and security archive of the host's apt ('' for none)."""
+    fields = "$(REPO_URI) $(RELEASE) $(COMPONENT) $(ORIGIN)"
+    query = ["apt-get", "indextargets", "--format", fields, "Created-By: Packages"]
+    what = "reading the host's apt sources"
+    # Who a list is from is known once the host has fetched it; before that we go by the address.
+    listed = process.run(query, what=what, deadline=QUERY_DEADLINE)
+    rows = [line.split() for line in listed.splitlines()]
+    addresses = [(row[0].rstrip("/"), row[1]) for row in rows if row[2:] == ["main", "Debian"]]
+    if not addresses:
+        listed = process.run([*query, "--no-release-info"], what=what, deadline=QUERY_DEADLINE)
+        rows = [line.split() for line in listed.splitlines()]
+        found = [(row[0].rstrip("/"), row[1]) for row in rows if row[2:3] == ["main"]]
+        addresses = [each for each in found if re.search(r"/debian(-security)?$", each[0])]
+    web = [(uri, suite) for uri, suite in addresses if uri.startswith(("http", "mirror+http", "file:"))]
+    main = next((uri for uri, suite in web if not suite.endswith("-security")), "")
+    security = next((uri for uri, suite in web if suite.endswith("-security")), "")
+    return main, security
+
+
+def host_options() -> list[str]:
+    """Lines of apt configuration by which the host's apt reaches the network: proxies, time-outs."""
+    dump = process.run(
+        ["apt-config", "dump", "--format", '%F "%v";%n', "Acquire"],
+        what="reading the host's apt configuration",
+        deadline=QUERY_DEADLINE,
+    )
+    wanted = re.compile(r"Acquire::(https?|ForceIPv[46]|Retries)\b")
+    return [line for line in dump.splitlines() if wanted.match(line)]
+
+
+class Archive:
+    """Debian's suites, as our own apt sees them. All methods are safe to use from several processes."""
+
+    def __init__(self, settings: Settings, architecture: str) -> None:
+        self.folder = settings.cache / "apt"
+        self._settings = settings
+        self._architecture = architecture
+
+    def lock(self) -> AbstractContextManager[None]:
+        """To be held around each use: apt's lists must not change while they are read."""
+        return Cache(self._settings.cache).locked("apt", self._architecture)
+
+    def update(self, deadline: float = UPDATE_DEADLINE) -> list[str]:
+        """Fetch the lists, and return what apt had to say of suites that it could not get.
+
+        Raises MirrorFailed when not one list could be had.
+        """
+        self._configure()
+        troubles: list[str] = []
+        try:
+            self.apt("apt-get", "-q", "update", what="fetching Debian's package lists", deadline=deadline)
+        except EnvironmentFailed as failed:
+            troubles = APT_ERROR.findall(failed.fact) or [failed.fact]
+            lists = self.apt("apt-get", "indextargets", "Created-By: Packages", what="listing the lists")
+            if not lists.strip():
+                fact = f"none of Debian's package lists can be had: {troubles[0]}"
+                raise MirrorFailed(fact, MENDING_MIRROR) from failed
+        return troubles
+
+    def download(self, packages: Iterable[str], folder: Path) -> None:
+        """Fetch packages, given as NAME=VERSION, into a folder. Raises MirrorFailed."""
+        try:
+            wanted = list(packages)
+            what = f"downloading {', '.join(wanted)}"
+            self.apt("apt-get", "-q", "download", *wanted, what=what, deadline=DOWNLOAD_DEADLINE, cwd=folder)
+        except EnvironmentFailed as failed:
+            raise MirrorFailed(failed.fact, MENDING_MIRROR) from failed
+
+    def apt(self, *argv: str, what: str, deadline: float = QUERY_DEADLINE, cwd: Path | None = None) -> str:
+        """Run one of apt's commands with our configuration and return its output."""
+        environment = {"APT_CONFIG": str(self.folder / "apt.conf")}
+        return process.run(argv, what=what, deadline=deadline, cwd=cwd, env=environment)
+
+    def stanzas(self, names: Iterable[str]) -> Iterator[dict[str, str]]:
+        """The control fields of every version of the named packages."""
+        shown = self.apt("apt-cache", "show", *names, what="reading Debian's package lists")
+        for stanza in shown.split("\n\n"):
+            fields = dict(re.findall(r"^([\w-]+): (.*)$", stanza, re.MULTILINE))
+            if fields:
+                yield fields
+
+    def _stanzas(self) -> str:
+        where = mirror(self._settings)
+        return "\n".join(
+            f"Types: deb\nURIs: {uri}\nSuites: {' '.join(suites)}\nComponents: main\nSigned-By: {KEYRING}\n"
+            for uri, suites in ((where.main, SUITES), (where.security, SECURITY_SUITES))
+        )
+
+    def _configure(self) -> None:
+        for folder in ("state/lists/partial", "cache/archives/partial"):
+            (self.folder / folder).mkdir(parents=True, exist_ok=True)
+        sources = self.folder / "debian.sources"
+        sources.write_text(self._stanzas())
+        (self.folder / "status").touch()
+        options = {
+            "Dir::Etc::Main": "/dev/null",
+            "Dir::Etc::Parts": "/dev/null",
+            "Dir::Etc::SourceList": sources,
+            "Dir::Etc::SourceParts": "/dev/null",
+            "Dir::Etc::Preferences": "/dev/null",
+            "Dir::Etc::PreferencesParts": "/dev/null",
+            "Dir::State": self.folder / "state",
+            "Dir::State::Status": self.folder / "status",
+            "Dir::Cache": self.folder / "cache",
+            "Dir::Cache::srcpkgcache": "",
+            "APT::Architecture": self._architecture,
+            "APT::Sandbox::User": "root",  # the user _apt could not write to our folder
+            "APT::Update::Error-Mode": "any",  # else apt keeps silent about a suite that it could not get
+            "Acquire::Languages": "none",
+            "Acquire::GzipIndexes": "true",
+        }
+        lines = [f'{name} "{value}";' for name, value in options.items()]
+        lines += [f'APT::Architectures {{ "{self._architecture}"; }};', *host_options()]
+        (self.folder / "apt.conf").write_text("\n".join(lines) + "\n")

@@ -1,0 +1,188 @@
+"""What is costly to make again: folders that are complete or absent, safe against kill -9 and each other.
+
+Layout: KIND/KEY is a complete entry, KIND/.KEY.lock is locked (flock) while it is made, and
+KIND/.KEY.tmp-* is where it is made, to be renamed when it is complete.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import logging
+import os
+import re
+import shutil
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.errors import EnvironmentFailed, HarnessError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+MANIFEST = ".manifest.json"
+LOCK_DEADLINE = 1800.0  # seconds; the longest build is bounded by less
+LOCK_POLL = 0.1  # seconds; flock has no call that waits with a deadline
+MENDING_ROOM = "free some room there, or set DYNPTR_HARNESS_CACHE to a folder on another disk"
+
+log = logging.getLogger(__name__)
+
+
+class Cache:
+    """Entries by kind and key below one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def entry(self, kind: str, key: str, build: Callable[[Path], None], *, room_mib: int = 0) -> Path:
+        """Return the folder of a complete entry, made by `build` where there is none.
+
+        `build` fills the empty folder that it is given; `room_mib` is the disk room it needs at most.
+        Only one process makes an entry; others that want the same wait for it. An entry whose files have
+        changed since is made anew. Raises EnvironmentFailed when the disk is full or the folder cannot be
+        written, and whatever `build` raises; nothing incomplete is left in either case.
+        """
+        home = self._home(kind, key)
+        if _is_complete(home):
+            return home
+        with self.locked(kind, key):
+            if _is_complete(home):  # made by another process meanwhile
+                return home
+            self._remove_leftovers(home)
+            if home.exists():
+                log.warning("cache entry %s is damaged and is made anew", home)
+            self._make(home, build, room_mib)
+        return home
+
+    def entries(self, kind: str) -> list[Path]:
+        """The entries of a kind; `entry` is what finds out whether one is damaged."""
+        return [manifest.parent for manifest in sorted(self.folder.glob(f"{kind}/[!.]*/{MANIFEST}"))]
+
+    @contextmanager
+    def locked(self, kind: str, key: str) -> Iterator[None]:
+        """Hold the lock of an entry, or of anything else that only one process may do at a time."""
+        home = self._home(kind, key)
+        with _explained(self.folder):
+            home.parent.mkdir(parents=True, exist_ok=True)
+            lock = os.open(_lock_path(home), os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                _wait_for(lock, f"{kind}/{key}")
+                yield
+            finally:
+                os.close(lock)  # the kernel drops the lock with the descriptor, also after kill -9
+
+    def _home(self, kind: str, key: str) -> Path:
+        for name in (kind, key):
+            if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+~-]*", name):
+                raise ValueError(f"not a name for a cache entry: {name!r}")
+        return self.folder / kind / key
+
+    def _make(self, home: Path, build: Callable[[Path], None], room_mib: int) -> None:
+        free = free_mib(home)
+        if free < room_mib:
+            raise EnvironmentFailed(
+                f"{self.folder} has {free} MiB free, {room_mib} MiB are needed for {home.name}", MENDING_ROOM
+            )
+        draft = Path(tempfile.mkdtemp(prefix=f".{home.name}.tmp-", dir=home.parent))
+        try:
+            build(draft)
+            draft.chmod(0o755)
+            (draft / MANIFEST).write_text(json.dumps(_files(draft)))
+            if home.exists():
+                home.rename(draft.with_name(f"{draft.name}-damaged"))
+            draft.rename(home)
+        finally:
+            for leftover in home.parent.glob(f"{draft.name}*"):
+                shutil.rmtree(leftover, ignore_errors=True)
+
+    @staticmethod
+    def _remove_leftovers(mine: Path) -> None:
+        """Remove drafts whose maker is gone: those of `mine`, whose lock we hold, and of any free lock."""
+        for draft in mine.parent.glob(".*.tmp-*"):
+            home = draft.with_name(draft.name[1:].rsplit(".tmp-", 1)[0])
+            with _lock_path(home).open("a") as lock:
+                try:
+                    if home != mine:
+                        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
+                shutil.rmtree(draft, ignore_errors=True)
+
+
+def free_mib(path: Path) -> int:
+    """Free room, in MiB, on the disk where a path is or would be."""
+    while not path.exists():
+        path = path.parent
+    return shutil.disk_usage(path).free >> 20
+
+
+def _lock_path(home: Path) -> Path:
+    return home.with_name(f".{home.name}.lock")
+
+
+def _wait_for(lock: int, name: str) -> None:
+    give_up = time.monotonic() + LOCK_DEADLINE
+    told = False
+    while True:
+        try:
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > give_up:
+                raise EnvironmentFailed(
+                    f"another process has held the lock of {name} for {LOCK_DEADLINE:g} s",
+                    "look for another run of this command that is stopped, and end it",
+                ) from None
+            if not told:
+                log.warning("waiting for another process that is making %s", name)
+                told = True
+            time.sleep(LOCK_POLL)
+
+
+def _files(folder: Path) -> dict[str, list[int]]:
+    """Size and modification time (ns) of every regular file below a folder, by relative path."""
+    found = {}
+    for parent, _folders, names in os.walk(folder):
+        for name in names:
+            path = Path(parent, name)
+            if name != MANIFEST and not path.is_symlink():
+                stat = path.stat()
+                found[str(path.relative_to(folder))] = [stat.st_size, stat.st_mtime_ns]
+    return found
+
+
+def _is_complete(home: Path) -> bool:
+    try:
+        manifest = json.loads((home / MANIFEST).read_text())
+        return bool(manifest == _files(home))
+    except (OSError, ValueError):
+        return False
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    """Turn the errors of a full or unwritable disk into one that says where and what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise _full(folder) from error
+        if not (folder.is_dir() and os.access(folder, os.W_OK)):
+            raise EnvironmentFailed(
+                f"cannot write to the cache folder {folder}: {error.strerror}",
+                "make it writable, or set DYNPTR_HARNESS_CACHE to another folder",
+            ) from error
+        raise
+    except HarnessError as error:
+        if os.strerror(errno.ENOSPC) in error.fact:  # said by a tool that we ran
+            raise _full(folder) from error
+        raise
+
+
+def _full(folder: Path) -> EnvironmentFailed:
+    return EnvironmentFailed(
+        f"no room left on the disk of {folder}: {free_mib(folder)} MiB free", MENDING_ROOM
+    )

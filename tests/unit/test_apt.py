@@ -1,0 +1,147 @@
+"""Our own apt: where it gets the mirror from, and that it leaves the host's alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness import apt, process
+from harness.apt import Mirror
+from harness.errors import EnvironmentFailed
+from harness.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+# Rows as `apt-get indextargets` gives them: address, suite, component, and who made the list if it is there.
+OTHER = "http://example.org/tools trixie main Example\n"
+DEBIAN = (
+    "http://one.example/debian/ trixie main Debian\nhttp://one.example/debian/ trixie-updates main Debian\n"
+)
+SECURITY = "http://two.example/safe/ trixie-security main Debian\n"
+NOT_FETCHED = "http://one.example/debian/ trixie main $(ORIGIN)\n"
+SECURITY_NOT_FETCHED = "http://one.example/debian-security/ trixie-security main $(ORIGIN)\n"
+OTHER_NOT_FETCHED = "http://example.org/linux/debian trixie stable $(ORIGIN)\n"
+DISC = "cdrom:[Debian]/ trixie main Debian\n"
+
+
+class Host:
+    """The answers of the host's apt."""
+
+    def __init__(self, fetched: str = "", known: str = "") -> None:
+        self.fetched = fetched
+        self.known = known
+
+    def run(self, argv: Sequence[str], **_options: object) -> str:
+        if argv[0] == "apt-config":
+            return (
+                'Acquire "";\nAcquire::http::Proxy "http://proxy.example:3128";\n'
+                'Acquire::https::Timeout "9";\nAcquire::Languages:: "de";\n'
+            )
+        return self.known if "--no-release-info" in argv else self.fetched
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        (
+            Host(OTHER + SECURITY + DEBIAN),
+            Mirror("http://one.example/debian", "http://two.example/safe"),
+        ),
+        (Host(DEBIAN), Mirror("http://one.example/debian", "http://one.example/debian-security")),
+        (
+            Host("", OTHER_NOT_FETCHED + SECURITY_NOT_FETCHED + NOT_FETCHED),
+            Mirror("http://one.example/debian", "http://one.example/debian-security"),
+        ),
+        (Host(DISC + DEBIAN), Mirror("http://one.example/debian", "http://one.example/debian-security")),
+    ],
+)
+def test_the_mirror_is_the_one_of_the_host(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: Host, expected: Mirror
+) -> None:
+    monkeypatch.setattr(process, "run", host.run)
+    assert apt.mirror(Settings(tmp_path)) == expected
+
+
+def test_the_mirror_of_the_settings_goes_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(process, "run", Host(DEBIAN + SECURITY).run)
+    found = apt.mirror(Settings(tmp_path, mirror="http://mine.example/debian/"))
+    assert found == Mirror("http://mine.example/debian", "http://mine.example/debian-security")
+
+
+@pytest.mark.parametrize("host", [Host(), Host(OTHER, OTHER), Host(DISC), Host("", OTHER_NOT_FETCHED)])
+def test_a_host_without_a_debian_mirror_is_asked_to_name_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: Host
+) -> None:
+    monkeypatch.setattr(process, "run", host.run)
+    with pytest.raises(EnvironmentFailed) as caught:
+        apt.mirror(Settings(tmp_path))
+    assert "DYNPTR_HARNESS_MIRROR" in caught.value.mend
+
+
+def test_of_the_hosts_configuration_only_the_way_to_the_network_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(process, "run", Host().run)
+    assert apt.host_options() == [
+        'Acquire::http::Proxy "http://proxy.example:3128";',
+        'Acquire::https::Timeout "9";',
+    ]
+
+
+# What apt says when one suite is missing and the lists of another do not fit their signed checksum.
+SAID = """\
+fetching failed: apt-get ended with status 100
+  E: The repository 'http://one.example/debian bullseye Release' does not have a Release file.
+  E: Failed to fetch http://one.example/debian/dists/trixie/main/binary-amd64/Packages.xz  Hash Sum mismatch
+     Hashes of expected file:
+      - Filesize:9679304 [weak]
+  E: Some index files failed to download. They have been ignored, or old ones used instead."""
+
+
+class Answers:
+    """An apt whose update fails; afterwards it has some lists, or none."""
+
+    def __init__(self, lists: str) -> None:
+        self.lists = lists
+        self.environments: set[str] = set()
+
+    def run(self, argv: Sequence[str], *, env: dict[str, str] | None = None, **_options: object) -> str:
+        self.environments.add((env or {}).get("APT_CONFIG", "the host's"))
+        if "update" in argv:
+            raise EnvironmentFailed(SAID)
+        return self.lists if "indextargets" in argv else ""
+
+
+def update(monkeypatch: pytest.MonkeyPatch, folder: Path, lists: str) -> list[str]:
+    monkeypatch.setattr(process, "run", Answers(lists).run)
+    return apt.Archive(Settings(folder, mirror="http://one.example/debian"), "amd64").update()
+
+
+def test_lists_that_cannot_be_had_are_named_and_the_others_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    missing, damaged = update(monkeypatch, tmp_path, lists="MetaKey: main\n")
+    assert "bullseye Release" in missing
+    assert "trixie/main/binary-amd64/Packages.xz  Hash Sum mismatch" in damaged
+
+
+def test_without_any_list_the_mirror_has_failed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(apt.MirrorFailed, match="bullseye Release") as caught:
+        update(monkeypatch, tmp_path, lists="\n")
+    assert "DYNPTR_HARNESS_MIRROR" in caught.value.mend
+
+
+def test_the_configuration_has_no_part_of_the_hosts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    update(monkeypatch, tmp_path, lists="MetaKey: main\n")
+    options = dict(
+        line.rstrip(";").split(" ", 1) for line in (tmp_path / "apt/apt.conf").read_text().splitlines()
+    )
+    for name in ("Main", "Parts", "SourceParts", "Preferences", "PreferencesParts"):
+        assert options[f"Dir::Etc::{name}"] == '"/dev/null"'
+    for name in ("Etc::SourceList", "State", "State::Status", "Cache"):
+        assert options[f"Dir::{name}"].startswith(f'"{tmp_path}/apt/')
+    sources = (tmp_path / "apt/debian.sources").read_text()
+    assert sources.count(f"Signed-By: {apt.KEYRING}\n") == sources.count("URIs: ") == 2

@@ -1,0 +1,210 @@
+"""The cache: complete entries or none, whatever happens while they are made."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness import cache as cache_module
+from harness.cache import Cache
+from harness.errors import EnvironmentFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+KIND, KEY = "things", "one_1.0-b1"
+
+
+def write(text: str) -> Callable[[Path], None]:
+    """A build that makes one file."""
+
+    def build(folder: Path) -> None:
+        (folder / "sub").mkdir()
+        (folder / "sub" / "file").write_text(text)
+
+    return build
+
+
+def never(_folder: Path) -> None:
+    pytest.fail("a complete entry was made again")
+
+
+def names(cache: Cache) -> list[str]:
+    """What is in the folder of the kind, lock files apart."""
+    return sorted(path.name for path in (cache.folder / KIND).iterdir() if path.suffix != ".lock")
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Cache:
+    return Cache(tmp_path / "cache")
+
+
+def test_an_entry_is_made_once(cache: Cache) -> None:
+    made = cache.entry(KIND, KEY, write("hello"))
+    assert cache.entry(KIND, KEY, never) == made
+    assert (made / "sub" / "file").read_text() == "hello"
+    assert cache.entries(KIND) == [made]
+
+
+def damage_by_truncation(file: Path) -> None:
+    file.write_text("")
+
+
+def damage_by_removal(file: Path) -> None:
+    file.unlink()
+
+
+def damage_by_addition(file: Path) -> None:
+    file.with_name("another").touch()
+
+
+def damage_in_place(file: Path) -> None:
+    file.write_text("HELLO")
+
+
+def damage_the_manifest(file: Path) -> None:
+    (file.parents[1] / cache_module.MANIFEST).write_text('{"sub/fi')
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        damage_by_truncation,
+        damage_by_removal,
+        damage_by_addition,
+        damage_in_place,
+        damage_the_manifest,
+    ],
+)
+def test_a_damaged_entry_is_made_anew_and_it_is_said(
+    cache: Cache, caplog: pytest.LogCaptureFixture, damage: Callable[[Path], None]
+) -> None:
+    made = cache.entry(KIND, KEY, write("hello"))
+    damage(made / "sub" / "file")
+    with caplog.at_level(logging.WARNING):
+        cache.entry(KIND, KEY, write("anew"))
+    assert (made / "sub" / "file").read_text() == "anew"
+    assert str(made) in caplog.text
+    assert names(cache) == [KEY]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("broken"), KeyboardInterrupt()])
+def test_a_build_that_fails_leaves_nothing(cache: Cache, error: BaseException) -> None:
+    def build(folder: Path) -> None:
+        write("half")(folder)
+        raise error
+
+    with pytest.raises(type(error)):
+        cache.entry(KIND, KEY, build)
+    assert names(cache) == []
+    cache.entry(KIND, KEY, write("whole"))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+        EnvironmentFailed("packing failed: tar: file: Cannot write: No space left on device"),
+    ],
+)
+def test_a_full_disk_is_one_clear_error(cache: Cache, error: Exception) -> None:
+    def build(_folder: Path) -> None:
+        raise error
+
+    with pytest.raises(EnvironmentFailed) as caught:
+        cache.entry(KIND, KEY, build)
+    assert "no room left" in caught.value.fact
+    assert str(cache.folder) in caught.value.fact
+    assert "DYNPTR_HARNESS_CACHE" in caught.value.mend
+    assert names(cache) == []
+
+
+def test_too_little_room_is_told_before_the_work(cache: Cache) -> None:
+    with pytest.raises(EnvironmentFailed, match=rf"{1 << 40} MiB are needed for {KEY}"):
+        cache.entry(KIND, KEY, never, room_mib=1 << 40)
+
+
+def test_a_folder_that_cannot_be_one_is_named(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file")
+    with pytest.raises(EnvironmentFailed, match=str(tmp_path / "cache")):
+        Cache(tmp_path / "cache").entry(KIND, KEY, never)
+
+
+@pytest.mark.parametrize("key", ["../other", "a/b", "", ".hidden", "a b"])
+def test_a_key_is_the_name_of_one_folder(cache: Cache, key: str) -> None:
+    with pytest.raises(ValueError, match="not a name"):
+        cache.entry(KIND, key, never)
+
+
+# What the tests with other processes run: say so, then wait for a line before the end of the build.
+CHILD = """
+import sys
+from pathlib import Path
+from harness.cache import Cache
+
+def build(folder):
+    (folder / "file").write_text("by the child")
+    print("building", flush=True)
+    sys.stdin.readline()
+
+print(Cache(Path(sys.argv[1])).entry(sys.argv[2], sys.argv[3], build), flush=True)
+"""
+
+
+def child_that_builds(cache: Cache) -> subprocess.Popen[str]:
+    """Another process that is in the middle of making the entry."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(cache.folder), KIND, KEY],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "building\n"
+    return child
+
+
+def test_two_processes_make_the_same_entry_once(cache: Cache, caplog: pytest.LogCaptureFixture) -> None:
+    child = child_that_builds(cache)
+    with ThreadPoolExecutor() as threads, caplog.at_level(logging.WARNING):
+        ours = threads.submit(cache.entry, KIND, KEY, never)
+        while "waiting for another process" not in caplog.text:
+            assert not ours.done()
+        theirs, _ = child.communicate("\n", timeout=10)
+        assert str(ours.result(timeout=10)) == theirs.strip()
+    assert names(cache) == [KEY]
+
+
+def test_kill_9_in_the_middle_of_a_build_harms_nothing(cache: Cache) -> None:
+    child = child_that_builds(cache)
+    child.send_signal(signal.SIGKILL)
+    child.communicate(timeout=10)
+    assert len(names(cache)) == 1  # the draft
+    assert cache.entries(KIND) == []
+    cache.entry(KIND, KEY, write("ours"))
+    assert names(cache) == [KEY]
+
+
+def test_what_a_killed_process_left_goes_with_the_next_build_of_its_kind(cache: Cache) -> None:
+    child = child_that_builds(cache)
+    cache.entry(KIND, "another", write("ours"))
+    assert len(names(cache)) == 2, "the draft of a living process was removed"
+    child.kill()
+    child.communicate(timeout=10)
+    cache.entry(KIND, "third", write("ours"))
+    assert names(cache) == ["another", "third"]
+
+
+def test_a_lock_held_for_ever_is_an_error(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_module, "LOCK_DEADLINE", 0.2)
+    with cache.locked(KIND, KEY), pytest.raises(EnvironmentFailed, match=f"lock of {KIND}/{KEY}"):
+        cache.entry(KIND, KEY, never)

@@ -1,0 +1,336 @@
+"""Which of Debian's kernels a selector means, and what happens when the mirror does not play along."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from contextlib import nullcontext
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from harness import apt
+from harness.cache import Cache
+from harness.errors import WrongUsage
+from harness.kernels import debian
+from harness.kernels.debian import Available, Part
+from harness.progress import Silent
+from harness.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
+
+
+class Row(NamedTuple):
+    """A package of the archive below: the fields that matter."""
+
+    name: str
+    version: str
+    suite: str
+    source: str
+    depends: str
+
+
+def package(
+    name: str, version: str, suite: str, source: str = "linux-signed-amd64", depends: str = ""
+) -> Row:
+    return Row(f"{name}-cloud-amd64", version, suite, source, depends)
+
+
+def parts_of_7(release: str, version: str, *parts: str) -> str:
+    """Dependencies as a 7.x image has them."""
+    exact = [f"linux-{part}-{release}-cloud-amd64 (= {version})" for part in parts]
+    return ", ".join(["dracut | initramfs-tools (>= 0.120)", *exact])
+
+
+SERVED = (
+    package("linux-image", "6.12.117-1", "trixie"),
+    package("linux-image-6.12", "6.12.117-1", "trixie"),
+    package("linux-image-5.10.0-46", "5.10.262-1", "bullseye-security"),
+    package("linux-image-6.1.0-9", "6.1.27-1", "bookworm"),
+    package("linux-image-6.1.0-56", "6.1.192-2", "bookworm-security"),
+    package(
+        "linux-image-6.1.0-0.deb11.60", "6.1.199-1~deb11u1", "bullseye-security", "linux-signed-6.1-amd64"
+    ),
+    package("linux-image-6.12.9+deb13", "6.12.9-1", "trixie"),
+    package("linux-image-6.12.116+deb13", "6.12.116-1", "trixie-security"),
+    package("linux-image-6.12.117+deb13", "6.12.117-1", "trixie-security"),
+    package("linux-image-6.12.117+deb13", "6.12.117-1", "trixie"),
+    package(
+        "linux-image-6.12.118+deb12", "6.12.118-1~deb12u1", "bookworm-security", "linux-signed-6.12-amd64"
+    ),
+    # Listed, and its modules are not.
+    package(
+        "linux-image-7.1.13+deb13",
+        "7.1.13-1",
+        "trixie-backports",
+        depends=parts_of_7("7.1.13+deb13", "7.1.13-1", "binary", "modules"),
+    ),
+    package("linux-binary-7.1.13+deb13", "7.1.13-1", "trixie-backports"),
+    # Of the newest, the modules are of another version.
+    package(
+        "linux-image-7.3.5+deb13",
+        "7.3.5-1",
+        "trixie-backports",
+        depends=parts_of_7("7.3.5+deb13", "7.3.5-1", "binary", "modules"),
+    ),
+    package("linux-binary-7.3.5+deb13", "7.3.5-1", "trixie-backports"),
+    package("linux-modules-7.3.5+deb13", "7.3.5-2", "trixie-backports"),
+    package(
+        "linux-image-7.3.4+deb13",
+        "7.3.4-1",
+        "trixie-backports",
+        depends=parts_of_7("7.3.4+deb13", "7.3.4-1", "binary", "modules"),
+    ),
+    package(
+        "linux-binary-7.3.4+deb13",
+        "7.3.4-1",
+        "trixie-backports",
+        depends=parts_of_7("7.3.4+deb13", "7.3.4-1", "base"),
+    ),
+    package("linux-modules-7.3.4+deb13", "7.3.4-1", "trixie-backports"),
+    package("linux-base-7.3.4+deb13", "7.3.4-1", "trixie-backports"),
+)
+
+
+class FakeArchive:
+    """Debian's archive as its lists would have it; may be out of reach, or without some lists."""
+
+    served: tuple[Row, ...] = SERVED
+    unreachable = False
+    without: tuple[str, ...] = ()
+    updates = 0
+
+    def __init__(self, settings: Settings, _architecture: str) -> None:
+        self.folder = settings.cache / "apt"
+
+    def lock(self) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def update(self) -> list[str]:
+        FakeArchive.updates += 1
+        if self.unreachable:
+            raise apt.MirrorFailed("none of the lists can be had")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return [f"Failed to fetch {suite}" for suite in self.without]
+
+    def apt(self, _tool: str, command: str, *_names: str, what: str) -> str:
+        assert what
+        if command == "pkgnames":
+            return "\n".join(row.name for row in self.served) + "\nlinux-doc\n"
+        assert command == "madison"
+        lines = (f" {row.name} | {row.version} | mirror://x {row.suite}/main amd64" for row in self.served)
+        return "\n".join(lines)
+
+    def stanzas(self, _names: Iterable[str]) -> Iterator[dict[str, str]]:
+        for row in self.served:
+            yield {
+                "Package": row.name,
+                "Version": row.version,
+                "Source": f"{row.source} ({row.version})",
+                "SHA256": f"sum of {row.name}",
+                "Depends": row.depends,
+            }
+
+    def download(self, packages: Iterable[str], _folder: Path) -> None:
+        raise apt.MirrorFailed(f"cannot download {', '.join(packages)}")
+
+
+@pytest.fixture(autouse=True)
+def archive(monkeypatch: pytest.MonkeyPatch) -> type[FakeArchive]:
+    for name in ("served", "unreachable", "without", "updates"):
+        monkeypatch.setattr(FakeArchive, name, getattr(FakeArchive, name))
+    monkeypatch.setattr(apt, "Archive", FakeArchive)
+    return FakeArchive
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(cache=tmp_path)
+
+
+def chosen(selector: str, settings: Settings) -> str:
+    """The package that would be downloaded."""
+    with pytest.raises(apt.MirrorFailed) as caught:
+        debian.resolve(selector, settings, Silent())
+    return caught.value.fact.split()[2].removeprefix("linux-image-").split("-cloud")[0]
+
+
+@pytest.mark.parametrize(
+    ("selector", "release"),
+    [
+        ("5.10", "5.10.0-46"),
+        ("6.1", "6.1.0-56"),
+        ("6.12", "6.12.117+deb13"),
+        ("7.3", "7.3.4+deb13"),
+        ("6.12.116", "6.12.116+deb13"),
+        ("6.12.9", "6.12.9+deb13"),
+        ("6.12.118", "6.12.118+deb12"),
+        ("6.12.117+deb13-cloud-amd64", "6.12.117+deb13"),
+        ("6.1.27", "6.1.0-9"),
+        ("6.1.0-9", "6.1.0-9"),
+        ("6.1.0-0.deb11.60-cloud-amd64", "6.1.0-0.deb11.60"),
+    ],
+)
+def test_a_selector_means_the_best_that_fits(settings: Settings, selector: str, release: str) -> None:
+    assert chosen(selector, settings) == release
+
+
+@pytest.mark.parametrize(
+    "selector", ["6.11", "7.1", "6.12.11", "6.12.118+deb13", "6.1.0-5", "6.12-cloud-amd64"]
+)
+def test_what_is_not_served_complete_is_wrong_usage(settings: Settings, selector: str) -> None:
+    with pytest.raises(WrongUsage, match="serves no complete kernel") as caught:
+        debian.resolve(selector, settings, Silent())
+    assert "series 5.10, 6.1, 6.12, 7.3" in caught.value.mend
+
+
+def test_a_mistyped_kernel_lists_near_ones(settings: Settings) -> None:
+    with pytest.raises(WrongUsage) as caught:
+        debian.resolve("6.12.171+deb13-cloud-amd64", settings, Silent())
+    assert "near: 6.12.117+deb13-cloud-amd64" in caught.value.fact
+
+
+def test_the_parts_of_an_empty_image_are_found_through_its_dependencies(settings: Settings) -> None:
+    (newest,) = [each for each in debian.available(settings, Silent()) if each.series == "7.3"]
+    assert [part.name.split("-")[1] for part in newest.parts] == ["image", "binary", "base", "modules"]
+
+
+def test_available_lists_series_in_order_and_the_best_first(settings: Settings) -> None:
+    found = [(each.series, each.version, each.own) for each in debian.available(settings, Silent())]
+    assert found == [
+        ("5.10", "5.10.262-1", True),
+        ("6.1", "6.1.192-2", True),
+        ("6.1", "6.1.27-1", True),
+        ("6.1", "6.1.199-1~deb11u1", False),
+        ("6.12", "6.12.117-1", True),
+        ("6.12", "6.12.116-1", True),
+        ("6.12", "6.12.9-1", True),
+        ("6.12", "6.12.118-1~deb12u1", False),
+        ("7.3", "7.3.4-1", True),
+    ]
+
+
+def age_lists(settings: Settings, seconds: float) -> None:
+    then = time.time() - seconds
+    os.utime(settings.cache / "apt" / "kernels.json", (then, then))
+
+
+def mirror_changes(settings: Settings) -> Settings:
+    return replace(settings, mirror="mirror://other")
+
+
+def half_a_day_passes(settings: Settings) -> Settings:
+    age_lists(settings, debian.LISTS_AGE + 1)
+    return settings
+
+
+def an_hour_passes(settings: Settings) -> Settings:
+    age_lists(settings, 3600)
+    return settings
+
+
+def nothing_happens(settings: Settings) -> Settings:
+    return settings
+
+
+def the_lists_are_damaged(settings: Settings) -> Settings:
+    (settings.cache / "apt" / "kernels.json").write_text('{"mirror')
+    return settings
+
+
+@pytest.mark.parametrize(
+    ("event", "selector", "updates"),
+    [
+        (nothing_happens, "6.12", 1),
+        (nothing_happens, "6.99", 1),
+        (an_hour_passes, "6.12", 1),
+        (an_hour_passes, "6.99", 2),
+        (half_a_day_passes, "6.12", 2),
+        (mirror_changes, "6.12", 2),
+        (the_lists_are_damaged, "6.12", 2),
+    ],
+)
+def test_lists_are_fetched_again_when_needed_only(
+    settings: Settings,
+    archive: type[FakeArchive],
+    event: Callable[[Settings], Settings],
+    selector: str,
+    updates: int,
+) -> None:
+    debian.available(settings, Silent())
+    with pytest.raises((apt.MirrorFailed, WrongUsage)):
+        debian.resolve(selector, event(settings), Silent())
+    assert archive.updates == updates
+
+
+def test_a_list_that_is_missing_is_not_taken_for_a_kernel_that_is_not_there(
+    settings: Settings, archive: type[FakeArchive], caplog: pytest.LogCaptureFixture
+) -> None:
+    archive.without = ("trixie-backports",)
+    archive.served = tuple(row for row in SERVED if row.suite != "trixie-backports")
+    with pytest.raises(apt.MirrorFailed, match=r"no kernel '7\.3' in the lists .* trixie-backports"):
+        debian.resolve("7.3", settings, Silent())
+    assert "trixie-backports" in caplog.text
+
+
+def test_a_missing_list_is_asked_for_again_soon(settings: Settings, archive: type[FakeArchive]) -> None:
+    archive.without = ("trixie-security",)
+    debian.available(settings, Silent())
+    debian.available(an_hour_passes(settings), Silent())
+    assert archive.updates == 2
+
+
+def store(settings: Settings, release: str, version: str) -> None:
+    """Put a kernel into the cache."""
+    name = f"linux-image-{release}"
+    kernel = Available(release, name, version, "trixie", own=True, parts=(Part(name, version, "sum"),))
+    provenance = {"kernel": asdict(kernel), "image_sha256": f"sha of {release}"}
+
+    def build(folder: Path) -> None:
+        (folder / debian.PROVENANCE).write_text(json.dumps(provenance))
+
+    Cache(settings.cache).entry(debian.KIND, kernel.key, build)
+
+
+@pytest.mark.parametrize("reach", ["no lists", "lists, no packages"])
+def test_without_a_mirror_the_newest_of_the_cache_is_used_and_it_is_said(
+    settings: Settings, archive: type[FakeArchive], caplog: pytest.LogCaptureFixture, reach: str
+) -> None:
+    archive.unreachable = reach == "no lists"
+    for number in ("9", "105", "96"):
+        store(settings, f"6.12.{number}+deb13-cloud-amd64", f"6.12.{number}-1")
+    kernel = debian.resolve("6.12", settings, Silent())
+    assert kernel.release == "6.12.105+deb13-cloud-amd64"
+    assert kernel.sha256 == "sha of 6.12.105+deb13-cloud-amd64"
+    assert f"using {kernel.release} from the cache" in caplog.text
+
+
+def test_without_a_mirror_and_a_fitting_kernel_it_is_the_environment(
+    settings: Settings, archive: type[FakeArchive]
+) -> None:
+    archive.unreachable = True
+    store(settings, "6.12.9+deb13-cloud-amd64", "6.12.9-1")
+    with pytest.raises(apt.MirrorFailed, match="none of the lists"):
+        debian.resolve("6.1", settings, Silent())
+
+
+def test_an_exact_release_of_the_cache_asks_no_mirror(settings: Settings, archive: type[FakeArchive]) -> None:
+    store(settings, "6.12.9+deb13-cloud-amd64", "6.12.9-1")
+    assert debian.resolve("6.12.9+deb13-cloud-amd64", settings, Silent()).series == "6.12"
+    assert archive.updates == 0
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, lambda file: file.write_text("{")])
+def test_a_damaged_kernel_of_the_cache_is_passed_over(
+    settings: Settings, damage: Callable[[Path], object]
+) -> None:
+    store(settings, "6.12.9+deb13-cloud-amd64", "6.12.9-1")
+    (provenance,) = settings.cache.glob(f"{debian.KIND}/*/{debian.PROVENANCE}")
+    damage(provenance)
+    assert debian.cached(settings) == []
+    assert chosen("6.12.9", settings) == "6.12.9+deb13"

@@ -1,0 +1,19 @@
+"""The guest's root file system, as far as it can be seen without making one."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.guest_image import root
+
+
+def test_versions_are_read_from_the_names_of_packages() -> None:
+    listing = "base-files_13.8+deb13u8_amd64.deb\nlibbpf1_1%3a1.5.0-3_amd64.deb\nlock\npartial\n"
+    assert root._versions(listing) == {"base-files": "13.8+deb13u8", "libbpf1": "1:1.5.0-3"}
+
+
+@pytest.mark.parametrize("part", ["PACKAGES", "LEFT_OUT", "SUITE", "RECIPE_VERSION", "COMPILE_BYTECODE"])
+def test_the_key_changes_with_each_part_of_the_recipe(monkeypatch: pytest.MonkeyPatch, part: str) -> None:
+    before = root.image_key()
+    monkeypatch.setattr(root, part, "something else")
+    assert root.image_key() != before
