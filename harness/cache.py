@@ -15,7 +15,7 @@ import re
 import shutil
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,11 +52,52 @@ class Cache:
         with self.locked(kind, key):
             if _is_complete(home):  # made by another process meanwhile
                 return home
-            self._remove_leftovers(home)
-            if home.exists():
-                log.warning("cache entry %s is damaged and is made anew", home)
-            self._make(home, build, room_mib)
+            with self._made(home, room_mib) as draft:
+                build(draft)
         return home
+
+    @contextmanager
+    def draft(self, kind: str, key: str, *, room_mib: int = 0) -> Iterator[Path | None]:
+        """As `entry`, for a build that is no function: what is put into the folder becomes the entry.
+
+        Yields None when the entry is complete, and when another process is making it: nobody waits here.
+        """
+        home = self._home(kind, key)
+        with _explained(self.folder), _locked_if_free(home) as ours:
+            if not ours or _is_complete(home):
+                yield None
+                return
+            with self._made(home, room_mib) as draft:
+                yield draft
+
+    def find(self, kind: str, key: str) -> Path | None:
+        """The folder of an entry that is there and complete, which counts as used now; else None."""
+        home = self._home(kind, key)
+        if not _is_complete(home):
+            return None
+        with suppress(OSError):  # removed by another process just now, or not ours to write
+            os.utime(home / MANIFEST)
+        return home
+
+    def discard(self, kind: str, key: str) -> None:
+        """Remove an entry, unless another process is making it."""
+        with _locked_if_free(self._home(kind, key)) as ours:
+            if ours:
+                _remove(self._home(kind, key))
+
+    def prune(self, kind: str, limit_mib: int, *, keep: str) -> None:
+        """Remove entries of a kind, the longest unused first, until all take at most `limit_mib` MiB.
+
+        The entry whose key is `keep` stays in any case.
+        """
+        used = {home: _last_used(home) for home in self.entries(kind)}
+        sizes = {home: _room_taken(home) for home in used}
+        for home in sorted(used, key=lambda home: used[home]):
+            if sum(sizes.values()) <= limit_mib << 20:
+                return
+            if home.name != keep:
+                self.discard(kind, home.name)
+                del sizes[home]
 
     def entries(self, kind: str) -> list[Path]:
         """The entries of a kind; `entry` is what finds out whether one is damaged."""
@@ -81,7 +122,12 @@ class Cache:
                 raise ValueError(f"not a name for a cache entry: {name!r}")
         return self.folder / kind / key
 
-    def _make(self, home: Path, build: Callable[[Path], None], room_mib: int) -> None:
+    @contextmanager
+    def _made(self, home: Path, room_mib: int) -> Iterator[Path]:
+        """The folder that becomes the entry `home` when all went well; its lock must be held."""
+        self._remove_leftovers(home)
+        if home.exists():
+            log.warning("cache entry %s is damaged and is made anew", home)
         free = free_mib(home)
         if free < room_mib:
             raise EnvironmentFailed(
@@ -89,7 +135,7 @@ class Cache:
             )
         draft = Path(tempfile.mkdtemp(prefix=f".{home.name}.tmp-", dir=home.parent))
         try:
-            build(draft)
+            yield draft
             draft.chmod(0o755)
             (draft / MANIFEST).write_text(json.dumps(_files(draft)))
             if home.exists():
@@ -111,6 +157,39 @@ class Cache:
                 except BlockingIOError:
                     continue
                 shutil.rmtree(draft, ignore_errors=True)
+
+
+@contextmanager
+def _locked_if_free(home: Path) -> Iterator[bool]:
+    """Hold the lock of an entry if nobody else does; whether it is held."""
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with _lock_path(home).open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def _remove(home: Path) -> None:
+    """Remove an entry so that nobody sees a part of it."""
+    aside = Path(tempfile.mkdtemp(prefix=f".{home.name}.tmp-", dir=home.parent))
+    with suppress(FileNotFoundError):
+        home.rename(aside / home.name)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _last_used(home: Path) -> int:
+    try:
+        return (home / MANIFEST).stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
+def _room_taken(home: Path) -> int:
+    """Bytes on the disk: of a file with holes, those that are there."""
+    return sum(path.stat().st_blocks * 512 for path in home.rglob("*") if path.is_file())
 
 
 def free_mib(path: Path) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from harness import apt, process
 from harness.cache import free_mib
 from harness.errors import EnvironmentFailed, HarnessError
-from harness.guest_image import boot, root
+from harness.guest_image import boot, objects, root
 from harness.kernels import debian
 from harness.vm import accelerator, qemu
 
@@ -99,6 +99,8 @@ def _tools(_settings: Settings, _progress: Progress) -> str:
     missing = {tool: package for tool, package in TOOLS.items() if not process.find_tool(tool)}
     if not Path(apt.KEYRING).exists():
         missing[apt.KEYRING] = "debian-archive-keyring"
+    if not objects.HEADERS.exists():
+        missing[str(objects.HEADERS)] = "libbpf-dev"
     if missing:
         packages = " ".join(sorted(set(missing.values())))
         fact = f"not installed: {', '.join(missing)}"

@@ -33,6 +33,9 @@ class BootFiles:
 
     The disks are attached read-only, in this order, and found by the guest by that order:
     vda root, vdb payload (agent and C programs), vdc modules (absent when everything is built in).
+
+    Attributes:
+        key: changes whenever the content of any of them could.
     """
 
     kernel: Path
@@ -40,6 +43,7 @@ class BootFiles:
     root: Path
     payload: Path
     modules: Path | None
+    key: str
 
     @property
     def disks(self) -> tuple[Path, ...]:

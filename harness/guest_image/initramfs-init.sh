@@ -1,0 +1,50 @@
+#!/bin/busybox sh
+# First process of every guest: loads the boot modules, puts a writable root together from the
+# read-only disks, and hands over to guest-start.sh. The disks come in a fixed order: vda root,
+# vdb payload, vdc modules (absent when the kernel has none).
+
+export PATH=/bin
+/bin/busybox --install -s /bin
+
+fail() {
+    echo "dynptr-harness: boot failed: $1"
+    poweroff -f
+}
+
+mount -t devtmpfs dev /dev
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+
+read -r arguments < /proc/cmdline
+case " $arguments " in
+*" dynptr_harness.probe "*)
+    echo "dynptr-harness: user space reached"
+    poweroff -f
+    ;;
+esac
+
+for module in /modules/*; do
+    [ -e "$module" ] || continue
+    insmod "$module" || echo "dynptr-harness: cannot load $module"
+done
+
+mkdir -p /lower /layer /newroot
+[ -b /dev/vda ] || fail "no disk /dev/vda: virtio_blk or virtio_pci is missing in this kernel"
+mount -t erofs -o ro /dev/vda /lower || fail "mount /dev/vda on /lower (erofs)"
+mount -t tmpfs tmpfs /layer || fail "mount tmpfs on /layer"
+mkdir /layer/upper /layer/work
+mount -t overlay -o lowerdir=/lower,upperdir=/layer/upper,workdir=/layer/work overlay /newroot ||
+    fail "mount overlay on /newroot"
+
+mkdir -p /newroot/dev /newroot/proc /newroot/sys /newroot/tmp /newroot/payload
+mount -t erofs -o ro /dev/vdb /newroot/payload || fail "mount /dev/vdb on /payload (erofs)"
+if [ -b /dev/vdc ]; then
+    modules=/newroot/usr/lib/modules/$(uname -r)
+    mkdir -p "$modules"
+    mount -t erofs -o ro /dev/vdc "$modules" || fail "mount /dev/vdc on $modules (erofs)"
+fi
+
+for folder in dev proc sys; do
+    mount --move "/$folder" "/newroot/$folder"
+done
+exec switch_root /newroot /usr/bin/busybox sh /payload/guest-start.sh

@@ -1,0 +1,66 @@
+"""Messages to and from the guest agent: JSON objects, one a line, over two one-way virtio ports."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import socket
+
+# A reply may hold verifier logs of several MiB; a guest that sends more on one line is out of its mind.
+LONGEST_LINE = 64 << 20
+
+
+class NotTheProtocol(Exception):
+    """The guest sent something that is no message."""
+
+
+class Channel:
+    """The host's ends of the ports 'commands' and 'events'. Raises EOFError when the guest is gone."""
+
+    def __init__(self, commands: socket.socket, events: socket.socket) -> None:
+        self._sockets = (commands, events)
+        self._streams: list[asyncio.StreamWriter] = []
+
+    async def open(self) -> None:
+        """Start to read and write."""
+        commands, events = self._sockets
+        _, self._commands = await asyncio.open_unix_connection(sock=commands)
+        self._events, backward = await asyncio.open_unix_connection(sock=events, limit=LONGEST_LINE)
+        self._streams = [self._commands, backward]
+
+    async def send(self, message: dict[str, Any]) -> None:
+        """Send one message to the guest."""
+        self._commands.write(json.dumps(message).encode() + b"\n")
+        await self._commands.drain()
+
+    async def receive(self) -> dict[str, Any]:
+        """The next message of the guest.
+
+        Raises:
+            EOFError: the guest's end is closed.
+            NotTheProtocol: the line is no JSON object.
+        """
+        try:
+            line = await self._events.readline()
+        except ValueError:
+            raise NotTheProtocol(f"a line longer than {LONGEST_LINE >> 20} MiB") from None
+        if not line.endswith(b"\n"):
+            raise EOFError("the guest closed its port")
+        try:
+            message = json.loads(line)
+        except ValueError:
+            message = None
+        if not isinstance(message, dict):
+            raise NotTheProtocol(line[:200].decode(errors="replace").rstrip())
+        return message
+
+    def close(self) -> None:
+        """Give up both sockets."""
+        for stream in self._streams:
+            stream.transport.abort()
+        if not self._streams:
+            for each in self._sockets:
+                each.close()

@@ -1,0 +1,211 @@
+"""A QEMU for tests: speaks QMP and the agent's protocol, and fails as the kernel argument fake=… says."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from typing import Any
+
+STATE = "the state of a machine\n"
+PANIC = "[    1.234567] Kernel panic - not syncing: sysrq triggered crash"
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+def how() -> str:
+    """What the kernel argument fake=… says."""
+    words = sys.argv[sys.argv.index("-append") + 1].split()
+    return next((word.partition("=")[2] for word in words if word.startswith("fake=")), "")
+
+
+def port(name: str) -> socket.socket:
+    """The inherited socket of the character device called `name`."""
+    option = next(word for word in sys.argv if word.startswith(f"socket,id={name},"))
+    return socket.socket(fileno=int(option.rpartition("=")[2]))
+
+
+class Monitor:
+    """The part of QMP that a machine uses."""
+
+    def __init__(self, *, obeys: bool) -> None:
+        self._socket = port("monitor")
+        self._obeys = obeys
+        self.going = threading.Event()
+        self._finishing = 0
+        self._send({"QMP": {"version": {"qemu": {"major": 10}}, "capabilities": []}})
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _send(self, message: dict[str, Any]) -> None:
+        self._socket.sendall(json.dumps(message).encode() + b"\r\n")
+
+    def shutdown(self, reason: str) -> None:
+        """Announce the end and end."""
+        stamp = {"seconds": 0, "microseconds": 0}
+        self._send({"event": "SHUTDOWN", "data": {"guest": True, "reason": reason}, "timestamp": stamp})
+        os._exit(0)
+
+    def _serve(self) -> None:
+        while text := self._socket.recv(1 << 16):  # requests come one by one, and without a newline
+            request = json.loads(text)
+            if request["execute"] == "quit" and not self._obeys:
+                continue
+            number = {"id": request["id"]} if "id" in request else {}
+            if request["execute"] == "cont" and self._finishing:
+                error = {"class": "GenericError", "desc": "Migration is not finalized yet"}
+                self._send({"error": error, **number})
+                continue
+            self._send({"return": self._told(request["execute"]), **number})
+            match request["execute"]:
+                case "quit":
+                    self.shutdown("host-qmp-quit")
+                case "migrate":
+                    self._save(request["arguments"]["uri"].removeprefix("file:"))
+                case "migrate-incoming":
+                    self._load(request["arguments"]["uri"].removeprefix("file:"))
+                case "cont":
+                    self.going.set()
+
+    def _told(self, command: str) -> Any:
+        match command:
+            case "human-monitor-command":
+                return "RIP=1234"
+            case "query-migrate":
+                return {"status": "failed", "error-desc": "Unable to write: No space left on device"}
+            case "query-status":
+                self._finishing = max(self._finishing - 1, 0)
+                return {"status": "finish-migrate" if self._finishing else "postmigrate"}
+        return {}
+
+    def _migration(self, status: str) -> None:
+        stamp = {"seconds": 0, "microseconds": 0}
+        self._send({"event": "MIGRATION", "data": {"status": status}, "timestamp": stamp})
+
+    def _save(self, path: str) -> None:
+        self._migration("setup")
+        if how() == "full-disk":
+            self._migration("failed")
+            return
+        if how() == "dies-saving":
+            os.kill(os.getpid(), signal.SIGKILL)
+        with open(path, "w") as file:  # noqa: PTH123
+            file.write(STATE)
+        self._finishing = 3
+        self._migration("completed")
+
+    def _load(self, path: str) -> None:
+        with open(path) as file:  # noqa: PTH123
+            state = file.read()
+        if state == "hang":
+            time.sleep(600)
+        if state != STATE:
+            say("qemu: load of migration failed: Invalid argument")
+            os._exit(1)
+        self._migration("completed")
+
+
+def boot(way: str, monitor: Monitor, events: Any) -> None:
+    """Come up, or fail to."""
+    if way == "silent":
+        time.sleep(600)
+    if way == "panic":
+        say(PANIC)
+        monitor.shutdown("guest-reset")
+    if way == "notes":
+        say("dynptr-harness: boot failed: mount /dev/vda on /lower (erofs)")
+        monitor.shutdown("guest-shutdown")
+    if way == "babble":
+        events.write("hello\n")
+        events.flush()
+        time.sleep(600)
+    if way == "agent-fails":
+        send(events, event="failed", error="Traceback\nImportError: no module named bcc")
+        time.sleep(600)
+
+
+def answer(request: dict[str, Any], monitor: Monitor, events: Any) -> None:  # noqa: C901  (a flat list)
+    """Do what was asked, which may be to die."""
+    number = request["id"]
+    send(events, event="begin", id=number)
+    match request.get("do", request.get("kind")):
+        case "warm" if how() == "never-warm":
+            send(events, event="error", id=number, error="Traceback\nOSError: no")
+        case "warm" | "resume":
+            send(events, event="reply", id=number, reply={}, seconds=0.5)
+        case "warn":
+            say("[    2.345678] WARNING: CPU: 0 PID: 1 at kernel/test.c:1 test+0x1/0x2")
+            say("[    2.345679] Call Trace:")
+            send(events, event="reply", id=number, reply={}, seconds=0.5)
+        case "warn-and-fail":
+            say("[    2.345678] WARNING: CPU: 0 PID: 1 at kernel/test.c:1 test+0x1/0x2")
+            send(events, event="error", id=number, error="Traceback\nOSError: no")
+        case "echo":
+            send(events, event="reply", id=number, reply=request, seconds=0.5)
+        case "error":
+            send(events, event="error", id=number, error="Traceback\nOSError: no")
+        case "panic":
+            say(PANIC)
+            monitor.shutdown("guest-reset")
+        case "panic-and-stay":
+            say(PANIC)
+            time.sleep(600)
+        case "reset":
+            monitor.shutdown("guest-reset")
+        case "agent-ends":
+            say("dynptr-harness: the agent ended with status 139")
+            monitor.shutdown("guest-shutdown")
+        case "hang":
+            time.sleep(600)
+        case "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "status":
+            say("qemu: internal error")
+            os._exit(7)
+        case "babble":
+            events.write("{{{\n")
+            events.flush()
+        case "other-id":
+            send(events, event="reply", id=number + 1, reply={}, seconds=0)
+        case "flood":
+            send(events, event="reply", id=number, reply={"log": "x" * request["bytes"]}, seconds=0)
+
+
+def send(events: Any, **message: Any) -> None:
+    events.write(json.dumps(message) + "\n")
+    events.flush()
+
+
+def main() -> None:
+    words = sys.argv[sys.argv.index("-append") + 1].split()
+    say("fake QEMU")
+    if how() == "refuse":
+        sys.exit("qemu: -drive file=root: Could not open 'root': No such file or directory")
+    if "dynptr_harness.probe" in words:
+        with open(os.environ["FAKE_PROBES"], "a") as counted:  # noqa: PTH123
+            counted.write("probe\n")
+        if os.environ["FAKE_KVM"] == "works":
+            say("dynptr-harness: user space reached")
+            return
+        if os.environ["FAKE_KVM"] == "fails":
+            sys.exit("failed to initialize kvm")
+        time.sleep(600)
+    monitor = Monitor(obeys=how() != "stubborn")
+    events = port("events").makefile("w")
+    if "-incoming" in sys.argv:
+        monitor.going.wait()
+    else:
+        boot(how(), monitor, events)
+        send(events, event="ready", facts={"pid": os.getpid()})
+    for line in port("commands").makefile():
+        answer(json.loads(line), monitor, events)
+    time.sleep(600)
+
+
+if __name__ == "__main__":
+    main()

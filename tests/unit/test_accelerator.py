@@ -1,0 +1,128 @@
+"""KVM only where it has proved to work, and the guest's word about it."""
+
+from __future__ import annotations
+
+import errno
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.errors import EnvironmentFailed
+from harness.guest_image.model import BootFiles
+from harness.settings import Settings
+from harness.vm import accelerator, qemu
+from harness.vm.accelerator import Accelerator, choose, confirm, unusable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> BootFiles:
+    kernel = tmp_path / "bzImage"
+    kernel.write_text("a kernel")
+    return BootFiles(kernel, tmp_path / "initramfs", tmp_path / "root", tmp_path / "payload", None, "test")
+
+
+@pytest.fixture
+def probes(fake_qemu: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    """A KVM that works; yields a function that counts the boots that were tried with it."""
+    counted = tmp_path / "probes"
+    counted.touch()
+    monkeypatch.setenv("FAKE_PROBES", str(counted))
+    monkeypatch.setenv("FAKE_KVM", "works")
+    monkeypatch.setattr(qemu, "PROGRAM", str(fake_qemu))
+    monkeypatch.setattr(qemu, "version", lambda: "10.0.2")
+    monkeypatch.setattr(accelerator, "DEVICE", Path("/dev/null"))
+    return lambda: len(counted.read_text().splitlines())
+
+
+def test_kvm_is_used_after_it_reached_user_space_and_the_answer_is_remembered(
+    files: BootFiles, probes: Callable[[], int], tmp_path: Path
+) -> None:
+    settings = Settings(tmp_path / "cache")
+    assert [choose(files, settings=settings).name for _ in range(3)] == ["kvm"] * 3
+    assert probes() == 1
+
+
+def test_another_kernel_qemu_or_boot_of_the_host_is_asked_again(
+    files: BootFiles, probes: Callable[[], int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(tmp_path / "cache")
+    choose(files, settings=settings)
+    other = tmp_path / "other"
+    other.write_text("another kernel")
+    choose(replace(files, kernel=other), settings=settings)
+    monkeypatch.setattr(qemu, "version", lambda: "10.1.0")
+    choose(files, settings=settings)
+    boot_id = tmp_path / "boot_id"
+    boot_id.write_text("another boot")
+    monkeypatch.setattr(accelerator, "BOOT_ID", boot_id)
+    choose(files, settings=settings)
+    assert probes() == 4
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ("spins", "/dev/null opens, but a kernel started with it did not reach user space in 0.5 s"),
+        ("fails", "/dev/null opens, but a kernel started with it ended: failed to initialize kvm"),
+    ],
+)
+def test_a_kvm_that_never_gets_to_user_space_means_tcg_with_the_reason(
+    files: BootFiles,
+    probes: Callable[[], int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
+    reason: str,
+) -> None:
+    monkeypatch.setenv("FAKE_KVM", how)
+    monkeypatch.setattr(accelerator, "PROBE_DEADLINE", 0.5 if how == "spins" else 10)
+    settings = Settings(tmp_path / "cache")
+    chosen = [choose(files, settings=settings) for _ in range(2)]
+    assert [each.name for each in chosen] == ["tcg", "tcg"]
+    assert chosen[0].reason.startswith(reason)
+    assert chosen[0].reason == chosen[1].reason
+    assert probes() == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        (errno.ENOENT, "does not exist"),
+        (errno.EACCES, "no permission to open /dev/kvm: add the user to the group kvm"),
+        (errno.ENODEV, "cannot be opened: No such device"),
+    ],
+)
+def test_why_the_device_does_not_open_is_told(
+    monkeypatch: pytest.MonkeyPatch, number: int, reason: str
+) -> None:
+    def refuse(*_args: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "open", refuse)
+    assert reason in (unusable() or "")
+
+
+@pytest.mark.parametrize(
+    ("asked", "measured", "agrees"),
+    [
+        ("kvm", "kvm", True),
+        ("tcg", "tcg", True),
+        ("tcg", "unknown", True),
+        ("kvm", "unknown", True),
+        ("kvm", "tcg", False),
+        ("tcg", "kvm", False),
+    ],
+)
+def test_the_guest_must_not_contradict_the_choice(asked: str, measured: str, agrees: bool) -> None:
+    chosen = Accelerator("kvm" if asked == "kvm" else "tcg", "test")
+    if agrees:
+        confirm(chosen, {"accelerator": measured})
+    else:
+        with pytest.raises(EnvironmentFailed, match=f"asked for {asked}, but the guest measures {measured}"):
+            confirm(chosen, {"accelerator": measured})

@@ -1,0 +1,179 @@
+"""What is put together for a boot, without booting it."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness import process
+from harness.errors import EnvironmentFailed
+from harness.guest_image import boot, initramfs, modules, objects, payload
+from harness.guest_image.model import GuestImage
+from harness.kernels.model import Kernel
+from harness.progress import Silent
+from harness.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+@pytest.fixture
+def busybox(tmp_path: Path) -> Path:
+    path = tmp_path / "busybox"
+    path.write_bytes(b"a static program")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "compiled", lambda _bpf_src, _cache: {})
+
+
+def listed(archive: Path) -> list[str]:
+    """The verbose listing of a cpio archive, without link counts."""
+    said = subprocess.run(
+        ["cpio", "-itv", "--quiet", "--numeric-uid-gid", f"--file={archive}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return said.stdout.splitlines()
+
+
+def test_the_initramfs_holds_the_modules_in_load_order(tmp_path: Path, busybox: Path) -> None:
+    sources = [tmp_path / name for name in ("zlib.ko", "a.ko")]
+    for source in sources:
+        source.write_text(source.name)
+    target = tmp_path / "out/initramfs.cpio"
+    target.parent.mkdir()
+    initramfs.write(target, busybox=busybox, modules=sources)
+    lines = listed(target)
+    names = [line.split()[-1] for line in lines]
+    assert names == [
+        "bin",
+        "bin/busybox",
+        "dev",
+        "init",
+        "modules",
+        "modules/00-zlib.ko",
+        "modules/01-a.ko",
+        "proc",
+        "sys",
+    ]
+    assert {tuple(line.split()[2:4]) for line in lines} == {("0", "0")}
+    assert all(line[3] == "x" and "1970" in line for line in lines)
+    assert [path.name for path in target.parent.iterdir()] == ["initramfs.cpio"]
+
+
+def test_the_same_input_gives_the_same_initramfs(tmp_path: Path, busybox: Path) -> None:
+    archives = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        archives.append(tmp_path / name / "initramfs.cpio")
+        initramfs.write(archives[-1], busybox=busybox, modules=[])
+    assert archives[0].read_bytes() == archives[1].read_bytes()
+
+
+def kernel(tmp_path: Path, modules_folder: Path | None) -> Kernel:
+    image = tmp_path / "bzImage"
+    image.write_text("a kernel")
+    return Kernel("6.12.1-test", "x86_64", image, modules_folder, sha256="12ab")
+
+
+def test_modules_come_uncompressed_dependencies_first_and_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "lib/modules/6.12.1-test"
+    folder.mkdir(parents=True)
+    for name in ("crc", "erofs", "overlay"):
+        (folder / f"{name}.ko").write_text(name)
+    subprocess.run(["xz", folder / "erofs.ko"], check=True)
+    depends = {
+        "virtio_blk": ["builtin virtio_blk"],
+        "erofs": ["insmod {}/crc.ko ", "insmod {}/erofs.ko.xz "],
+        "overlay": ["insmod {}/crc.ko ", "insmod {}/overlay.ko redirect_dir=on "],
+    }
+    real_run = process.run
+
+    def run(argv: Sequence[str], *, what: str, deadline: float) -> str:
+        if argv[0] != "modprobe":
+            return real_run(argv, what=what, deadline=deadline)
+        base = next(word.partition("=")[2] for word in argv if word.startswith("--dirname="))
+        if argv[-1] not in depends:
+            raise EnvironmentFailed(f"{what} failed: FATAL: Module {argv[-1]} not found in directory x")
+        lines = (line.format(f"{base}/lib/modules/6.12.1-test") for line in depends[argv[-1]])
+        return "\n".join(lines)
+
+    monkeypatch.setattr(process, "run", run)
+    work = tmp_path / "work"
+    work.mkdir()
+    found = modules.extract(kernel(tmp_path, folder), work)
+    assert [(path.name, path.read_text()) for path in found] == [
+        ("crc.ko", "crc"),
+        ("erofs.ko", "erofs"),
+        ("overlay.ko", "overlay"),
+    ]
+
+
+def test_a_modprobe_that_fails_for_another_reason_is_not_taken_for_built_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(argv: Sequence[str], *, what: str, deadline: float) -> str:  # noqa: ARG001
+        raise EnvironmentFailed(f"{what} failed: Segmentation fault")
+
+    monkeypatch.setattr(process, "run", run)
+    (tmp_path / "work").mkdir()
+    with pytest.raises(EnvironmentFailed, match=r"looking up module virtio_pci of .* failed: Segmentation"):
+        modules.extract(kernel(tmp_path, tmp_path), tmp_path / "work")
+
+
+def test_the_payload_has_what_the_guest_needs_and_no_compiled_leftovers() -> None:
+    names = set(payload.contents())
+    for needed in ("guest-start.sh", "harness/__init__.py", "harness/guest/__main__.py"):
+        assert needed in names
+    assert any(name.startswith("bpf_src/") for name in names)
+    assert any(name.startswith("bcc_headers/") for name in names)
+    assert not [name for name in names if name.endswith(".pyc") or name.startswith("harness/vm")]
+
+
+def test_parts_of_the_payload_can_be_replaced_and_the_key_follows(tmp_path: Path) -> None:
+    (tmp_path / "__main__.py").write_text("print(1)")
+    usual = payload.contents()
+    replaced = payload.contents({"harness/guest": tmp_path})
+    assert replaced["harness/guest/__main__.py"] == tmp_path / "__main__.py"
+    assert "harness/guest/ports.py" not in replaced
+    keys = {payload.key(usual), payload.key(replaced)}
+    (tmp_path / "__main__.py").write_text("print(2)")
+    assert len(keys | {payload.key(payload.contents({"harness/guest": tmp_path}))}) == 3
+
+
+def test_boot_files_are_made_once(tmp_path: Path, busybox: Path) -> None:
+    image = GuestImage(tmp_path / "root.erofs", busybox, {}, "key")
+    settings = Settings(tmp_path / "cache")
+    first = boot.files(kernel(tmp_path, None), image, settings=settings, progress=Silent())
+    made = first.initramfs.stat()
+    assert boot.files(kernel(tmp_path, None), image, settings=settings, progress=Silent()) == first
+    assert first.initramfs.stat() == made
+
+
+def test_boot_files_are_made_anew_when_the_modules_change(tmp_path: Path, busybox: Path) -> None:
+    image = GuestImage(tmp_path / "root.erofs", busybox, {}, "key")
+    module = tmp_path / "modules/kernel/a.ko"
+    module.parent.mkdir(parents=True)
+    keys = set()
+    for text in ("one", "another"):
+        module.write_text(text)
+        keys.add(boot.key(kernel(tmp_path, tmp_path / "modules"), image))
+    assert len(keys) == 2
+
+
+def test_a_kernel_without_modules_gets_two_disks(tmp_path: Path, busybox: Path) -> None:
+    image = GuestImage(tmp_path / "root.erofs", busybox, {}, "key")
+    files = boot.files(
+        kernel(tmp_path, None), image, settings=Settings(tmp_path / "cache"), progress=Silent()
+    )
+    assert files.disks == (image.root, files.payload)
+    assert files.payload.read_bytes()[1024:1028] == bytes.fromhex("e2e1f5e0")  # the superblock's magic

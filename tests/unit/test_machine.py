@@ -1,0 +1,245 @@
+"""A machine's life and every way it can fail, against a QEMU that is a script."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import select
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness.errors import EnvironmentFailed
+from harness.guest_image.model import BootFiles
+from harness.vm import machine as machine_module
+from harness.vm import qemu
+from harness.vm.accelerator import Accelerator
+from harness.vm.failures import FailureKind, MachineFailed
+from harness.vm.machine import Machine, RequestFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from multiprocessing.connection import Connection
+
+FILES = BootFiles(Path("kernel"), Path("initramfs"), Path("root"), Path("payload"), modules=None, key="test")
+TCG = Accelerator("tcg", "test")
+
+
+@pytest.fixture(autouse=True)
+def _fake_qemu(fake_qemu: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(qemu, "PROGRAM", str(fake_qemu))
+    monkeypatch.setattr(qemu, "version", lambda: "10.0.2")
+    monkeypatch.setattr(machine_module, "GRACE", 0.5)
+
+
+def boot(folder: Path, how: str = "", deadline: float = 10) -> Coroutine[Any, Any, Machine]:
+    return Machine.boot(
+        FILES, accelerator=TCG, folder=folder, boot_deadline=deadline, cmdline=(f"fake={how}",)
+    )
+
+
+def is_alive(pid: int) -> bool:
+    return Path(f"/proc/{pid}/cmdline").exists() and bool(Path(f"/proc/{pid}/cmdline").read_bytes())
+
+
+def open_files() -> set[str]:
+    return {path.name for path in Path("/proc/self/fd").iterdir()}
+
+
+def children() -> set[int]:
+    """Processes that this one has started and not reaped."""
+    tasks = Path("/proc/self/task").iterdir()
+    return {int(pid) for task in tasks for pid in (task / "children").read_text().split()}
+
+
+def test_a_machine_says_its_facts_answers_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    async def life() -> int:
+        async with await boot(tmp_path / "new") as machine:
+            reply = await machine.ask({"do": "echo", "n": 1}, 10)
+            assert reply == {"do": "echo", "n": 1, "id": 1, "seconds": 0.5}
+            assert (await machine.ask({"do": "echo"}, 10))["id"] == 2
+            assert machine.console.read_text().startswith("fake QEMU\n")
+            assert machine.facts["pid"] == machine.pid
+            assert os.getsid(machine.pid) == machine.pid  # out of reach of the terminal's Ctrl-C
+            return machine.pid
+
+    files_before = open_files()
+    pid = asyncio.run(life())
+    assert not is_alive(pid)
+    assert open_files() == files_before
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ("silent", "no word from the agent after 1 s"),
+        ("panic", "Kernel panic - not syncing: sysrq triggered crash"),
+        ("notes", "boot failed: mount /dev/vda on /lower (erofs)"),
+        ("babble", "the guest sent what is no message: hello"),
+        ("agent-fails", "the agent could not start: ImportError: no module named bcc"),
+        ("refuse", "QEMU ended with status 1: qemu: -drive file=root: Could not open 'root'"),
+    ],
+)
+def test_a_guest_that_does_not_boot_says_why(tmp_path: Path, how: str, reason: str) -> None:
+    with pytest.raises(MachineFailed) as failed:
+        asyncio.run(boot(tmp_path, how, deadline=1 if how == "silent" else 10))
+    assert failed.value.kind is FailureKind.BOOT
+    assert failed.value.reason.startswith(reason)
+    assert failed.value.tail.startswith("fake QEMU")
+    assert failed.value.console.exists()
+    assert not children()
+
+
+@pytest.mark.parametrize(
+    ("do", "kind", "reason"),
+    [
+        ("panic", FailureKind.CRASH, "Kernel panic - not syncing: sysrq triggered crash"),
+        ("panic-and-stay", FailureKind.CRASH, "Kernel panic - not syncing: sysrq triggered crash"),
+        ("reset", FailureKind.CRASH, "the guest reset itself without a panic"),
+        ("hang", FailureKind.HANG, "no reply to request 1 after 1 s"),
+        ("agent-ends", FailureKind.LOST, "the agent ended with status 139"),
+        ("killed", FailureKind.LOST, "QEMU was ended by SIGKILL"),
+        ("status", FailureKind.LOST, "QEMU ended with status 7: qemu: internal error"),
+        ("babble", FailureKind.LOST, "the guest sent what is no message: {{{"),
+        ("other-id", FailureKind.LOST, "the guest sent what is no message: {'event': 'reply', 'id': 2"),
+    ],
+)
+def test_failures_of_a_request_are_told_apart(
+    tmp_path: Path, do: str, kind: FailureKind, reason: str
+) -> None:
+    async def life() -> None:
+        async with await boot(tmp_path) as machine:
+            await machine.ask({"do": do}, 1 if do == "hang" else 10)
+
+    with pytest.raises(MachineFailed) as failed:
+        asyncio.run(life())
+    assert (failed.value.kind, failed.value.reason[: len(reason)]) == (kind, reason)
+    assert str(failed.value.console) in failed.value.mend
+    assert (tmp_path / "registers.txt").exists() == (kind is FailureKind.HANG)
+    assert not children()
+
+
+def test_a_machine_that_failed_goes_on_failing(tmp_path: Path) -> None:
+    async def life() -> None:
+        machine = await boot(tmp_path)
+        for do in ("panic", "echo"):
+            with pytest.raises(MachineFailed, match="machine crash: Kernel panic"):
+                await machine.ask({"do": do}, 10)
+        await machine.close()
+
+    asyncio.run(life())
+
+
+def test_a_request_that_the_agent_cannot_do_leaves_the_machine_well(tmp_path: Path) -> None:
+    async def life() -> None:
+        async with await boot(tmp_path) as machine:
+            with pytest.raises(RequestFailed, match="the agent failed: OSError: no") as failed:
+                await machine.ask({"do": "error"}, 10)
+            assert failed.value.log == "Traceback\nOSError: no"
+            assert (await machine.ask({"do": "echo"}, 10))["id"] == 2
+
+    asyncio.run(life())
+
+
+WARNING = "WARNING: CPU: 0 PID: 1 at kernel/test.c:1 test+0x1/0x2"
+
+
+def test_what_the_kernel_says_against_itself_comes_with_the_answer(tmp_path: Path) -> None:
+    async def life() -> None:
+        async with await boot(tmp_path) as machine:
+            said = await machine.ask({"do": "warn"}, 10)
+            assert said["splats"] == [WARNING]
+            assert said["console"].splitlines()[1].endswith("Call Trace:")
+            assert set(await machine.ask({"do": "echo"}, 10)) == {"do", "id", "seconds"}
+            with pytest.raises(RequestFailed) as failed:
+                await machine.ask({"do": "warn-and-fail"}, 10)
+            assert failed.value.complaints["splats"] == [WARNING]
+            assert machine.splats == [WARNING] * 2
+
+    asyncio.run(life())
+
+
+def test_a_reply_may_be_long(tmp_path: Path) -> None:
+    async def life() -> int:
+        async with await boot(tmp_path) as machine:
+            return len((await machine.ask({"do": "flood", "bytes": 20 << 20}, 10))["log"])
+
+    assert asyncio.run(life()) == 20 << 20
+
+
+def test_a_qemu_that_does_not_obey_is_killed(tmp_path: Path) -> None:
+    async def life() -> float:
+        machine = await boot(tmp_path, "stubborn")
+        began = time.monotonic()
+        await machine.close()
+        return time.monotonic() - began
+
+    assert asyncio.run(life()) < 5
+    assert not children()
+
+
+async def _while_booting(folder: Path) -> None:
+    await boot(folder, "silent", 60)
+
+
+async def _while_asking(folder: Path) -> None:
+    async with await boot(folder) as machine:
+        await machine.ask({"do": "hang"}, 60)
+
+
+@pytest.mark.parametrize("work", [_while_booting, _while_asking])
+def test_cancelling_leaves_no_process(
+    tmp_path: Path, work: Callable[[Path], Coroutine[Any, Any, None]]
+) -> None:
+    async def life() -> None:
+        async with asyncio.timeout(1):
+            await work(tmp_path)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(life())
+    assert not children()
+
+
+def test_a_console_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    (tmp_path / "console.txt").symlink_to("/dev/full")
+
+    async def life() -> None:
+        async with await boot(tmp_path) as machine:  # may be ready before the first write fails
+            await machine.ask({"do": "hang"}, 10)
+
+    with pytest.raises(EnvironmentFailed, match=r"cannot write .*console.txt: No space left on device"):
+        asyncio.run(life())
+    assert not children()
+
+
+def hold_a_guest(program: str, folder: Path, pipe: Connection) -> None:
+    """Boot, tell QEMU's process id, and wait for an end that comes from outside."""
+    qemu.PROGRAM, qemu.version = program, lambda: "10.0.2"  # type: ignore[assignment]
+
+    async def life() -> None:
+        async with await boot(folder) as machine:
+            pipe.send(machine.pid)
+            await machine.ask({"do": "hang"}, 600)
+
+    asyncio.run(life())
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_qemu_dies_with_the_process_that_started_it(
+    tmp_path: Path, fake_qemu: Path, sent: signal.Signals
+) -> None:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    holder = context.Process(target=hold_a_guest, args=(str(fake_qemu), tmp_path, theirs))
+    holder.start()
+    assert ours.poll(20), "no guest after 20 s"
+    watched = os.pidfd_open(ours.recv())
+    os.kill(holder.pid or 0, sent)
+    ended, _, _ = select.select([watched], [], [], 10)
+    os.close(watched)
+    holder.join()
+    assert ended, "QEMU lived on for 10 s"

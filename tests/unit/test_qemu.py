@@ -1,0 +1,113 @@
+"""The command that runs QEMU, the features it is made of, and the version check."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from harness.errors import EnvironmentFailed
+from harness.guest_image.model import BootFiles
+from harness.vm import qemu
+from harness.vm.accelerator import Accelerator
+
+FILES = BootFiles(
+    Path("/k/bzImage"), Path("/k/initramfs"), Path("/r/root"), Path("/p/pay,load"), Path("/m/modules"), "test"
+)
+SOCKETS = {"commands": 11, "events": 12, "monitor": 13}
+TCG = Accelerator("tcg", "test")
+KVM = Accelerator("kvm", "test")
+
+
+def command(accelerator: Accelerator = TCG, sockets: dict[str, int] | None = None) -> list[str]:
+    features = qemu.guest(FILES, accelerator, sockets or SOCKETS, cpus=2)
+    return qemu.command(FILES, features, memory_mib=512, cmdline=("extra=1",))
+
+
+def test_the_command_dies_with_its_parent_and_gives_the_guest_no_network() -> None:
+    argv = command()
+    assert argv[:5] == ["setpriv", "--pdeathsig", "KILL", "--", qemu.PROGRAM]
+    assert "-nodefaults" in argv
+    assert not [word for word in argv if "net" in word and word != "-nodefaults"]
+
+
+def test_every_feature_brings_its_kernel_arguments() -> None:
+    argv = command()
+    cmdline = argv[argv.index("-append") + 1].split()
+    for expected in ("console=ttyS0", "panic=-1", "oops=panic", "extra=1"):
+        assert expected in cmdline
+    assert any(word.startswith("lsm=") and word.endswith(",bpf") for word in cmdline)
+
+
+def test_disks_are_read_only_in_order_and_may_have_commas_in_their_names() -> None:
+    drives = [word for word in command() if word.startswith("file=")]
+    assert [drive.split(",if=")[0] for drive in drives] == [
+        "file=/r/root",
+        "file=/p/pay,,load",
+        "file=/m/modules",
+    ]
+    assert all(drive.endswith("readonly=on") for drive in drives)
+
+
+def test_two_guests_differ_in_nothing_but_the_numbers_of_their_sockets() -> None:
+    other = command(sockets={"commands": 21, "events": 22, "monitor": 23})
+    differing = [(one, two) for one, two in zip(command(), other, strict=True) if one != two]
+    assert [(one.replace("fd=1", "fd=2"), two) for one, two in differing] == [
+        (two, two) for _, two in differing
+    ]
+    assert len(differing) == 3
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "flag", "cpu"), [(TCG, "tcg,thread=multi", "max"), (KVM, "kvm", "host")]
+)
+def test_the_processor_fits_the_accelerator(accelerator: Accelerator, flag: str, cpu: str) -> None:
+    argv = command(accelerator)
+    assert argv[argv.index("-accel") + 1] == flag
+    assert argv[argv.index("-cpu") + 1] == cpu
+
+
+def program(folder: Path, script: str) -> str:
+    path = folder / "qemu"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("said", "version"),
+    [
+        ("QEMU emulator version 10.0.2 (Debian 1:10.0.2+ds-2+deb13u1~bpo12+1)", "10.0.2"),
+        ("QEMU emulator version 10.1.0", "10.1.0"),
+        ("QEMU emulator version 11.0.50 (v11.0.0-12-gabc)", "11.0.50"),
+    ],
+)
+def test_the_version_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, version: str
+) -> None:
+    monkeypatch.setattr(qemu, "PROGRAM", program(tmp_path, f"echo '{said}'"))
+    assert qemu.version.__wrapped__() == version
+
+
+@pytest.mark.parametrize(
+    ("script", "fact"),
+    [
+        ("echo 'QEMU emulator version 7.2.15 (Debian 1:7.2+dfsg-7)'", "QEMU 7.2.15 is too old"),
+        ("echo hello", "names no version: 'hello"),
+        ("exit 3", "--version failed"),
+    ],
+)
+def test_a_qemu_that_will_not_do_says_how_to_mend_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, fact: str
+) -> None:
+    monkeypatch.setattr(qemu, "PROGRAM", program(tmp_path, script))
+    with pytest.raises(EnvironmentFailed, match=fact) as failed:
+        qemu.version.__wrapped__()
+    assert "bookworm-backports" in failed.value.mend
+
+
+def test_a_missing_qemu_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(qemu, "PROGRAM", "qemu-system-none")
+    with pytest.raises(EnvironmentFailed, match="qemu-system-none is not installed"):
+        qemu.version.__wrapped__()

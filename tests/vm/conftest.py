@@ -1,0 +1,46 @@
+"""What the VM tests boot: the real kernel and guest image, from the cache that the command itself uses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness import kernels
+from harness.guest_image import boot, root
+from harness.progress import Silent
+from harness.settings import Settings
+from harness.vm.accelerator import Accelerator, choose
+
+if TYPE_CHECKING:
+    from harness.guest_image.model import BootFiles, GuestImage
+    from harness.kernels.model import Kernel
+
+
+@pytest.fixture(scope="session")
+def settings() -> Settings:
+    return Settings.from_environment()
+
+
+@pytest.fixture(scope="session")
+def kernel(settings: Settings) -> Kernel:
+    return kernels.resolve("6.12", settings=settings, progress=Silent())
+
+
+@pytest.fixture(scope="session")
+def image(settings: Settings) -> GuestImage:
+    return root.ensure(settings, Silent())
+
+
+@pytest.fixture(scope="session")
+def stub_files(kernel: Kernel, image: GuestImage, settings: Settings) -> BootFiles:
+    """A boot into the stub agent."""
+    stub = {"harness/guest": Path(__file__).with_name("stub_agent")}
+    return boot.files(kernel, image, settings=settings, progress=Silent(), replaced=stub)
+
+
+@pytest.fixture(scope="session")
+def accelerator(stub_files: BootFiles, settings: Settings) -> Accelerator:
+    """KVM where it works, else TCG."""
+    return choose(stub_files, settings=settings)

@@ -1,0 +1,190 @@
+"""The command on a real kernel: all is as expected; what is broken on purpose is red, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import subprocess
+import sys
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.conformance.catalogue import CASES, PROG_TYPES
+from harness.conformance.judge import judge
+from harness.conformance.verdicts import Verdict
+from harness.guest_image import boot, payload
+from harness.progress import Silent
+from harness.vm.machine import Machine
+
+if TYPE_CHECKING:
+    from harness.guest_image.model import GuestImage
+    from harness.kernels.model import Kernel
+    from harness.settings import Settings
+    from harness.vm.accelerator import Accelerator
+
+pytestmark = pytest.mark.vm
+
+TYPES = [prog_type.name for prog_type in PROG_TYPES]
+ALL_TYPES = "*"
+
+# What a broken program is held against: a case of each kind, in every type.
+CORE = (
+    "ATT-001",
+    "ATT-002",
+    "ATT-003",
+    "CMT-001",
+    "CMT-002",
+    "RSV-006",
+    "RSV-009",
+    "RSV-011",
+    "VER-001",
+    "VER-004",
+)
+
+Cells = dict[tuple[str, str], Verdict]
+
+
+def test_everything_is_as_expected_on_a_real_kernel(kernel: Kernel, tmp_path: Path) -> None:
+    results = tmp_path / "results.json"
+    command = [sys.executable, "-m", "harness", "run", "--kernel", kernel.release, "--json", str(results)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    told = json.loads(results.read_text())
+    assert {cell["kernel"] for cell in told["cells"]} == {kernel.release}
+    assert {cell["prog_type"] for cell in told["cells"]} >= set(TYPES)
+    assert {cell["case"] for cell in told["cells"]} == {case.id for case in CASES}
+    assert {cell["verdict"] for cell in told["cells"] if cell["case"] in CORE} == {"pass"}
+
+
+# Each row: what is broken, in which file, the text there and what takes its place, and what must turn red.
+# All rows of a list are broken in one guest, so their cells must not overlap.
+Breakage = tuple[str, str, str, str, set[tuple[str, str]]]
+
+EXAMPLES: list[Breakage] = [
+    (
+        "a wrong payload",
+        "prog_types/kprobe.c",
+        "fill_record(&record, control_page, BPF_PROG_TYPE_KPROBE);",
+        "fill_record(&record, control_page, BPF_PROG_TYPE_KPROBE);\n\trecord.words[1] ^= 1;",
+        {("KPROBE", "ATT-002")},
+    ),
+    (
+        "a record discarded that should be submitted",
+        "prog_types/tracepoint.c",
+        "bpf_ringbuf_submit_dynptr",
+        "bpf_ringbuf_discard_dynptr",
+        {("TRACEPOINT", "ATT-002")},
+    ),
+    (
+        "a record sent twice",
+        "prog_types/tracing.c",
+        "bpf_ringbuf_submit_dynptr(&ptr, 0);",
+        (
+            "bpf_ringbuf_submit_dynptr(&ptr, 0);\n\tbpf_ringbuf_reserve_dynptr(events_map(), 24, 0, &ptr);"
+            "\n\tbpf_ringbuf_submit_dynptr(&ptr, 0);"
+        ),
+        {("TRACING", "ATT-002")},
+    ),
+    (
+        "a reservation that fails",
+        "prog_types/cgroup_sock.c",
+        "sizeof(record), 0, &ptr)",
+        "sizeof(record), 1, &ptr)",
+        {("CGROUP_SOCK", "ATT-002")},
+    ),
+    (
+        "an event that the program takes for another's",
+        "prog_types/lsm.c",
+        "= claim_own_event();",
+        "= 0;",
+        {("LSM", "ATT-002")},
+    ),
+    (
+        "a context that is not written",
+        "prog_types/raw_tracepoint_writable.c",
+        "#define TEST_RUN_RESULT (-86)",
+        "#define TEST_RUN_RESULT (-85)",
+        {("RAW_TRACEPOINT_WRITABLE", "ATT-002")},
+    ),
+    (
+        "a leak that is none",
+        "cases/release.c",
+        "	reserve(&ptr);\n	return 0;\n}\n\nPROGRAM\nint ver_001_accepted",
+        "	reserve(&ptr);\n	submit(&ptr);\n	return 0;\n}\n\nPROGRAM\nint ver_001_accepted",
+        {(ALL_TYPES, "VER-001")},
+    ),
+]
+
+STEPS: list[Breakage] = [
+    (
+        "records submitted that should be discarded",
+        "steps.c",
+        "reservation->release == DISCARD",
+        "reservation->release == 99",
+        {(ALL_TYPES, "CMT-002")},
+    ),
+    (
+        "another errno for wrong flags",
+        "steps.c",
+        "outcome->reserved[0] = reserve_dynptr(ring, slots[0].size, slots[0].flags, &a);",
+        (
+            "outcome->reserved[0] = reserve_dynptr(ring, slots[0].size, slots[0].flags, &a);\n"
+            "\tif (slots[0].flags)\n\t\toutcome->reserved[0] = -1;"
+        ),
+        {(ALL_TYPES, "RSV-011")},
+    ),
+    (
+        "a leak whose twin leaks too",
+        "cases/release.c",
+        "	if (reserve(&ptr)) {\n		discard(&ptr);\n",
+        "	if (reserve(&ptr)) {\n",
+        {(ALL_TYPES, "VER-004")},
+    ),
+]
+
+
+@pytest.mark.parametrize("broken", [EXAMPLES, STEPS], ids=["examples", "steps"])
+def test_what_is_broken_on_purpose_is_red_and_nothing_else(
+    broken: list[Breakage],
+    kernel: Kernel,
+    image: GuestImage,
+    settings: Settings,
+    accelerator: Accelerator,
+    tmp_path: Path,
+) -> None:
+    sources = _broken_sources(broken, tmp_path / "bpf_src")
+    files = boot.files(kernel, image, settings=settings, progress=Silent(), replaced={"bpf_src": sources})
+
+    async def ask() -> Cells:
+        async with await Machine.boot(files, accelerator=accelerator, folder=tmp_path) as machine:
+            return {
+                (prog_type.name, case.id): judge(
+                    case, prog_type, machine.facts, await machine.ask(case.request(prog_type), 60)
+                ).verdict
+                for prog_type in PROG_TYPES
+                for case in CASES
+                if case.id in CORE
+            }
+
+    cells = asyncio.run(ask())
+    red = {cell for cell, verdict in cells.items() if verdict is not Verdict.PASS}
+    patterns = {pattern for breakage in broken for pattern in breakage[4]}
+    expected = {(name, case) for name in TYPES for types, case in patterns if fnmatch(name, types)}
+    assert red == expected
+    if ("LSM", "ATT-002") in expected:
+        assert cells["LSM", "ATT-002"] is Verdict.NOT_FIRED
+
+
+def _broken_sources(broken: list[Breakage], folder: Path) -> Path:
+    """A copy of the C programs with all of the breakages."""
+    shutil.copytree(Path(payload.contents()["bpf_src/steps.c"]).parent, folder)
+    for what, name, text, replacement, _ in broken:
+        source = folder / name
+        before = source.read_text()
+        assert before.count(text) == 1, f"{what}: {name} has the text {before.count(text)} times"
+        source.write_text(before.replace(text, replacement))
+    return folder

@@ -1,0 +1,199 @@
+"""Real guests: what they come up with, and the ways in which they fail, each in bounded time."""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import select
+import signal
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness.vm.failures import FailureKind, MachineFailed
+from harness.vm.machine import Machine, RequestFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from multiprocessing.connection import Connection
+    from pathlib import Path
+
+    from harness.guest_image.model import BootFiles
+    from harness.kernels.model import Kernel
+    from harness.vm.accelerator import Accelerator
+
+pytestmark = pytest.mark.vm
+
+
+def test_a_guest_comes_up_complete_and_answers(
+    stub_files: BootFiles, accelerator: Accelerator, kernel: Kernel, tmp_path: Path
+) -> None:
+    async def life() -> dict[str, Any]:
+        async with await Machine.boot(stub_files, accelerator=accelerator, folder=tmp_path) as machine:
+            assert (await machine.ask({"do": "echo", "n": 1}, 20))["n"] == 1
+            assert len((await machine.ask({"do": "log", "bytes": 10 << 20}, 60))["log"]) == 10 << 20
+            with pytest.raises(RequestFailed, match="asked to fail"):
+                await machine.ask({"do": "fail"}, 20)
+            await machine.ask({"do": "warn"}, 20)
+            assert (await machine.ask({"do": "echo"}, 20))["id"] == 5
+            assert machine.splats == ["WARNING: CPU: 0 PID: 1 at kernel/test.c:1 test+0x1/0x2"]
+            return machine.facts
+
+    facts = asyncio.run(life())
+    assert facts["release"] == kernel.release
+    assert facts["modules"]
+    assert "bpf" in facts["lsm"]
+    assert facts["interfaces"] == ["lo"]
+    assert facts["cpus"] == 2
+    assert facts["environment"]["BCC_KERNEL_SOURCE"] == "/payload/bcc_headers"
+    expected = {
+        "/": "overlay",
+        "/payload": "erofs",
+        "/proc": "proc",
+        "/sys": "sysfs",
+        "/sys/fs/cgroup": "cgroup2",
+        "/sys/fs/bpf": "bpf",
+        "/sys/kernel/tracing": "tracefs",
+        "/sys/kernel/debug": "debugfs",
+        "/sys/kernel/security": "securityfs",
+    }
+    assert {place: facts["mounts"].get(place) for place in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("do", "kind", "reason", "words"),
+    [
+        ("panic", FailureKind.CRASH, "Kernel panic - not syncing: sysrq triggered crash", "Call Trace:"),
+        ("reset", FailureKind.CRASH, "the guest reset itself without a panic", "sysrq: Resetting"),
+        ("die", FailureKind.LOST, "the agent ended with status 139", "Segmentation fault"),
+        ("hang", FailureKind.HANG, "no reply to request 1 after 3 s", ""),
+        ("starve", FailureKind.HANG, "no reply to request 1 after 3 s", ""),
+    ],
+)
+def test_a_guest_that_breaks_says_how(
+    stub_files: BootFiles,
+    accelerator: Accelerator,
+    tmp_path: Path,
+    do: str,
+    kind: FailureKind,
+    reason: str,
+    words: str,
+) -> None:
+    asked = 0.0
+
+    async def life() -> None:
+        nonlocal asked
+        async with await Machine.boot(stub_files, accelerator=accelerator, folder=tmp_path) as machine:
+            asked = time.monotonic()
+            await machine.ask({"do": do}, 3 if kind is FailureKind.HANG else 60)
+
+    with pytest.raises(MachineFailed) as failed:
+        asyncio.run(life())
+    assert time.monotonic() - asked < 30
+    assert (failed.value.kind, failed.value.reason[: len(reason)]) == (kind, reason)
+    assert words in failed.value.tail
+    assert words in failed.value.console.read_text()
+    if kind is FailureKind.HANG:
+        assert (tmp_path / "registers.txt").read_text().count("RIP=") == 2
+
+
+def truncated_kernel(files: BootFiles, folder: Path) -> BootFiles:
+    short = folder / "bzImage"
+    short.write_bytes(files.kernel.read_bytes()[: 2 << 20])
+    return replace(files, kernel=short)
+
+
+def no_kernel(files: BootFiles, folder: Path) -> BootFiles:
+    text = folder / "bzImage"
+    text.write_text("this is not a kernel\n")
+    return replace(files, kernel=text)
+
+
+def empty_initramfs(files: BootFiles, folder: Path) -> BootFiles:
+    empty = folder / "initramfs"
+    empty.touch()
+    return replace(files, initramfs=empty)
+
+
+def missing_disk(files: BootFiles, folder: Path) -> BootFiles:
+    return replace(files, root=folder / "root.erofs")
+
+
+def spoilt_root(files: BootFiles, folder: Path) -> BootFiles:
+    zeros = folder / "root.erofs"
+    zeros.write_bytes(bytes(1 << 20))
+    return replace(files, root=zeros)
+
+
+def no_agent(files: BootFiles, folder: Path) -> BootFiles:  # noqa: ARG001
+    return replace(files, payload=files.root)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (truncated_kernel, "the guest reset itself without a panic"),
+        (no_kernel, "QEMU ended with status 1"),
+        (empty_initramfs, "Kernel panic - not syncing: VFS: Unable to mount root fs"),
+        (missing_disk, "QEMU ended with status 1"),
+        (spoilt_root, "boot failed: mount /dev/vda on /lower (erofs)"),
+        (no_agent, "Kernel panic - not syncing: Attempted to kill init!"),
+    ],
+)
+def test_a_guest_that_cannot_boot_says_why(
+    stub_files: BootFiles,
+    accelerator: Accelerator,
+    tmp_path: Path,
+    spoil: Callable[[BootFiles, Path], BootFiles],
+    reason: str,
+) -> None:
+    files = spoil(stub_files, tmp_path)
+    began = time.monotonic()
+    with pytest.raises(MachineFailed) as failed:
+        asyncio.run(Machine.boot(files, accelerator=accelerator, folder=tmp_path, boot_deadline=60))
+    assert time.monotonic() - began < 50
+    assert failed.value.kind is FailureKind.BOOT
+    assert failed.value.reason.startswith(reason)
+
+
+def test_a_qemu_that_is_killed_is_lost(
+    stub_files: BootFiles, accelerator: Accelerator, tmp_path: Path
+) -> None:
+    async def life() -> None:
+        async with await Machine.boot(stub_files, accelerator=accelerator, folder=tmp_path) as machine:
+            asyncio.get_running_loop().call_later(0.5, os.kill, machine.pid, signal.SIGKILL)
+            await machine.ask({"do": "hang"}, 60)
+
+    with pytest.raises(MachineFailed) as failed:
+        asyncio.run(life())
+    assert (failed.value.kind, failed.value.reason) == (FailureKind.LOST, "QEMU was ended by SIGKILL")
+
+
+def hold_a_guest(files: BootFiles, accelerator: Accelerator, folder: Path, pipe: Connection) -> None:
+    """Boot, tell QEMU's process id, and wait for an end that comes from outside."""
+
+    async def life() -> None:
+        async with await Machine.boot(files, accelerator=accelerator, folder=folder) as machine:
+            pipe.send(machine.pid)
+            await machine.ask({"do": "hang"}, 600)
+
+    asyncio.run(life())
+
+
+def test_kill_9_of_the_harness_leaves_no_qemu(
+    stub_files: BootFiles, accelerator: Accelerator, tmp_path: Path
+) -> None:
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    holder = context.Process(target=hold_a_guest, args=(stub_files, accelerator, tmp_path, theirs))
+    holder.start()
+    assert ours.poll(120), "no guest after 120 s"
+    watched = os.pidfd_open(ours.recv())
+    holder.kill()
+    ended, _, _ = select.select([watched], [], [], 10)
+    os.close(watched)
+    holder.join()
+    assert ended, "QEMU lived on for 10 s"

@@ -1,0 +1,180 @@
+"""Snapshots of real guests: what goes on from one is whole, and what cannot is told and made anew."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness.cache import Cache
+from harness.guest_image import boot
+from harness.progress import Silent
+from harness.settings import Settings
+from harness.vm import machine as machine_module
+from harness.vm.failures import FailureKind, MachineFailed
+from harness.vm.qemu import Spec
+from harness.vm.snapshot import KIND, Snapshots, key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.guest_image.model import BootFiles, GuestImage
+    from harness.kernels.model import Kernel
+    from harness.vm.accelerator import Accelerator
+    from harness.vm.machine import Machine
+
+pytestmark = pytest.mark.vm
+
+DAY = 86400.0  # seconds
+MANIFEST = ".manifest.json"
+
+
+@pytest.fixture(scope="module")
+def spec(stub_files: BootFiles, accelerator: Accelerator) -> Spec:
+    return Spec(stub_files, accelerator)
+
+
+@pytest.fixture(scope="module")
+def cache(spec: Spec, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache with a snapshot of the stub agent."""
+    folder = tmp_path_factory.mktemp("cache")
+
+    async def life() -> None:
+        async with await Snapshots(Settings(folder)).start(spec, folder / "first") as machine:
+            assert not machine.restored
+            assert (await machine.ask({"do": "echo", "n": 1}, 20))["n"] == 1  # it goes on after it was saved
+
+    asyncio.run(life())
+    return folder
+
+
+def snapshot(cache: Path) -> Path:
+    (folder,) = Cache(cache).entries(KIND)
+    return folder
+
+
+def test_a_snapshot_has_holes_where_the_memory_is_empty(cache: Path) -> None:
+    state = (snapshot(cache) / "state").stat()
+    assert state.st_blocks * 512 < 256 << 20 < 1024 << 20 < state.st_size
+
+
+def test_a_restored_guest_is_whole(
+    cache: Path, spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # a host whose clock says that the snapshot is a day old
+    monkeypatch.setattr(machine_module, "time", SimpleNamespace(time=lambda: time.time() + DAY))
+
+    async def life(folder: Path) -> dict[str, Any]:
+        async with await Snapshots(Settings(cache)).start(spec, folder) as machine:
+            assert machine.restored
+            seen = await machine.ask({"do": "look"}, 20)
+            assert abs(seen["now"] - time.time() - DAY) < 20
+            assert 0 <= seen["uptime"] - machine.facts["uptime"] < 30  # it did not boot, and time went on
+            long = "x" * (4 << 20)
+            assert (await machine.ask({"do": "echo", "text": long}, 60))["text"] == long
+            assert len((await machine.ask({"do": "log", "bytes": 10 << 20}, 60))["log"]) == 10 << 20
+            warned = await machine.ask({"do": "warn"}, 20)
+            assert warned["splats"] == ["WARNING: CPU: 0 PID: 1 at kernel/test.c:1 test+0x1/0x2"]
+            return {**seen, "release": machine.facts["release"]}
+
+    first, second = (asyncio.run(life(tmp_path / name)) for name in "ab")
+    assert first["random"] != second["random"]
+    assert first["release"] == second["release"]
+
+
+@pytest.mark.parametrize(
+    ("do", "kind"), [("panic", FailureKind.CRASH), ("hang", FailureKind.HANG), ("killed", FailureKind.LOST)]
+)
+def test_a_machine_that_was_lost_is_back_from_the_snapshot_at_once(
+    cache: Path, spec: Spec, tmp_path: Path, do: str, kind: FailureKind
+) -> None:
+    async def life() -> float:
+        snapshots = Snapshots(Settings(cache))
+        async with await snapshots.start(spec, tmp_path / "a") as machine:
+            if do == "killed":
+                asyncio.get_running_loop().call_later(0.2, os.kill, machine.pid, signal.SIGKILL)
+            with pytest.raises(MachineFailed) as failed:
+                await machine.ask({"do": do if do == "panic" else "hang"}, 2 if do == "hang" else 30)
+            assert failed.value.kind is kind
+        began = time.monotonic()
+        async with await snapshots.start(spec, tmp_path / "b") as machine:
+            assert machine.restored
+            assert (await machine.ask({"do": "echo"}, 20))["do"] == "echo"
+            return time.monotonic() - began
+
+    assert asyncio.run(life()) < 5
+
+
+def spoil(state: Path) -> None:
+    """So that neither size nor time tells."""
+    before = state.stat()
+    with state.open("r+b") as file:
+        file.write(b"garbage" * 1000)
+    os.utime(state, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def truncate(state: Path) -> None:
+    """So that the manifest fits."""
+    os.truncate(state, state.stat().st_size // 3)
+    manifest = state.with_name(MANIFEST)
+    told = json.loads(manifest.read_text())
+    told["state"] = [state.stat().st_size, state.stat().st_mtime_ns]
+    manifest.write_text(json.dumps(told))
+
+
+def test_damage_is_noticed_and_the_snapshot_made_anew(
+    cache: Path, spec: Spec, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def life(folder: Path) -> Machine:
+        async with await Snapshots(Settings(cache)).start(spec, folder) as machine:
+            assert (await machine.ask({"do": "echo"}, 20))["do"] == "echo"
+            return machine
+
+    damages: list[Callable[[Path], None]] = [truncate, spoil]
+    for damage in damages:
+        damage(snapshot(cache) / "state")
+        caplog.clear()
+        with caplog.at_level(logging.WARNING):
+            assert not asyncio.run(life(tmp_path / damage.__name__)).restored
+        assert "is of no use and is made anew: machine lost: QEMU ended with status 1" in caplog.text
+    assert asyncio.run(life(tmp_path / "last")).restored
+
+
+def test_another_payload_is_another_machine(
+    kernel: Kernel, image: GuestImage, settings: Settings, spec: Spec, tmp_path: Path
+) -> None:
+    changed = tmp_path / "agent"
+    changed.mkdir()
+    for source in Path(__file__).with_name("stub_agent").glob("*.py"):
+        (changed / source.name).write_text(f"{source.read_text()}\n")
+    files = boot.files(
+        kernel, image, settings=settings, progress=Silent(), replaced={"harness/guest": changed}
+    )
+    assert key(replace(spec, files=files)) != key(spec)
+
+
+def test_the_command_starts_from_the_snapshot_that_it_made(kernel: Kernel, tmp_path: Path) -> None:
+    results = tmp_path / "results.json"
+    command = [sys.executable, "-m", "harness", "run", "--kernel", kernel.release, "--json", str(results)]
+    for _ in range(2):
+        done = subprocess.run(
+            [*command, "-t", "KPROBE", "-c", "RSV-011"],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    (asked,) = json.loads(results.read_text())["run"]["kernels"]
+    assert (asked["boots"], asked["restores"], asked["splats"]) == (1, 1, [])
