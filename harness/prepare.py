@@ -1,0 +1,86 @@
+"""All that comes before the first boot: kernels, guest image, boot files, and an accelerator that works."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.errors import EnvironmentFailed, WrongUsage
+from harness.guest_image import boot, root
+from harness.kernels import resolve
+from harness.vm.accelerator import Accelerator, choose, unusable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from harness.guest_image.model import BootFiles, GuestImage
+    from harness.kernels.model import Kernel
+    from harness.progress import Progress
+    from harness.settings import Settings
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One kernel ready to be booted: what was asked for, what was found, and what it is booted with."""
+
+    selector: str
+    kernel: Kernel
+    files: BootFiles
+    accelerator: Accelerator
+
+
+def prepare(
+    selectors: Sequence[str],
+    *,
+    settings: Settings,
+    progress: Progress,
+    modules: Path | None = None,
+    accelerator: str = "auto",
+) -> tuple[tuple[Subject, ...], GuestImage]:
+    """Have everything on the disk that the runs of some kernels need.
+
+    Args:
+        selectors: kernels as in `harness.kernels.resolve`; those that mean the same one count once.
+        modules: folder of modules, for a single kernel that is given as a file.
+        accelerator: 'kvm', 'tcg', or 'auto' for KVM where it works.
+
+    Raises:
+        WrongUsage: a kernel does not exist, or two have the same release.
+        EnvironmentFailed: a tool, the mirror or the disk failed, or KVM was asked for and cannot be used.
+    """
+    kernels = _resolve(selectors, settings, progress, modules)
+    image = root.ensure(settings, progress)
+    subjects = []
+    for selector, kernel in kernels:
+        files = boot.files(kernel, image, settings=settings, progress=progress)
+        with progress.phase(f"choosing the accelerator for {kernel.release}") as detail:
+            chosen = _accelerator(accelerator, files, settings)
+            detail(f"{chosen.name}: {chosen.reason}")
+        subjects.append(Subject(selector, kernel, files, chosen))
+    return tuple(subjects), image
+
+
+def _resolve(
+    selectors: Sequence[str], settings: Settings, progress: Progress, modules: Path | None
+) -> list[tuple[str, Kernel]]:
+    found: dict[str, tuple[str, Kernel]] = {}
+    for selector in selectors:
+        kernel = resolve(selector, settings=settings, progress=progress, modules=modules)
+        first, known = found.setdefault(kernel.release, (selector, kernel))
+        if known.sha256 != kernel.sha256:
+            raise WrongUsage(
+                f"{first} and {selector} are two kernels of one release, {kernel.release}",
+                "run one after the other: results are told apart by the release",
+            )
+    return list(found.values())
+
+
+def _accelerator(name: str, files: BootFiles, settings: Settings) -> Accelerator:
+    if name == "auto":
+        return choose(files, settings=settings)
+    if name == "tcg":
+        return Accelerator("tcg", "asked for")
+    if reason := unusable():
+        raise EnvironmentFailed(f"KVM cannot be used: {reason}", "mend that, or use --accel auto or tcg")
+    return Accelerator("kvm", "asked for")

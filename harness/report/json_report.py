@@ -1,0 +1,34 @@
+"""The result as JSON, in the format that schema/result-1.schema.json describes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.conformance.cells import CellResult
+    from harness.report.results import RunResult
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the current format."""
+    text = files("harness.report").joinpath("schema/result-1.schema.json").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
+
+
+def as_json(result: RunResult) -> str:
+    """The whole result as JSON text; `log` and `console` of a cell are left out where there are none."""
+    document = {
+        "schema_version": result.schema_version,
+        "run": asdict(result.run),
+        "cells": [_cell(cell) for cell in result.cells],
+        "totals": asdict(result.totals),
+    }
+    return json.dumps(document, indent=1, allow_nan=False) + "\n"
+
+
+def _cell(cell: CellResult) -> dict[str, Any]:
+    return {name: value for name, value in asdict(cell).items() if value is not None}

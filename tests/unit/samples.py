@@ -1,0 +1,194 @@
+"""Results and machines made up for tests."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.conformance.case import Case
+from harness.conformance.catalogue import CASES, PROG_TYPES
+from harness.conformance.cells import CellResult
+from harness.conformance.kfuncs import KFUNCS
+from harness.conformance.prog_types import ProgType
+from harness.conformance.verdicts import Verdict
+from harness.conformance.verification import Verification, accepted, refused
+from harness.guest_image.model import BootFiles
+from harness.kernels.model import Kernel
+from harness.plan import make
+from harness.prepare import Subject
+from harness.report.results import KernelRun, Phase, Provenance, RunResult
+from harness.vm.accelerator import Accelerator
+from tests.unit import kernel_model
+from tests.unit.kernel_model import KernelModel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from harness.report.matrix import CaseHead
+
+RELEASE = "6.12.107+deb13-cloud-amd64"
+SHA256 = "0123456789abcdef" * 4
+FACTS = {
+    **kernel_model.FACTS,
+    "release": RELEASE,
+    "accelerator": "tcg",
+    "bcc": "0.31.0",
+    "libbpf": "1.5",
+    "clang": "19.1",
+    "has_helper": True,
+    "kfuncs": list(KFUNCS),
+    "lsm": ["lockdown", "bpf"],
+}
+TYPES = [prog_type.name for prog_type in PROG_TYPES]
+
+
+@dataclass(frozen=True)
+class Head:
+    """A case as far as headings need it."""
+
+    id: str
+    title: str
+    column: str
+
+
+HEADS = [Head(f"RSV-{number:03}", f"what {number} says", f"case {number}") for number in range(1, 14)]
+
+
+def made_up(case_id: str, **changes: Any) -> Case:
+    """A case of no real catalogue."""
+    name = case_id.lower().replace("-", "_")
+    programs = (refused(name, 22, "Unreleased reference"), accepted(f"{name}_accepted"))
+    experiment = Verification(programs, "file")
+    return replace(
+        Case(case_id, "heading", f"what {case_id} says", experiment, "a file, a commit"), **changes
+    )
+
+
+def made_up_type(name: str) -> ProgType:
+    """A program type of no real catalogue."""
+    return ProgType(name, 1, (5, 19), f"the event of {name}")
+
+
+def cell(prog_type: str = "KPROBE", case: str = "RSV-011", **changes: Any) -> CellResult:
+    """A cell that passed, unless told otherwise."""
+    passed = CellResult(
+        kernel=RELEASE,
+        arch="x86_64",
+        prog_type=prog_type,
+        case=case,
+        loader="bcc",
+        verdict=Verdict.PASS,
+        ok=True,
+        expected="reserve: -22",
+        seen="reserve: -22",
+        seconds=0.123,
+    )
+    return replace(passed, **changes)
+
+
+def full(cases: Sequence[CaseHead] = HEADS) -> list[CellResult]:
+    """Every type with every case, all passed."""
+    return [cell(prog_type, case.id) for prog_type in TYPES for case in cases]
+
+
+def kernel_run(**changes: Any) -> KernelRun:
+    """A kernel that booted once, unless told otherwise."""
+    booted = KernelRun(
+        selector="6.12",
+        release=RELEASE,
+        arch="x86_64",
+        sha256=SHA256,
+        package=f"linux-image-{RELEASE}",
+        package_version="6.12.107-1",
+        origin="Debian trixie",
+        accelerator="tcg",
+        accelerator_asked="tcg",
+        accelerator_reason="/dev/kvm does not exist",
+        guest=FACTS,
+        boots=1,
+        consoles=("/runs/1/console.txt",),
+    )
+    return replace(booted, **changes)
+
+
+def result(
+    cells: Iterable[CellResult], kernels: Sequence[KernelRun] | None = None, **changes: Any
+) -> RunResult:
+    """A result with these cells."""
+    filled = tuple(cells)
+    run = Provenance(
+        harness="0.1.0",
+        started="2026-01-02T03:04:05Z",
+        seconds=33.25,
+        qemu="10.0.2",
+        kernels=tuple(kernels or (kernel_run(),)),
+        guest_packages={"python3-bpfcc": "0.31.0+ds-7"},
+        phases=(Phase("booting", 5.5),),
+    )
+    return RunResult(replace(run, **changes), filled, planned=len(filled))
+
+
+def subject(release: str = RELEASE) -> Subject:
+    """A kernel ready to boot that no QEMU will ever see."""
+    nowhere = Path("/nonexistent")
+    return Subject(
+        selector="6.12",
+        kernel=Kernel(release, "x86_64", nowhere, None, SHA256, f"linux-image-{release}", "6.12.107-1"),
+        files=BootFiles(nowhere, nowhere, nowhere, nowhere, None, "test"),
+        accelerator=Accelerator("tcg", "asked for"),
+    )
+
+
+SMALL = make(PROG_TYPES, CASES, ["KPROBE", "LSM"], ["VER-001", "VER-004", "ATT-001"])  # six cells
+
+
+def answer(request: dict[str, Any]) -> dict[str, Any]:
+    """What a faultless kernel answers, also of programs that are made up: it accepts the accepted twin."""
+    names = request.get("functions", [])
+    if request["kind"] != "load" or all(name in kernel_model.VERIFIER_ANSWERS for name in names):
+        return KernelModel().answer(request)
+    refusal = {"accepted": False, "errno": 22, "log": kernel_model.LEAK}
+    return {
+        "loader": request["loader"],
+        "functions": {name: {"accepted": True} if name.endswith("_accepted") else refusal for name in names},
+    }
+
+
+@dataclass
+class FakeGuest:
+    """A machine in a faultless kernel.
+
+    Attributes:
+        trouble: what happens instead of an answer, by the number of the request from 0: something to
+            raise, a reply to give, or a coroutine function to await before the answer.
+        closed: whether it was ended.
+    """
+
+    trouble: dict[int, Any] = field(default_factory=dict)
+    console: Path = Path("/runs/1/console.txt")
+    facts: dict[str, Any] = field(default_factory=lambda: dict(FACTS))
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    closed: bool = False
+    restored: bool = False
+    splats: list[str] = field(default_factory=list)
+
+    async def ask(self, request: dict[str, Any], deadline: float) -> dict[str, Any]:
+        """Answer, or be in trouble."""
+        assert deadline > 0
+        assert not self.closed
+        trouble = self.trouble.get(len(self.asked))
+        self.asked.append(request)
+        if isinstance(trouble, Exception):
+            self.splats += getattr(trouble, "complaints", {}).get("splats", [])
+            raise trouble
+        if callable(trouble):
+            await trouble()
+        if isinstance(trouble, dict):
+            self.splats += trouble.get("splats", [])
+        reply = trouble if isinstance(trouble, dict) else answer(request)
+        return {**reply, "seconds": 0.25}
+
+    async def close(self) -> None:
+        """Remember that it was ended."""
+        self.closed = True

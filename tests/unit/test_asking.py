@@ -1,0 +1,381 @@
+"""Whatever becomes of machines, every planned cell has a result, and the rest of the run goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness import asking
+from harness.conformance.case import Difference
+from harness.conformance.catalogue import PROG_TYPES
+from harness.conformance.verdicts import Verdict
+from harness.conformance.verification import Verification, accepted, refused
+from harness.errors import EnvironmentFailed, ExitStatus
+from harness.interrupt import SIGNALS
+from harness.plan import make
+from harness.progress import Silent
+from harness.report.progress import Timed
+from harness.vm.failures import FailureKind, MachineFailed
+from harness.vm.machine import RequestFailed
+from tests.unit.samples import FACTS, RELEASE, SMALL, FakeGuest, answer, made_up, subject
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from harness.conformance.case import Case
+    from harness.plan import Plan
+    from harness.prepare import Subject
+
+CELLS = len(SMALL.cells)
+OTHER = "7.3.4+deb14-cloud-amd64"
+FOLDER = Path("/runs/1")
+P, C, H, L, N = Verdict.PASS, Verdict.CRASH, Verdict.HANG, Verdict.LOST, Verdict.NOT_RUN
+
+
+def failed(kind: FailureKind) -> MachineFailed:
+    return MachineFailed(kind, f"the {kind}", tail=f"console of the {kind}", console=Path("/runs/1/lost.txt"))
+
+
+CRASH, HANG, LOST, NO_BOOT = (
+    failed(kind) for kind in (FailureKind.CRASH, FailureKind.HANG, FailureKind.LOST, FailureKind.BOOT)
+)
+
+
+def ask(machines: Sequence[FakeGuest | Exception], *releases: str, plan: Plan = SMALL) -> asking.Outcome:
+    """Ask kernels, with these machines in the order in which they are booted; no more may be asked for."""
+    left = list(machines)
+
+    async def boot(_subject: Subject, folder: Path) -> FakeGuest:
+        assert folder.parent == FOLDER
+        machine = left.pop(0)
+        if isinstance(machine, Exception):
+            raise machine
+        return machine
+
+    outcome = asking.ask(
+        [subject(release) for release in releases or (RELEASE,)],
+        plan,
+        boot=boot,
+        folder=FOLDER,
+        progress=Timed(Silent()),
+        qemu="10.0.2",
+        guest_packages={"busybox-static": "1"},
+    )
+    assert not left
+    assert all(machine.closed or machine.trouble for machine in machines if isinstance(machine, FakeGuest))
+    return outcome
+
+
+def verdicts(outcome: asking.Outcome) -> list[Verdict]:
+    return [cell.verdict for cell in outcome.result.cells]
+
+
+def test_a_faultless_kernel_passes_on_one_machine() -> None:
+    machine = FakeGuest()
+    outcome = ask([machine])
+    assert verdicts(outcome) == [P] * CELLS
+    assert outcome.exit_status == ExitStatus.AS_EXPECTED
+    assert machine.closed
+    assert [(cell.prog_type, cell.case) for cell in outcome.result.cells] == [
+        (planned.prog_type.name, planned.case.id) for planned in SMALL.cells
+    ]
+    assert {cell.seconds for cell in outcome.result.cells} == {0.25}
+
+
+def test_the_provenance_says_what_was_booted_and_measured() -> None:
+    outcome = ask([FakeGuest()])
+    (kernel,) = outcome.result.run.kernels
+    assert (kernel.release, kernel.boots, kernel.accelerator, kernel.stopped) == (RELEASE, 1, "tcg", None)
+    assert kernel.guest == FACTS
+    assert kernel.consoles == ("/runs/1/console.txt",)
+    assert outcome.result.run.qemu == "10.0.2"
+    assert outcome.result.run.guest_packages == {"busybox-static": "1"}
+    assert [phase.title for phase in outcome.result.run.phases] == [
+        f"starting {RELEASE} (tcg)",
+        f"asking {RELEASE}, {CELLS} cells",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("machines", "expected", "boots", "status"),
+    [
+        ([FakeGuest({2: CRASH}), FakeGuest()], [P, P, C, P, P, P], 2, 1),
+        ([FakeGuest({2: HANG}), FakeGuest()], [P, P, H, P, P, P], 2, 1),
+        ([FakeGuest({2: LOST}), FakeGuest()], [P, P, L, P, P, P], 2, 3),
+        ([FakeGuest({CELLS - 1: CRASH})], [P, P, P, P, P, C], 1, 1),
+        ([FakeGuest({0: CRASH}), FakeGuest({0: HANG}), FakeGuest()], [C, H, P, P, P, P], 3, 1),
+        ([FakeGuest({0: CRASH}), FakeGuest({1: CRASH}), FakeGuest({1: LOST}), FakeGuest()],
+         [C, P, C, P, L, P], 4, 1),
+        ([FakeGuest({0: CRASH}), FakeGuest({0: CRASH}), FakeGuest({0: CRASH})], [C, C, C, N, N, N], 3, 1),
+        ([FakeGuest({0: LOST}), FakeGuest({0: LOST}), FakeGuest({0: LOST})], [L, L, L, N, N, N], 3, 3),
+        ([FakeGuest({1: CRASH}), NO_BOOT], [P, C, N, N, N, N], 2, 1),
+        ([FakeGuest({1: LOST}), NO_BOOT], [P, L, N, N, N, N], 2, 3),
+        ([NO_BOOT], [N] * CELLS, 1, 3),
+    ],
+)  # fmt: skip
+def test_a_lost_machine_costs_its_cell_and_no_other_until_there_is_no_sense_in_it(
+    machines: list[FakeGuest | Exception], expected: list[Verdict], boots: int, status: int
+) -> None:
+    outcome = ask(machines)
+    assert verdicts(outcome) == expected
+    assert outcome.result.run.kernels[0].boots == boots
+    assert outcome.exit_status == status
+    totals = outcome.result.totals
+    assert totals.planned == CELLS == totals.run + totals.not_run
+
+
+def test_a_lost_cell_has_the_words_of_the_console() -> None:
+    cell = ask([FakeGuest({0: CRASH}), FakeGuest()]).result.cells[0]
+    assert (cell.seen, cell.console, cell.ok) == ("the crash", "console of the crash", False)
+    assert cell.expected == SMALL.cells[0].case.title
+
+
+def test_a_kernel_that_never_boots_says_why_with_its_console() -> None:
+    (kernel,) = ask([NO_BOOT]).result.run.kernels
+    assert kernel.stopped == "the guest did not boot: the boot"
+    assert kernel.last_console == "console of the boot"
+    assert kernel.consoles == ("/runs/1/lost.txt",)
+    assert kernel.accelerator is None
+
+
+def test_three_lost_machines_in_a_row_are_said_with_the_last_console() -> None:
+    (kernel,) = ask([FakeGuest({0: CRASH}) for _ in range(3)]).result.run.kernels
+    assert kernel.stopped == "the machine was lost in 3 cells in a row"
+    assert kernel.last_console == "console of the crash"
+
+
+def test_a_fresh_machine_that_does_not_boot_is_told_from_the_first() -> None:
+    result = ask([FakeGuest({0: CRASH}), NO_BOOT]).result
+    stopped = "no fresh machine after the last was lost: the guest did not boot: the boot"
+    assert result.run.kernels[0].stopped == stopped
+    assert {cell.seen for cell in result.cells[1:]} == {f"not run: {stopped}"}
+
+
+def test_a_kernel_that_does_not_boot_does_not_keep_another_from_being_asked() -> None:
+    outcome = ask([NO_BOOT, FakeGuest(facts={**FACTS, "release": OTHER})], RELEASE, OTHER)
+    assert verdicts(outcome) == [N] * CELLS + [P] * CELLS
+    assert outcome.exit_status == ExitStatus.ENVIRONMENT_FAILED
+
+
+def test_an_agent_that_fails_costs_its_cell_and_not_the_machine() -> None:
+    machine = FakeGuest({1: RequestFailed("Traceback\nKeyError: 'x'")})
+    outcome = ask([machine])
+    assert verdicts(outcome) == [P, L, P, P, P, P]
+    assert outcome.result.cells[1].seen == "the agent failed: KeyError: 'x'"
+    assert outcome.result.cells[1].log == "Traceback\nKeyError: 'x'"
+    assert outcome.exit_status == ExitStatus.ENVIRONMENT_FAILED
+    assert machine.closed
+
+
+EXPERIMENT = made_up("AAA-001").experiment
+ALIKE = [made_up(f"AAA-00{number}", experiment=EXPERIMENT) for number in (1, 2, 3)]
+ANOTHER = made_up("BBB-001")
+
+
+def alike(*cases: Case, types: Sequence[str] = ("KPROBE",)) -> Plan:
+    return make(PROG_TYPES, cases, types)
+
+
+def test_equal_requests_are_asked_once_and_cost_their_time_once() -> None:
+    machine = FakeGuest()
+    cells = ask([machine], plan=alike(ALIKE[0], ANOTHER, *ALIKE[1:])).result.cells
+    assert len(machine.asked) == 2
+    assert [cell.seconds for cell in cells] == [0.25, 0.25, 0.0, 0.0]
+    assert {cell.verdict for cell in cells} == {P}
+
+
+def test_another_type_or_loader_is_asked_on_its_own() -> None:
+    machine = FakeGuest()
+    by_both = made_up("AAA-001", loaders=("bcc", "libbpf"))
+    cells = ask([machine], plan=alike(by_both, types=["SYSCALL", "LSM"])).result.cells
+    assert [(cell.prog_type, cell.loader) for cell in cells] == [
+        ("LSM", "bcc"),
+        ("SYSCALL", "bcc"),
+        ("SYSCALL", "libbpf"),
+    ]
+    assert [(asked["prog_type"], asked["loader"]) for asked in machine.asked] == [
+        (cell.prog_type, cell.loader) for cell in cells
+    ]
+
+
+def test_one_observation_is_judged_for_each_of_its_cases() -> None:
+    right = answer(alike(ALIKE[0]).cells[0].request())
+    programs = (refused("aaa_001", 22, "another reason"), accepted("aaa_001_accepted"))
+    other = replace(ALIKE[1], experiment=Verification(programs, "file"))
+    assert other.experiment.request() == EXPERIMENT.request()
+    assert verdicts(ask([FakeGuest({0: right})], plan=alike(ALIKE[0], other))) == [P, Verdict.FAIL]
+
+
+def test_an_answer_that_a_difference_explains_has_the_reason_and_is_as_expected() -> None:
+    programs = (refused("aaa_001", 22, "another reason"), accepted("aaa_001_accepted"))
+    newest = Verification(programs, "file")
+    case = replace(
+        ALIKE[0], experiment=newest, differences=(Difference(EXPERIMENT, "before v6.19", (6, 19)),)
+    )
+    (cell,) = ask([FakeGuest()], plan=alike(case)).result.cells
+    assert (cell.verdict, cell.ok, cell.reason) == (Verdict.EXPECTED_DIFFERENCE, True, "before v6.19")
+    assert cell.expected != cell.seen
+
+
+def test_what_a_lost_machine_said_is_asked_again_on_the_next() -> None:
+    first, second = FakeGuest({1: CRASH}), FakeGuest()
+    outcome = ask([first, second], plan=alike(ALIKE[0], ANOTHER, ALIKE[1]))
+    assert verdicts(outcome) == [P, C, P]
+    assert len(second.asked) == 1
+
+
+@pytest.mark.parametrize(("trouble", "verdict"), [(CRASH, C), (HANG, H)])
+def test_a_request_that_breaks_the_kernel_breaks_it_once_for_all_its_cells(
+    trouble: MachineFailed, verdict: Verdict
+) -> None:
+    second = FakeGuest()
+    cells = ask([FakeGuest({0: trouble}), second], plan=alike(*ALIKE, ANOTHER)).result.cells
+    assert [cell.verdict for cell in cells] == [verdict, verdict, verdict, P]
+    assert {cell.console for cell in cells[:3]} == {trouble.tail}
+    assert len(second.asked) == 1
+
+
+def test_a_machine_that_was_lost_by_chance_is_no_answer_for_the_next_cell() -> None:
+    assert verdicts(ask([FakeGuest({0: LOST}), FakeGuest()], plan=alike(*ALIKE))) == [L, P, P]
+
+
+@pytest.mark.parametrize("reply", [{"functions": 7}, {"refused": {}}, {"refused": {"errno": "x"}}])
+def test_a_reply_that_nobody_foresaw_is_no_pass_and_does_not_end_the_run(reply: dict[str, Any]) -> None:
+    outcome = ask([FakeGuest({1: reply})])
+    assert verdicts(outcome) == [P, L, P, P, P, P]
+    assert "the reply cannot be judged" in outcome.result.cells[1].seen
+    assert "Traceback" in str(outcome.result.cells[1].log)
+
+
+WARNING = "WARNING: CPU: 0 PID: 1 at kernel/bpf/ringbuf.c:1 bpf_ringbuf_reserve+0x1/0x2"
+WARNED = {"splats": [WARNING], "console": f"[ 1.0] {WARNING}\nCall Trace:"}
+
+
+def test_a_kernel_that_warns_fails_the_cell_with_its_words_and_is_to_warn_again() -> None:
+    right = answer(alike(ALIKE[0]).cells[0].request())
+    machine = FakeGuest({0: {**right, **WARNED}})
+    first, second = ask([machine], plan=alike(ALIKE[0], ANOTHER)).result.cells
+    assert (first.verdict, first.ok, first.seen) == (Verdict.FAIL, False, WARNING)
+    assert first.console == WARNED["console"]
+    assert (second.verdict, second.console) == (P, None)
+    assert machine.asked[1] == {"kind": "forget_warnings"}
+    assert len(machine.asked) == 3
+
+
+def test_a_warning_counts_also_where_the_agent_fails() -> None:
+    machine = FakeGuest(
+        {0: RequestFailed("Traceback\nOSError: no", WARNED), 1: RequestFailed("cannot forget")}
+    )
+    first, second = ask([machine], plan=alike(ALIKE[0], ANOTHER)).result.cells
+    assert (first.verdict, first.seen) == (Verdict.FAIL, f"{WARNING}; the agent failed: OSError: no")
+    assert (first.log, first.console) == ("Traceback\nOSError: no", WARNED["console"])
+    assert second.verdict is P
+
+
+def test_what_a_kernel_says_against_itself_outside_of_cells_is_in_the_provenance() -> None:
+    right = answer(alike(ALIKE[0]).cells[0].request())
+    machine = FakeGuest({0: {**right, **WARNED}}, splats=["at boot"])
+
+    async def late() -> None:
+        machine.splats.append("late")
+
+    machine.trouble[2] = late
+    (kernel,) = ask([machine], plan=alike(ALIKE[0], ANOTHER)).result.run.kernels
+    assert kernel.splats == ("at boot", "late")
+
+
+def test_how_many_machines_came_from_a_snapshot_is_in_the_provenance() -> None:
+    machines = [FakeGuest({0: CRASH}), FakeGuest({0: CRASH}, restored=True), FakeGuest(restored=True)]
+    (kernel,) = ask(machines).result.run.kernels
+    assert (kernel.boots, kernel.restores) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("facts", "why"),
+    [
+        ({"release": OTHER}, f"the guest runs Linux {OTHER}, not {RELEASE}"),
+        ({"accelerator": "kvm"}, "QEMU was asked for tcg, but the guest measures kvm"),
+    ],
+)
+def test_a_guest_that_is_not_what_was_asked_for_is_not_asked(facts: dict[str, str], why: str) -> None:
+    machine = FakeGuest(facts={**FACTS, **facts})
+    outcome = ask([machine])
+    assert not machine.asked
+    assert machine.closed
+    assert outcome.result.run.kernels[0].stopped == why
+    assert outcome.exit_status == ExitStatus.ENVIRONMENT_FAILED
+
+
+def test_an_environment_that_fails_at_boot_ends_the_kernel_and_not_the_report() -> None:
+    outcome = ask([EnvironmentFailed("QEMU is too old")])
+    assert outcome.result.run.kernels[0].stopped == "QEMU is too old"
+    assert verdicts(outcome) == [N] * CELLS
+
+
+def send(number: signal.Signals) -> Callable[[], Any]:
+    async def trouble() -> None:
+        os.kill(os.getpid(), number)
+        await asyncio.sleep(30)
+
+    return trouble
+
+
+@pytest.fixture
+def handler() -> Iterator[Callable[..., None]]:
+    """A handler of ours for every signal, as the command has one."""
+
+    def ours(_number: int, _frame: object) -> None:
+        raise AssertionError("a signal came past the event loop")
+
+    before = {number: signal.signal(number, ours) for number in SIGNALS}
+    yield ours
+    for number, old in before.items():
+        signal.signal(number, old)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_ends_the_machine_and_what_is_done_is_reported(
+    number: signal.Signals, handler: Callable[..., None]
+) -> None:
+    machine = FakeGuest({2: send(number)})
+    began = time.monotonic()
+    outcome = ask([machine], RELEASE, OTHER)
+    assert time.monotonic() - began < 5
+    assert machine.closed
+    assert verdicts(outcome) == [P, P, N, N, N, N] + [N] * CELLS
+    assert outcome.result.run.ended == f"interrupted by {number.name}"
+    assert outcome.result.cells[2].seen == f"not run: interrupted by {number.name}"
+    assert outcome.exit_status == 128 + number
+    assert [signal.getsignal(each) for each in SIGNALS] == [handler] * len(SIGNALS)
+
+
+def test_a_defect_of_ours_ends_the_machine_too() -> None:
+    machine = FakeGuest()
+
+    async def boot(_subject: Subject, _folder: Path) -> FakeGuest:
+        return machine
+
+    class Broken(Timed):
+        def phase(self, title: str) -> Any:
+            if title.startswith("asking"):
+                raise ZeroDivisionError
+            return super().phase(title)
+
+    with pytest.raises(ZeroDivisionError):
+        asking.ask(
+            [subject()],
+            SMALL,
+            boot=boot,
+            folder=FOLDER,
+            progress=Broken(Silent()),
+            qemu="",
+            guest_packages={},
+        )
+    assert machine.closed

@@ -1,0 +1,92 @@
+"""Progress: plain lines where there is no terminal, a live line where there is, and times for all."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import pytest
+from rich.console import Console
+
+from harness.progress import Progress, Silent
+from harness.report import progress
+from harness.report.progress import Live, Plain, Timed, for_console
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def work(shown: Progress) -> None:
+    with shown.phase("fetching [a] kernel") as detail:
+        detail("30 %\n of 90 MB")
+        with shown.phase("unpacking"):
+            pass
+    with pytest.raises(ZeroDivisionError), shown.phase("booting"):
+        raise ZeroDivisionError
+
+
+def test_plain_lines_have_no_control_codes_and_say_how_each_phase_ended() -> None:
+    out = io.StringIO()
+    work(for_console(Console(file=out)))
+    time = r"\[ +\d+\.\d s\] "
+    ended = r"\(\d+\.\d s\)\n"
+    assert re.fullmatch(
+        rf"{time}fetching \[a\] kernel\n"
+        rf"{time}unpacking\n"
+        rf"{time}unpacking: done {ended}"
+        rf"{time}fetching \[a\] kernel: done {ended}"
+        rf"{time}booting\n"
+        rf"{time}booting: failed {ended}",
+        out.getvalue(),
+    )
+
+
+def test_plain_detail_comes_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "_PLAIN_INTERVAL", 0.0)
+    out = io.StringIO()
+    work(Plain(Console(file=out)))
+    assert "fetching [a] kernel: 30 % of 90 MB\n" in out.getvalue()
+
+
+def test_a_terminal_gets_a_live_line_and_one_line_for_each_phase_that_ended() -> None:
+    out = Terminal()
+    console = Console(file=out, force_terminal=True, width=80)
+    shown = for_console(console)
+    assert isinstance(shown, Live)
+    work(shown)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out.getvalue())
+    assert "fetching [a] kernel: done" in text
+    assert "unpacking: done" in text
+    assert "booting: failed" in text
+    assert out.getvalue().count("\x1b[?25l") == out.getvalue().count("\x1b[?25h")  # the cursor is back
+
+
+def test_forced_colour_without_a_terminal_does_not_bring_a_live_line() -> None:
+    assert isinstance(for_console(Console(file=io.StringIO(), force_terminal=True)), Plain)
+
+
+def test_a_terminal_that_cannot_move_its_cursor_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    assert isinstance(for_console(Console(file=Terminal())), Plain)
+
+
+def test_every_phase_is_timed_in_the_order_in_which_it_began_and_failed_ones_too() -> None:
+    timed = Timed(Silent())
+    work(timed)
+    assert [phase.title for phase in timed.phases] == ["fetching [a] kernel", "unpacking", "booting"]
+    assert all(0 <= phase.seconds <= timed.elapsed for phase in timed.phases)
+    with timed.phase("asking"):
+        assert timed.phases[-1].title == "asking"
+
+
+def test_the_time_of_a_phase_that_ended_does_not_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 10.0, 12.5, 100.0])  # made, begun, ended, asked
+    monkeypatch.setattr("harness.report.progress.time.monotonic", lambda: next(clock))
+    timed = Timed(Silent())
+    with timed.phase("booting"):
+        pass
+    assert [phase.seconds for phase in timed.phases] == [2.5]

@@ -1,0 +1,266 @@
+"""What `cases` says of a case, in words that come from its data."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pytest
+from rich.console import Console
+
+from harness.conformance.case import Difference
+from harness.conformance.catalogue import CASES
+from harness.conformance.experiments import Phases
+from harness.conformance.flood import Flood
+from harness.conformance.maps import Calls, Create, Freeze, Mmap
+from harness.conformance.programs import Programs
+from harness.conformance.rights import Holder, Rights, Under
+from harness.conformance.script import (
+    BUSY,
+    DISCARDED,
+    Access,
+    Consume,
+    Event,
+    Fill,
+    NewRing,
+    Peek,
+    Poll,
+    Reserve,
+    Seek,
+    Step,
+    Wait,
+    Watch,
+    script,
+)
+from harness.conformance.verification import Verification, accepted, refused
+from harness.report.case_list import as_document, as_lines
+from harness.report.case_report import CaseReport
+from harness.report.text import columns
+from harness.report.words import describe, errno, in_words
+from tests.unit.samples import made_up, made_up_type
+
+if TYPE_CHECKING:
+    from harness.conformance.script import Act
+
+TYPES = [made_up_type(name) for name in ("KPROBE", "LSM", "SYSCALL", "TRACING", "SK_MSG")]
+CODE = "/* AAA-001: what it does. */\nint aaa_001(void *ctx)\n{\n\treturn 0;\n}\n"
+PROGRAMS = Programs({"cases/file.c": f"{CODE}\n{CODE.replace('aaa_001', 'aaa_001_accepted')}"})
+
+
+@pytest.mark.parametrize(
+    ("step", "words"),
+    [
+        (Step((Reserve(8),)), "reserve 8 -> granted; submit"),
+        (
+            Step((Reserve(8, 1, 22, "discard", 2),), (Access("write", -22, 8), Access("slice", 0, 4, 1))),
+            "reserve 8 flags 0x1, write 8 at 0 -> -EINVAL; slice 4 at 1 -> NULL; discard FORCE_WAKEUP",
+        ),
+        (
+            Step((Reserve(8), Reserve(9, errno=7)), (Access("read", 0, 8, slot=1),), order="BAC"),
+            "A: reserve 8 -> granted; B: reserve 9 -> -E2BIG; B: read 8 at 0 -> 0; B: submit, A: submit",
+        ),
+        (
+            Step((Reserve(8), Reserve(9)), (Access("query", 0, flags=7),)),
+            "A: reserve 8, B: reserve 9 -> granted; query 0x7 -> 0; A: submit, B: submit",
+        ),
+        (
+            Step((Reserve(8, release_flags=4),), (Access("read", 0, 3, 1 << 32, 1, data=b"abc"),)),
+            "reserve 8 -> granted; read 3 at 0x100000000 flags 0x1 -> 'abc'; submit flags 0x4",
+        ),
+    ],
+)  # fmt: skip
+def test_a_step_is_a_line(step: Step, words: str) -> None:
+    assert in_words(Event((step,))) == ["the event is fired, and runs the program once:", f"  {words}"]
+
+
+@pytest.mark.parametrize(
+    ("act", "words"),
+    [
+        (NewRing(8192), "a new ring of 8192 bytes"),
+        (Peek((8, DISCARDED | 8, BUSY | 8)), "the headers -> 0x8, 0x40000008 (discarded), 0x80000008 (busy)"),
+        (Peek(()), "-> no record"),
+        (Consume((b"text", 1, 8, 8, b"\xff\x00", b"")), "-> 'text', 1 byte, 2 times 8 bytes, ff00, 0 bytes"),
+        (Consume(()), "-> no record"),
+        (Seek(), "the consumer position: the producer position"),
+        (Seek(64), "64 bytes ahead of the producer position"),
+        (Seek(-64), "64 bytes behind the producer position"),
+        (Watch(edge=True), "edge-triggered epoll"),
+        (Wait(woken=False), "-> not woken"),
+        (Poll(readable=True), "-> readable, never writable"),
+    ],
+)
+def test_an_act_is_a_line(act: Act, words: str) -> None:
+    (line,) = in_words(act)
+    assert line.endswith(words)
+
+
+def test_a_fill_is_a_line_of_the_event() -> None:
+    filled = in_words(Event(fill=Fill(Reserve(8), 640, 255, 22)))
+    assert filled[1:] == ["  up to 640 times: reserve 8, submit -> 255 granted, and one more -> -EINVAL"]
+
+
+@dataclass(frozen=True)
+class Strange:
+    """An act that has no words of its own."""
+
+    how_often: int = 1
+    data: bytes = b""
+    inner: tuple[Seek, ...] = ()
+
+
+def test_an_act_without_words_is_told_by_its_fields() -> None:
+    told = in_words(Strange(2, b"ab", (Seek(8),)))  # type: ignore[arg-type]
+    assert told == ["strange: how often 2, data 'ab', inner [(seek: ahead 8)]"]
+
+
+@pytest.mark.parametrize(
+    ("act", "words"),
+    [
+        (Create(22, "odd", max_entries=4097), "create: name odd, max entries 4097 -> -EINVAL"),
+        (Create(map_flags=1 << 19), "create: map flags 0x80000 -> done"),
+        (Mmap(1, offset=4096, prot="rw"), "mmap: offset 4096, prot rw -> -EPERM"),
+        (Freeze(None), "freeze -> no such map"),
+    ],
+)
+def test_a_call_on_a_map_is_told_by_its_fields_and_its_error(act: Act, words: str) -> None:
+    assert describe(Calls((act,))) == [words]
+
+
+def test_a_flood_says_how_much_and_what_happens_to_the_consumer() -> None:
+    assert [
+        word
+        for line in describe(Flood(1000, "kill", 3))
+        for word in ("1000", "killed 3 times")
+        if word in line
+    ]
+
+
+def test_a_script_begins_with_its_ring_and_says_what_holds_throughout() -> None:
+    assert describe(script(Watch(), ring_size=8192))[0] == "a new ring of 8192 bytes"
+    lines = describe(script(NewRing(), Event((Step((Reserve(8),)),))))
+    assert lines[0] == "a new ring of 4096 bytes"
+    assert lines[-1].startswith("at every point: ")
+
+
+def test_the_phases_say_what_must_come_of_the_one_that_the_case_is_about() -> None:
+    assert ["->" in line for line in describe(Phases("attached"))] == [False, True, False]
+
+
+def test_programs_for_the_verifier_are_told_with_its_answer() -> None:
+    programs = (refused("aaa_001", 22, "Unreleased reference"), accepted("aaa_001_accepted"))
+    assert describe(Verification(programs, "file")) == [
+        "load aaa_001 -> refused with -EINVAL, and the log says: Unreleased reference",
+        "load aaa_001_accepted -> accepted",
+    ]
+
+
+def test_what_few_capabilities_allow_is_a_line_a_process_and_a_program() -> None:
+    holder = Holder(("BPF",), (("KPROBE", refused("aaa_001", 1, "no")), ("LSM", accepted("aaa_002"))), 1)
+    assert describe(Rights((holder,), 2)) == [
+        "kernel.unprivileged_bpf_disabled is 2",
+        "a process with CAP_BPF makes a ring -> refused with -EPERM",
+        "  load aaa_001 as KPROBE -> refused with -EPERM, and the log says: no",
+        "  load aaa_002 as LSM -> accepted",
+    ]
+
+
+def test_settings_of_the_kernel_are_told_before_what_is_done_under_them() -> None:
+    lines = describe(Under({"net.core.bpf_jit_enable": 0}, script(Watch())))
+    assert lines == ["net.core.bpf_jit_enable is 0 meanwhile", *describe(script(Watch()))]
+
+
+@pytest.mark.parametrize(
+    ("number", "name"), [(-22, "-EINVAL"), (-524, "-ENOTSUPP"), (-7, "-E2BIG"), (0, "0"), (16, "16")]
+)
+def test_an_error_is_told_by_its_name(number: int, name: str) -> None:
+    assert errno(number) == name
+
+
+def test_every_case_of_the_catalogue_has_words() -> None:
+    for case in CASES:
+        for experiment in (case.experiment, *(difference.experiment for difference in case.differences)):
+            assert all(line.strip() for line in describe(experiment)), case.id
+
+
+OLDER = Verification((accepted("aaa_001"), accepted("aaa_001_accepted")), "file")
+CASE = made_up(
+    "AAA-001",
+    title="a title",
+    differences=(Difference(OLDER, "mended in v6.19", before=(6, 19), since=(6, 12), defect=True),),
+    loaders=("bcc", "libbpf"),
+)
+
+
+def shown(*, piped: bool = True) -> str:
+    out = io.StringIO()
+    colour = None if piped else "standard"
+    console = Console(file=out, width=80, force_terminal=not piped, color_system=colour, highlight=False)  # type: ignore[arg-type]
+    console.print(CaseReport(CASE, TYPES, PROGRAMS), soft_wrap=piped)
+    return out.getvalue()
+
+
+def test_a_case_is_shown_whole() -> None:
+    text = shown()
+    for line in (
+        "AAA-001  a title",
+        "types   all 5",
+        "loader  bcc, and libbpf in SYSCALL",
+        "why     a file, a commit",
+        "What is done -> what must come of it, on kernels since 5.19, but see below",
+        "  load aaa_001 -> refused with -EINVAL, and the log says: Unreleased reference",
+        "  load aaa_001_accepted -> accepted",
+        "Kernels since 6.12 and before 6.19 may show instead, a known defect: mended in v6.19",
+        "  load aaa_001 -> accepted",
+        "aaa_001, bpf_src/cases/file.c",
+        "/* AAA-001: what it does. */",
+        "int aaa_001(void *ctx)",
+        "int aaa_001_accepted(void *ctx)",
+    ):
+        assert f"{line}\n" in text, line
+    assert text.count("load aaa_001_accepted -> accepted") == 1
+    assert "\x1b" not in text
+
+
+def test_the_program_is_highlighted_on_a_terminal() -> None:
+    assert "\x1b[" in shown(piped=False).partition("cases/file.c")[2]
+
+
+ROWS = [
+    CASE,
+    replace(CASE, id="AAA-002", types=("LSM",), loaders=("bcc",), title="long " * 20),
+    replace(CASE, id="BBB-001", types=("KPROBE", "LSM", "SYSCALL", "TRACING")),
+]
+
+
+def test_the_list_has_a_line_a_case_and_wraps_the_title_on_a_terminal() -> None:
+    assert list(as_lines(ROWS, {"BBB-002": "no way"}, TYPES)) == [
+        "ID       GROUP  TYPES   LOADERS     TITLE",
+        "AAA-001  AAA    all     bcc libbpf  a title",
+        f"AAA-002  AAA    LSM     bcc         {'long ' * 19}long",
+        "BBB-001  BBB    4 of 5  bcc libbpf  a title",
+        "",
+        "No tests of their own:",
+        "BBB-002  no way",
+    ]
+    narrow = list(as_lines(ROWS, {}, TYPES, 60))
+    assert max(map(len, narrow)) <= 60
+    assert narrow[3].startswith(" " * 36 + "long")
+
+
+def test_the_list_as_json_has_everything_but_the_program() -> None:
+    made = as_document(ROWS, {"BBB-002": "no way"}, TYPES)
+    assert made["cases"][0] == {
+        "case": "AAA-001",
+        "group": "AAA",
+        "title": "a title",
+        "prog_types": [prog_type.name for prog_type in TYPES],
+        "loaders": ["bcc", "libbpf"],
+        "source": "a file, a commit",
+        "differences": [{"since": "6.12", "before": "6.19", "defect": True, "source": "mended in v6.19"}],
+    }
+    assert made["exceptions"] == [{"case": "BBB-002", "reason": "no way"}]
+
+
+def test_columns_are_aligned_and_a_row_without_text_is_a_line_too() -> None:
+    assert list(columns([("a", "b"), ("ccc", "")])) == ["a    b", "ccc"]
