@@ -172,8 +172,7 @@ static inline void run_fill(void *ring, struct fill *fill)
 
 static inline void run_steps(struct control *control_page)
 {
-	int zero = 0;
-	void *ring = rings.lookup(&zero);
+	void *ring = find_ring();
 
 	if (!control_page || !ring)
 		return;
@@ -187,6 +186,7 @@ static inline void run_steps(struct control *control_page)
 }
 
 /* For types whose programs answer 0 where all is well. */
+PROGRAM
 int steps_return_0(void *ctx)
 {
 	run_steps(claim_own_event());
@@ -194,6 +194,7 @@ int steps_return_0(void *ctx)
 }
 
 /* For types whose programs answer 1 to let an event pass. */
+PROGRAM
 int steps_return_1(void *ctx)
 {
 	run_steps(claim_own_event());

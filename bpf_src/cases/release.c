@@ -1,47 +1,451 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * The duty to release: a reservation that was asked for must be submitted or discarded on every path,
- * whether or not it was granted. Loaded into every program type, never attached or run.
+ * The duty to release: a reservation that was asked for must be submitted or discarded on every path, once,
+ * whether or not it was granted.
+ *
+ * Of each pair the first is refused, and its twin, the same made right, is accepted.
  */
-#include "dynptr_harness.h"
+#include "verifier.h"
 
 /* VER-001: reserved and forgotten. */
+PROGRAM
 int ver_001(void *ctx)
 {
 	struct bpf_dynptr ptr;
 
-	bpf_ringbuf_reserve_dynptr(events_map(), 8, 0, &ptr);
+	reserve(&ptr);
 	return 0;
 }
 
+PROGRAM
 int ver_001_accepted(void *ctx)
 {
 	struct bpf_dynptr ptr;
 
-	bpf_ringbuf_reserve_dynptr(events_map(), 8, 0, &ptr);
-	bpf_ringbuf_submit_dynptr(&ptr, 0);
+	reserve(&ptr);
+	submit(&ptr);
+	return 0;
+}
+
+/* VER-002: one of two forgotten. */
+PROGRAM
+int ver_002(void *ctx)
+{
+	struct bpf_dynptr first, second;
+
+	reserve(&first);
+	reserve(&second);
+	submit(&first);
+	return 0;
+}
+
+PROGRAM
+int ver_002_accepted(void *ctx)
+{
+	struct bpf_dynptr first, second;
+
+	reserve(&first);
+	reserve(&second);
+	submit(&first);
+	discard(&second);
+	return 0;
+}
+
+/* VER-003: released only sometimes. */
+PROGRAM
+int ver_003(void *ctx)
+{
+	struct bpf_dynptr ptr;
+
+	reserve(&ptr);
+	if (unknown() & 1)
+		submit(&ptr);
+	return 0;
+}
+
+PROGRAM
+int ver_003_accepted(void *ctx)
+{
+	struct bpf_dynptr ptr;
+
+	reserve(&ptr);
+	if (unknown() & 1)
+		submit(&ptr);
+	else
+		discard(&ptr);
 	return 0;
 }
 
 /* VER-004: the habit that bpf_ringbuf_reserve allows, to return at once when there is no room. */
+PROGRAM
 int ver_004(void *ctx)
 {
 	struct bpf_dynptr ptr;
 
-	if (bpf_ringbuf_reserve_dynptr(events_map(), 8, 0, &ptr))
+	if (reserve(&ptr))
 		return 0;
-	bpf_ringbuf_submit_dynptr(&ptr, 0);
+	submit(&ptr);
 	return 0;
 }
 
+PROGRAM
 int ver_004_accepted(void *ctx)
 {
 	struct bpf_dynptr ptr;
 
-	if (bpf_ringbuf_reserve_dynptr(events_map(), 8, 0, &ptr)) {
-		bpf_ringbuf_discard_dynptr(&ptr, 0);
+	if (reserve(&ptr)) {
+		discard(&ptr);
 		return 0;
 	}
-	bpf_ringbuf_submit_dynptr(&ptr, 0);
+	submit(&ptr);
+	return 0;
+}
+
+/* VER-005: the same habit for a slice. */
+PROGRAM
+int ver_005(void *ctx)
+{
+	struct bpf_dynptr ptr;
+
+	reserve(&ptr);
+	if (!slice_of(&ptr))
+		return 0;
+	submit(&ptr);
+	return 0;
+}
+
+PROGRAM
+int ver_005_accepted(void *ctx)
+{
+	struct bpf_dynptr ptr;
+
+	reserve(&ptr);
+	if (!slice_of(&ptr)) {
+		discard(&ptr);
+		return 0;
+	}
+	submit(&ptr);
+	return 0;
+}
+
+/* VER-006, RSV-045: a failed reservation is released on the path of all, or on its own. */
+PROGRAM
+int ver_006_common(void *ctx)
+{
+	struct bpf_dynptr ptr;
+	u64 word = 1;
+
+	if (reserve(&ptr) == 0)
+		bpf_dynptr_write(&ptr, 0, &word, sizeof(word), 0);
+	submit(&ptr);
+	return 0;
+}
+
+PROGRAM
+int ver_006_on_error(void *ctx)
+{
+	struct bpf_dynptr ptr;
+
+	if (reserve(&ptr))
+		submit(&ptr);
+	else
+		discard(&ptr);
+	return 0;
+}
+
+/* VER-007: submitted on one path, discarded on the other. */
+PROGRAM
+int ver_007(void *ctx)
+{
+	struct bpf_dynptr ptr;
+	u8 *slice;
+
+	reserve(&ptr);
+	slice = slice_of(&ptr);
+	if (slice) {
+		*slice = 1;
+		submit(&ptr);
+	} else {
+		discard(&ptr);
+	}
+	return 0;
+}
+
+/* VER-020: submitted twice. */
+PROGRAM
+int ver_020(void *ctx)
+{
+	struct bpf_dynptr ptr;
+
+	reserve(&ptr);
+	submit(&ptr);
+	submit(&ptr);
+	return 0;
+}
+
+PROGRAM
+int ver_020_accepted(void *ctx)
+{
+	struct bpf_dynptr ptr;
+
+	reserve(&ptr);
+	submit(&ptr);
+	reserve(&ptr);
+	submit(&ptr);
+	return 0;
+}
+
+/* VER-021: submitted, then discarded. */
+PROGRAM
+int ver_021(void *ctx)
+{
+	struct bpf_dynptr ptr;
+
+	reserve(&ptr);
+	submit(&ptr);
+	discard(&ptr);
+	return 0;
+}
+
+PROGRAM
+int ver_021_accepted(void *ctx)
+{
+	struct bpf_dynptr ptr;
+
+	reserve(&ptr);
+	submit(&ptr);
+	reserve(&ptr);
+	discard(&ptr);
+	return 0;
+}
+
+/* VER-023: released without ever having been reserved. */
+PROGRAM
+int ver_023_submit(void *ctx)
+{
+	struct bpf_dynptr ptr;
+
+	submit(&ptr);
+	return 0;
+}
+
+PROGRAM
+int ver_023_submit_accepted(void *ctx)
+{
+	struct bpf_dynptr ptr;
+
+	reserve(&ptr);
+	submit(&ptr);
+	return 0;
+}
+
+PROGRAM
+int ver_023_discard_zeroed(void *ctx)
+{
+	struct bpf_dynptr ptr = {};
+
+	discard(&ptr);
+	return 0;
+}
+
+PROGRAM
+int ver_023_discard_zeroed_accepted(void *ctx)
+{
+	struct bpf_dynptr ptr = {};
+
+	reserve(&ptr);
+	discard(&ptr);
+	return 0;
+}
+
+/* VER-024: read after the release, or without a reservation. */
+PROGRAM
+int ver_024_released(void *ctx)
+{
+	struct bpf_dynptr ptr;
+	u64 word;
+
+	reserve(&ptr);
+	submit(&ptr);
+	bpf_dynptr_read(&word, sizeof(word), &ptr, 0, 0);
+	return 0;
+}
+
+PROGRAM
+int ver_024_released_accepted(void *ctx)
+{
+	struct bpf_dynptr ptr;
+	u64 word;
+
+	reserve(&ptr);
+	bpf_dynptr_read(&word, sizeof(word), &ptr, 0, 0);
+	submit(&ptr);
+	return 0;
+}
+
+PROGRAM
+int ver_024_never_reserved(void *ctx)
+{
+	struct bpf_dynptr ptr;
+	u64 word;
+
+	bpf_dynptr_read(&word, sizeof(word), &ptr, 0, 0);
+	return 0;
+}
+
+/* VER-025: written, or asked for a slice, after the release, or without a reservation. */
+PROGRAM
+int ver_025_write_released(void *ctx)
+{
+	struct bpf_dynptr ptr;
+	u64 word = 1;
+
+	reserve(&ptr);
+	submit(&ptr);
+	bpf_dynptr_write(&ptr, 0, &word, sizeof(word), 0);
+	return 0;
+}
+
+PROGRAM
+int ver_025_data_released(void *ctx)
+{
+	struct bpf_dynptr ptr;
+
+	reserve(&ptr);
+	submit(&ptr);
+	return !slice_of(&ptr);
+}
+
+PROGRAM
+int ver_025_data_never_reserved(void *ctx)
+{
+	struct bpf_dynptr ptr;
+
+	return !slice_of(&ptr);
+}
+
+PROGRAM
+int ver_025_accepted(void *ctx)
+{
+	struct bpf_dynptr ptr;
+	u64 word = 1;
+	void *slice;
+
+	reserve(&ptr);
+	bpf_dynptr_write(&ptr, 0, &word, sizeof(word), 0);
+	slice = slice_of(&ptr);
+	submit(&ptr);
+	return !slice;
+}
+
+/* VER-027: reserved on one path only. */
+PROGRAM
+int ver_027(void *ctx)
+{
+	struct bpf_dynptr ptr;
+
+	if (unknown() & 1)
+		reserve(&ptr);
+	submit(&ptr);
+	return 0;
+}
+
+PROGRAM
+int ver_027_accepted(void *ctx)
+{
+	struct bpf_dynptr ptr;
+
+	if (unknown() & 1) {
+		reserve(&ptr);
+		submit(&ptr);
+	}
+	return 0;
+}
+
+/*
+ * VER-028: a reservation on one path, a dynptr to memory on the other. The flag that tells which is read from
+ * memory twice, and the verifier does not know that it is the same.
+ */
+PROGRAM
+int ver_028(void *ctx)
+{
+	volatile struct control *page = find_control();
+	struct bpf_dynptr ptr;
+
+	if (!page)
+		return 0;
+	if (page->armed)
+		reserve(&ptr);
+	else
+		bpf_dynptr_from_mem((void *)page, 8, 0, &ptr);
+	if (page->armed)
+		submit(&ptr);
+	return 0;
+}
+
+PROGRAM
+int ver_028_accepted(void *ctx)
+{
+	volatile struct control *page = find_control();
+	struct bpf_dynptr ptr;
+
+	if (!page)
+		return 0;
+	if (page->armed) {
+		reserve(&ptr);
+		submit(&ptr);
+	} else {
+		bpf_dynptr_from_mem((void *)page, 8, 0, &ptr);
+	}
+	return 0;
+}
+
+/* VER-033: two released in the order of reservation, and crosswise. */
+PROGRAM
+int ver_033_in_order(void *ctx)
+{
+	struct bpf_dynptr first, second;
+
+	reserve(&first);
+	reserve(&second);
+	submit(&first);
+	submit(&second);
+	return 0;
+}
+
+PROGRAM
+int ver_033_reversed(void *ctx)
+{
+	struct bpf_dynptr first, second;
+
+	reserve(&first);
+	reserve(&second);
+	discard(&second);
+	submit(&first);
+	return 0;
+}
+
+/* VER-034: a dynptr that was released is free for the next reservation. */
+PROGRAM
+int ver_034(void *ctx)
+{
+	struct bpf_dynptr ptr;
+
+	reserve(&ptr);
+	discard(&ptr);
+	reserve(&ptr);
+	submit(&ptr);
+	return 0;
+}
+
+/* VER-035: after the release its place on the stack is memory like any other. */
+PROGRAM
+int ver_035(void *ctx)
+{
+	struct bpf_dynptr ptr;
+
+	reserve(&ptr);
+	submit(&ptr);
+	KEEP(*(volatile u64 *)&ptr);
 	return 0;
 }

@@ -3,30 +3,14 @@
  * What every program of this project shares: the ring buffer it writes to, the record it writes, and the
  * page through which the agent tells it what to do and learns what happened.
  *
- * The programs are compiled by clang inside BCC, all of them in one module.
+ * Most programs are compiled by clang inside BCC, all of them in one module; those in bpf_src/elf become an
+ * object each, and begin with elf_object.h.
  */
 #ifndef DYNPTR_HARNESS_H
 #define DYNPTR_HARNESS_H
 
-#define BPF_LICENSE Dual MIT/GPL
-
 /* One page, the smallest ring there is on a kernel with 4 KiB pages. */
 #define RING_PAGES 1
-BPF_RINGBUF_OUTPUT(events, RING_PAGES);
-
-/*
- * The helpers for dynptrs take the map itself, and BCC has no method that yields it: its rewriter turns
- * `events.ringbuf_reserve(n)` into `bpf_ringbuf_reserve(<address of events>, n, 0)`, and refuses to do so
- * inside a macro. With that helper's name defined away only the address remains.
- */
-#define bpf_ringbuf_reserve(map, size, flags) (map)
-static inline void *events_map(void)
-{
-	return events.ringbuf_reserve(0);
-}
-
-/* The ring that the agent makes for one experiment, of the size it wants; the steps programs use this one. */
-BPF_ARRAY_OF_MAPS(rings, "events", 1);
 
 /* The record of the examples: fixed header, number of the firing, and words that a consumer can check. */
 struct record {
@@ -46,6 +30,18 @@ enum op {
 	QUERY = 5,	   /* bpf_ringbuf_query of `flags` */
 	PLAIN_OUTPUT = 6,  /* bpf_ringbuf_output of `payload` */
 	PLAIN_RESERVE = 7, /* bpf_ringbuf_reserve of a constant 8 bytes: 1 if granted (and discarded), else 0 */
+	/* By kfuncs, in elf/kfunc_steps.bpf.c only. */
+	SIZE = 8,
+	IS_NULL = 9,
+	IS_RDONLY = 10,
+	ADJUST = 11,	   /* to begin at `offset` and end at `len` */
+	KFUNC_SLICE = 12,  /* of 8 bytes or none, by `len`: 1 for a pointer, copied from into `data`, else 0 */
+	BUFFER_SLICE = 13, /* of 8 bytes, with a buffer of its own: 2 for a pointer to that buffer */
+	COPY = 14,	   /* of `len` bytes to `offset`, from the other one of A and B, from `flags` on */
+	MEMSET = 15,	   /* of the byte `flags` */
+	PROBE_READ = 16,   /* of `payload`, or from the address `flags` if that is not 0 */
+	IS_NULL_WORD = 17, /* IS_NULL by all 64 bits of the register, which held -1 before */
+	RDWR_SLICE = 18,   /* bpf_dynptr_slice_rdwr of 8 bytes, and `payload` is copied there; elf/rdwr_steps.bpf.c */
 };
 
 #define MAX_STEPS 4
@@ -53,6 +49,9 @@ enum op {
 #define MAX_ACCESSES 8
 #define MAX_PAYLOAD 64
 #define MAX_FILL 640 /* more than the records without payload that fit into one page */
+
+/* Where a step waits for user space, in elf/held_steps.bpf.c only. */
+enum pause { AFTER_A = 1, AFTER_B = 2, AFTER_RELEASE = 4 };
 
 struct access {
 	u32 op;
@@ -76,8 +75,9 @@ struct reservation {
  */
 struct step {
 	struct reservation slots[MAX_SLOTS];
-	u32 order; /* 0 to 5: ABC ACB BAC BCA CAB CBA */
+	u32 order; /* 0 to 5: ABC ACB BAC BCA CAB CBA; 6: DBC, where D is a clone of A (elf/kfunc_steps.bpf.c) */
 	u32 access_cnt;
+	u64 pauses; /* bits of enum pause */
 	struct access accesses[MAX_ACCESSES];
 	u8 payload[MAX_PAYLOAD];
 };
@@ -93,6 +93,8 @@ struct position {
 struct outcome {
 	s64 reserved[MAX_SLOTS];
 	s64 accessed[MAX_ACCESSES];
+	s64 cloned; /* what cloning the first dynptr answered; elf/kfunc_steps.bpf.c */
+	s64 paused; /* how many pauses user space ended in time; elf/held_steps.bpf.c */
 	struct position start;
 	struct position after_reserve[MAX_SLOTS];
 	struct position after_release[MAX_SLOTS]; /* in the order of release */
@@ -117,13 +119,95 @@ struct control {
 	struct step steps[MAX_STEPS];
 	struct outcome outcomes[MAX_STEPS];
 };
+
+#ifdef ELF_OBJECT
+
+/* Marks what is loaded as a program; which type it is loaded into, the agent decides. */
+#define PROGRAM SEC("raw_tp")
+
+/* The maps: the agent puts those that BCC made in the place of these, by name. */
+struct ring {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, RING_PAGES * 4096);
+};
+struct ring events SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__array(values, struct ring);
+} rings SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct control);
+} control SEC(".maps");
+
+static inline void *events_map(void)
+{
+	return &events;
+}
+
+static inline void *find_ring(void)
+{
+	int zero = 0;
+
+	return bpf_map_lookup_elem(&rings, &zero);
+}
+
+static inline struct control *find_control(void)
+{
+	int zero = 0;
+
+	return bpf_map_lookup_elem(&control, &zero);
+}
+
+#else /* inside BCC */
+
+#define BPF_LICENSE Dual MIT/GPL
+#define PROGRAM
+
+BPF_RINGBUF_OUTPUT(events, RING_PAGES);
+
+/* The ring that the agent makes for one experiment, of the size it wants; the steps programs use this one. */
+BPF_ARRAY_OF_MAPS(rings, "events", 1);
+
 BPF_ARRAY(control, struct control, 1);
+
+/*
+ * The helpers for dynptrs take the map itself, and BCC has no method that yields it: its rewriter turns
+ * `events.ringbuf_reserve(n)` into `bpf_ringbuf_reserve(<address of events>, n, 0)`, and refuses to do so
+ * inside a macro. With that helper's name defined away only the address remains.
+ */
+#define bpf_ringbuf_reserve(map, size, flags) (map)
+static inline void *events_map(void)
+{
+	return events.ringbuf_reserve(0);
+}
+
+static inline void *find_ring(void)
+{
+	int zero = 0;
+
+	return rings.lookup(&zero);
+}
+
+static inline struct control *find_control(void)
+{
+	int zero = 0;
+
+	return control.lookup(&zero);
+}
+
+#endif
 
 /* The control page if the agent armed this program, which is so for one event only; else NULL. */
 static inline struct control *claim_event(void)
 {
-	int zero = 0;
-	struct control *control_page = control.lookup(&zero);
+	struct control *control_page = find_control();
 
 	if (!control_page || !control_page->armed)
 		return 0;
@@ -135,8 +219,7 @@ static inline struct control *claim_event(void)
 /* The same for program types whose event can come from any process of the system. */
 static inline struct control *claim_own_event(void)
 {
-	int zero = 0;
-	struct control *control_page = control.lookup(&zero);
+	struct control *control_page = find_control();
 
 	if (!control_page || bpf_get_current_pid_tgid() >> 32 != control_page->tgid)
 		return 0;

@@ -6,17 +6,47 @@ in bpf_src/cases/.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from harness.conformance.case import Case
-from harness.conformance.cases import access, attach, commit, reserve, verifier, wakeup
+from harness.conformance.cases import (
+    access,
+    attach,
+    commit,
+    kfuncs,
+    load,
+    maps,
+    overwrite,
+    protocol,
+    reserve,
+    verifier,
+    wakeup,
+)
 from harness.conformance.prog_types import PROG_TYPES, ProgType
+from harness.conformance.script import Script
 
 __all__ = ["CASES", "PROG_TYPES", "Case", "ProgType"]
 
-CASES: tuple[Case, ...] = (
+
+def _through_both(case: Case) -> Case:
+    """Steps are done by two programs of the same text: BCC's, and one that clang compiles for libbpf."""
+    script = isinstance(case.experiment, Script) and case.experiment.object == "steps"
+    if script and case.loaders == ("bcc",):
+        return replace(case, loaders=("bcc", "libbpf"))
+    return case
+
+
+_ROWS = (
     *attach.CASES,
     *reserve.CASES,
     *commit.CASES,
     *wakeup.CASES,
     *access.CASES,
+    *kfuncs.CASES,
+    *maps.CASES,
+    *overwrite.CASES,
+    *protocol.CASES,
+    *load.CASES,
     *verifier.CASES,
 )
+CASES: tuple[Case, ...] = tuple(map(_through_both, _ROWS))

@@ -99,11 +99,13 @@ class Rejection:
         errno: of the refusal.
         reason: a distinctive part of the verifier's log. The whole log is searched: newer kernels
             print more lines after the one that tells.
+        object: the ELF object with the functions, for libbpf; bpf_src/elf/NAME.bpf.c.
     """
 
     function: str
     errno: int
     reason: str
+    object: str = ""
 
     @property
     def twin(self) -> str:
@@ -111,7 +113,7 @@ class Rejection:
         return f"{self.function}_accepted"
 
     def request(self) -> dict[str, Any]:
-        return {"kind": "load", "functions": [self.function, self.twin]}
+        return {"kind": "load", "object": self.object, "functions": [self.function, self.twin]}
 
     def findings(self, prog_type: ProgType, facts: Mapping[str, Any], reply: Reply) -> Iterator[Finding]:  # noqa: ARG002
         functions = reply.get("functions", {})

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from harness.conformance.kfuncs import KFUNCS
 from harness.conformance.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from harness.conformance.prog_types import ProgType, Version
 
 HELPER_SINCE: Version = (5, 19)  # commit bc34dee65a65
+OVERWRITING_SINCE: Version = (6, 19)
 
 # What the verifier says of a helper that it does not have, or not for this program type.
 ABSENT = re.compile(r"invalid func unknown#198\b")
@@ -34,6 +36,7 @@ class Judgement:
     expected: str
     seen: str
     log: str | None = None
+    reason: str | None = None
 
 
 def version_of(release: str) -> Version:
@@ -45,32 +48,86 @@ def version_of(release: str) -> Version:
 
 
 def judge(case: Case, prog_type: ProgType, facts: Mapping[str, Any], reply: Reply) -> Judgement:
-    """Judge what the agent saw.
+    """Judge what the agent saw, and what the kernel said meanwhile.
 
     Args:
-        facts: what the agent measured of its kernel; `release` and `byteorder` are used.
-        reply: the agent's answer to `case.request(prog_type)`.
+        facts: what the agent measured of its kernel; `release`, `byteorder`, `has_helper`, `kfuncs` and
+            `overwriting_rings` are used.
+        reply: the agent's answer to `case.request(prog_type)`; if the kernel complained about itself
+            meanwhile, with the lines in `splats`.
     """
-    version = version_of(facts["release"])
+    judgement = _judge_answer(case, prog_type, facts, reply)
+    splats = reply.get("splats", ())
+    return _complained(case, version_of(facts["release"]), splats, judgement) if splats else judgement
+
+
+def _complained(case: Case, version: Version, splats: Sequence[str], judgement: Judgement) -> Judgement:
+    """The judgement of an answer during which the kernel complained: a failure, where that is not known."""
+    known = [next((each for each in case.splats if each.covers(version, line)), None) for line in splats]
+    unknown = [line for line, each in zip(splats, known, strict=True) if each is None]
+    if unknown:
+        expected = "a kernel that does not complain about itself"
+        return replace(
+            judgement, verdict=Verdict.FAIL, ok=False, expected=expected, seen="; ".join(unknown), reason=None
+        )
+    if judgement.verdict is not Verdict.PASS:
+        return judgement
+    reason = "; ".join(dict.fromkeys(each.source for each in known if each))
+    return replace(judgement, verdict=Verdict.KNOWN_DEFECT, seen="; ".join(splats), reason=reason)
+
+
+def _judge_answer(case: Case, prog_type: ProgType, facts: Mapping[str, Any], reply: Reply) -> Judgement:
     refusals = list(_refusals(reply))
     log = "\n".join(filter(None, (refusal["log"] for refusal in refusals))) or None
-    if _is_absent(refusals, prog_type, version):
+    if absent := _nothing_to_show(case, prog_type, facts, reply, refusals, log):
+        return absent
+    if never_began := _never_began(reply, refusals, log):
+        return never_began
+    judgement = _compare(list(case.experiment.findings(prog_type, facts, reply)), log)
+    if not judgement.ok:
+        judgement = _differing(case, prog_type, facts, reply, judgement)
+    return _judge_not_allowed(log) if not judgement.ok and _not_allowed(refusals) else judgement
+
+
+def _nothing_to_show(
+    case: Case,
+    prog_type: ProgType,
+    facts: Mapping[str, Any],
+    reply: Reply,
+    refusals: Sequence[dict[str, Any]],
+    log: str | None,
+) -> Judgement | None:
+    """The judgement where the kernel lacks what the case is about, else None."""
+    version = version_of(facts["release"])
+    lacks_helper = not case.without_helper and _lacks_helper(refusals, facts)
+    if lacks_helper or _is_unknown(refusals, prog_type, version):
         return _judge_absent(version, log)
-    if any(NOT_ALLOWED.search(refusal["log"]) for refusal in refusals):
-        return Judgement(
-            Verdict.NOT_ALLOWED,
-            False,
-            "the helper is allowed in this program type",
-            "the verifier refuses it",
-            log,
-        )
+    if missing := [name for name in case.kfuncs if name not in facts["kfuncs"]]:
+        return _judge_missing(missing, version, log)
+    if case.overwrites and not facts["overwriting_rings"]:
+        return _judge_never_overwriting(version)
+    if "unavailable" in reply:
+        seen = reply["unavailable"]
+        return Judgement(Verdict.ABSENT, True, seen, seen, reason=f"this kernel is built so: {seen}")
+    return None
+
+
+def _never_began(reply: Reply, refusals: Sequence[dict[str, Any]], log: str | None) -> Judgement | None:
+    """The judgement where the program was not loaded or attached, or there is no ring, else None."""
+    if "no_ring" in reply:
+        return Judgement(Verdict.FAIL, False, "a ring is made", f"refused with {-reply['no_ring']}")
+    if "refused" in reply and _not_allowed(refusals):
+        return _judge_not_allowed(log)
     if "refused" in reply:
         seen = f"refused with {-reply['refused']['errno']}"
         return Judgement(Verdict.REJECTED, False, "the verifier accepts the program", seen, log)
     if "attach_failed" in reply:
         return Judgement(Verdict.FAIL, False, "the program is attached", reply["attach_failed"]["what"])
-    judgement = _compare(list(case.experiment.findings(prog_type, facts, reply)), log)
-    return judgement if judgement.ok else _differing(case, prog_type, facts, reply, judgement)
+    return None
+
+
+def _not_allowed(refusals: Sequence[dict[str, Any]]) -> bool:
+    return any(NOT_ALLOWED.search(refusal["log"]) for refusal in refusals)
 
 
 def _differing(
@@ -83,32 +140,68 @@ def _differing(
         other = _compare(list(difference.experiment.findings(prog_type, facts, reply)), judgement.log)
         if other.ok:
             verdict = Verdict.KNOWN_DEFECT if difference.defect else Verdict.EXPECTED_DIFFERENCE
-            return replace(
-                judgement, verdict=verdict, ok=True, expected=f"{judgement.expected} ({difference.source})"
-            )
+            return replace(judgement, verdict=verdict, ok=True, reason=difference.source)
     return judgement
 
 
 def _refusals(reply: Reply) -> Iterator[dict[str, Any]]:
     if "refused" in reply:
         yield reply["refused"]
-    yield from (answer for answer in reply.get("functions", {}).values() if not answer["accepted"])
+    answers = [*reply.get("functions", {}).values()]
+    answers += (answer for holder in reply.get("holders", ()) for answer in holder["programs"])
+    yield from (answer for answer in answers if not answer["accepted"])
 
 
-def _is_absent(refusals: Sequence[dict[str, Any]], prog_type: ProgType, version: Version) -> bool:
-    """The kernel lacks the helper, or the type: an unknown type is refused before the verifier logs."""
-    unknown_type = version < prog_type.since and any(not refusal["log"] for refusal in refusals)
-    return unknown_type or any(ABSENT.search(refusal["log"]) for refusal in refusals)
+def _is_unknown(refusals: Sequence[dict[str, Any]], prog_type: ProgType, version: Version) -> bool:
+    """The kernel does not know the type: it refuses it before the verifier logs."""
+    return version < prog_type.since and any(not refusal["log"] for refusal in refusals)
+
+
+def _lacks_helper(refusals: Sequence[dict[str, Any]], facts: Mapping[str, Any]) -> bool:
+    """The kernel lacks the helper, whatever a program is refused for first: that may be as new to it."""
+    no_helper = bool(refusals) and not facts["has_helper"]
+    return no_helper or any(ABSENT.search(refusal["log"]) for refusal in refusals)
+
+
+def _judge_not_allowed(log: str | None) -> Judgement:
+    return Judgement(
+        Verdict.NOT_ALLOWED,
+        False,
+        "the helper is allowed in this program type",
+        "the verifier refuses it",
+        log,
+    )
 
 
 def _judge_absent(version: Version, log: str | None) -> Judgement:
     since = ".".join(map(str, HELPER_SINCE))
     if version < HELPER_SINCE:
         text = f"no helper 198: it came with {since}"
-        return Judgement(Verdict.ABSENT, True, text, text, log)
+        return Judgement(Verdict.ABSENT, True, text, text, log, reason=text)
     return Judgement(
         Verdict.ABSENT, False, f"helper 198, as in every kernel since {since}", "no helper 198", log
     )
+
+
+def _judge_missing(missing: Sequence[str], version: Version, log: str | None) -> Judgement:
+    """The kernel lacks kfuncs: as it should be while they were not made."""
+    late = [name for name in missing if version < KFUNCS[name]]
+    named = ", ".join(
+        f"{name}: it came with {'.'.join(map(str, KFUNCS[name]))}" for name in (late or missing)
+    )
+    seen = f"no kfunc {', '.join(missing)}"
+    if late == missing:
+        return Judgement(Verdict.ABSENT, True, seen, seen, log, reason=f"no kfunc {named}")
+    return Judgement(Verdict.ABSENT, False, f"kfuncs of this version: {named}", seen, log)
+
+
+def _judge_never_overwriting(version: Version) -> Judgement:
+    """The kernel makes no ring that overwrites: as it should be before there were any."""
+    since = ".".join(map(str, OVERWRITING_SINCE))
+    seen = "no ring that overwrites"
+    if version < OVERWRITING_SINCE:
+        return Judgement(Verdict.ABSENT, True, seen, seen, reason=f"{seen}: they came with {since}")
+    return Judgement(Verdict.ABSENT, False, f"rings that overwrite, as in every kernel since {since}", seen)
 
 
 def _compare(findings: Sequence[Finding], log: str | None) -> Judgement:

@@ -56,6 +56,22 @@ class Reserve:
         }
 
 
+# Operations that are kfuncs; see enum op of bpf_src/include/dynptr_harness.h for what they take and answer.
+KFUNC_OF = {
+    "size": "bpf_dynptr_size",
+    "is-null": "bpf_dynptr_is_null",
+    "is-null-word": "bpf_dynptr_is_null",
+    "is-rdonly": "bpf_dynptr_is_rdonly",
+    "adjust": "bpf_dynptr_adjust",
+    "kfunc-slice": "bpf_dynptr_slice",
+    "buffer-slice": "bpf_dynptr_slice",
+    "rdwr-slice": "bpf_dynptr_slice_rdwr",
+    "copy": "bpf_dynptr_copy",
+    "memset": "bpf_dynptr_memset",
+    "probe-read": "bpf_probe_read_kernel_dynptr",
+}
+
+
 @dataclass(frozen=True)
 class Access:
     """What a step does with the dynptr in `slot` (0 to 2), or with the ring, while it holds it.
@@ -63,7 +79,7 @@ class Access:
     Attributes:
         op: 'write' and 'slice-write' take their bytes from the step's payload, from `source` on; 'slice'
             and 'plain-reserve' answer 1 for a pointer and 0 for NULL; 'query' takes what to query in
-            `flags`.
+            `flags`. The names in KFUNC_OF are those of kfuncs.
         want: the answer.
         data: for 'read', the bytes that must have been read.
     """
@@ -89,19 +105,26 @@ class Access:
         }
 
     def __str__(self) -> str:
-        detail = f"{self.offset:#x}, {self.len}" if self.op not in {"query", "plain-output"} else ""
+        plain = self.op in {"query", "plain-output", "size", "is-null", "is-null-word", "is-rdonly"}
+        detail = "" if plain else f"{self.offset:#x}, {self.len:#x}"
         flags = f", flags {self.flags:#x}" if self.flags or self.op == "query" else ""
         return f"{self.op}({detail}{flags})"
 
 
 @dataclass(frozen=True)
 class Step:
-    """Up to three reservations held at a time, accesses, and their release in the order of `order`."""
+    """Up to three reservations held at a time, accesses, and their release in the order of `order`.
+
+    Attributes:
+        clone: what the cloning of the first dynptr must answer, where the program does that; its clone is
+            in slot 3, and is released in its place where the order begins with 'D'.
+    """
 
     slots: tuple[Reserve, ...]
     accesses: tuple[Access, ...] = ()
     payload: bytes = b""
     order: str = "ABC"
+    clone: int | None = None
 
     def request(self) -> dict[str, Any]:
         """The step as the agent takes it."""
@@ -115,6 +138,8 @@ class Step:
     def findings(self, outcome: dict[str, Any]) -> Iterator[Finding]:
         """Answers of the helpers, and where the ring's positions must be at each point."""
         yield Finding("reserve", [-slot.errno for slot in self.slots], outcome["reserved"])
+        if self.clone is not None:
+            yield Finding("clone", self.clone, outcome["cloned"])
         for access, seen, data in zip(self.accesses, outcome["accessed"], outcome["data"], strict=True):
             yield Finding(str(access), access.want, seen)
             if access.data:
@@ -234,9 +259,15 @@ class NewRing:
 
 @dataclass(frozen=True)
 class Peek:
-    """What lies in the ring, by the raw reader: the header words of all records, in order."""
+    """What lies in the ring, by the raw reader: the header words of all records, in order.
+
+    Attributes:
+        page_offset: the other half of each header; 3 in the first page of the data, which comes after the
+            kernel's own page and the two with the positions.
+    """
 
     headers: tuple[int, ...]
+    page_offset: int | None = None
 
     def request(self) -> dict[str, Any]:
         return {"act": "peek"}
@@ -244,6 +275,9 @@ class Peek:
     def findings(self, seen: Reply) -> Iterator[Finding]:
         headers = [hex(header) for header in self.headers]
         yield Finding("headers", headers, [hex(record["header"]) for record in seen["records"]])
+        if self.page_offset is not None:
+            offsets = [record["page_offset"] for record in seen["records"]]
+            yield Finding("page offsets", [self.page_offset] * len(self.headers), offsets)
         taken = sum(footprint(size_of(record["payload"])) for record in seen["records"])
         yield Finding("bytes between the positions", taken, seen["producer"] - seen["consumer"])
 
@@ -348,14 +382,80 @@ class Poll:
 
 
 @dataclass(frozen=True)
+class Held:
+    """The type's event, whose program holds two reservations open while user space acts.
+
+    Attributes:
+        slots: one or two; the second is released first if `order` is 'BAC'.
+        after_a, after_b: acts after the first reservation and after the second.
+        after_release: acts after the first release.
+    """
+
+    slots: tuple[Reserve, ...]
+    order: str = "ABC"
+    after_a: tuple[Act, ...] = ()
+    after_b: tuple[Act, ...] = ()
+    after_release: tuple[Act, ...] = ()
+
+    @property
+    def _pauses(self) -> dict[str, tuple[Act, ...]]:
+        pauses = {"after A": self.after_a, "after B": self.after_b, "after release": self.after_release}
+        return {place: acts for place, acts in pauses.items() if acts}
+
+    def request(self) -> dict[str, Any]:
+        return {
+            "act": "held",
+            "step": {**Step(self.slots, order=self.order).request(), "pauses": list(self._pauses)},
+            "meanwhile": [[act.request() for act in acts] for acts in self._pauses.values()],
+        }
+
+    def findings(self, seen: Reply) -> Iterator[Finding]:
+        yield Finding("the program ran", 1, seen["fired"])
+        outcome = seen["outcomes"][0]
+        yield Finding("reserve", [-slot.errno for slot in self.slots], outcome["reserved"])
+        yield Finding("pauses ended by user space", len(self._pauses), outcome["paused"])
+        yield from self._positions(outcome)
+        yield Finding("pauses watched", len(self._pauses), len(seen["meanwhile"]))
+        for (place, acts), replies in zip(self._pauses.items(), seen["meanwhile"], strict=False):
+            for act, reply in zip(acts, replies, strict=True):
+                for finding in act.findings(reply):
+                    yield Finding(f"{place} {finding.name}", finding.want, finding.seen)
+
+    def _positions(self, outcome: dict[str, Any]) -> Iterator[Finding]:
+        """As in a step, but user space may have moved the consumer in the pause after a reservation."""
+        producer, consumer = outcome["start"]["producer"], outcome["start"]["consumer"]
+        wanted = []
+        for slot, acts in zip(self.slots, (self.after_a, self.after_b), strict=False):
+            producer += slot.moves
+            wanted.append(_position(producer, consumer))
+            for act in acts:
+                consumer = producer + act.ahead if isinstance(act, Seek) else consumer
+        wanted += [_position(producer, consumer)] * len(outcome["after_release"])
+        yield Finding("positions", wanted, outcome["after_reserve"] + outcome["after_release"])
+
+
+@dataclass(frozen=True)
 class Script:
-    """Acts in a row on a new ring."""
+    """Acts in a row on a new ring.
+
+    Attributes:
+        ring_flags: of the ring that the script begins with.
+        object: the ELF object whose program does the steps, where libbpf loads it; BCC has one only.
+    """
 
     acts: tuple[Act, ...]
     ring_size: int = RING_SIZE
+    object: str = "steps"
+    ring_flags: int = 0
 
     def request(self) -> dict[str, Any]:
-        return {"kind": "script", "ring_size": self.ring_size, "acts": [act.request() for act in self.acts]}
+        return {
+            "kind": "script",
+            "object": self.object,
+            "ring_size": self.ring_size,
+            "ring_flags": self.ring_flags,
+            "acts": [act.request() for act in self.acts],
+        }
 
     def findings(self, prog_type: ProgType, facts: Mapping[str, Any], reply: Reply) -> Iterator[Finding]:  # noqa: ARG002
         seen = reply.get("acts", [])
@@ -365,6 +465,6 @@ class Script:
                 yield Finding(f"act {number}, {finding.name}", finding.want, finding.seen)
 
 
-def script(*acts: Act, ring_size: int = RING_SIZE) -> Script:
-    """A script of these acts."""
-    return Script(acts, ring_size)
+def script(*acts: Act, ring_size: int = RING_SIZE, by: str = "steps") -> Script:
+    """A script of these acts; `by` is the object whose program does the steps."""
+    return Script(acts, ring_size, by)

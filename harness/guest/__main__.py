@@ -6,11 +6,16 @@ import time
 import traceback
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness.guest.ports import Ports
 
+if TYPE_CHECKING:
+    from harness.guest.experiments import Lab
+
 BPF_SRC = Path("/payload/bpf_src")
+# Makes what the kernel says only once, such as WARN_ONCE, be said again.
+CLEAR_WARN_ONCE = Path("/sys/kernel/debug/clear_warn_once")
 
 
 class _Background(Thread):
@@ -41,6 +46,25 @@ def _network() -> None:
     network.loopback_up()
 
 
+def _answer(lab: Lab, request: dict[str, Any]) -> dict[str, Any]:
+    """Do what is asked of the machine itself, or the experiment.
+
+    - `warm`: all is compiled that can be compiled; the host asks it before it saves the machine.
+    - `resume`: the machine goes on from a snapshot, and it is `now`, in seconds since 1970.
+    - `forget_warnings`: warnings that the kernel gives only once it will give again.
+    """
+    match request["kind"]:
+        case "warm":
+            lab.compile_all()
+        case "resume":
+            time.clock_settime(time.CLOCK_REALTIME, request["now"])
+        case "forget_warnings":
+            CLEAR_WARN_ONCE.write_text("1")
+        case _:
+            return lab.answer(request)
+    return {}
+
+
 def main() -> None:
     """Run the agent."""
     ports = Ports()
@@ -51,7 +75,11 @@ def main() -> None:
         from harness.guest.experiments import Lab
 
         imported = time.monotonic()
-        lab = Lab(module.compile_module(BPF_SRC))
+        lab = Lab(
+            module.compile_module(BPF_SRC, module.sources(BPF_SRC)),
+            lambda: module.compile_module(BPF_SRC, module.case_sources(BPF_SRC)),
+            lambda: module.compile_module(BPF_SRC, module.flood_sources(BPF_SRC)),
+        )
         compiled = time.monotonic()
         network.wait()
         seconds = {
@@ -68,7 +96,7 @@ def main() -> None:
         ports.send("begin", id=request["id"])
         began = time.monotonic()
         try:
-            reply = lab.answer(request)
+            reply = _answer(lab, request)
         except Exception:
             ports.send("error", id=request["id"], error=traceback.format_exc())
         else:

@@ -18,10 +18,15 @@ from bcc import BPF
 from bcc.libbcc import bpf_test_run_opts, lib
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 BPF_F_SLEEPABLE = 1 << 4
+BPF_F_RB_OVERWRITE = 1 << 19
+BPF_F_MMAPABLE = 1 << 10
+MAP_TYPE_ARRAY = 2
+MAP_TYPE_ARRAY_OF_MAPS = 12
 MAP_TYPE_RINGBUF = 27
+BTF_KIND_FUNC = 12
 VERIFIER_LOG_BYTES = 1 << 20
 
 
@@ -30,8 +35,10 @@ class ProgType(IntEnum):
 
     SOCKET_FILTER = 1
     KPROBE = 2
+    SCHED_CLS = 3
     TRACEPOINT = 5
     PERF_EVENT = 7
+    CGROUP_SKB = 8
     CGROUP_SOCK = 9
     SK_MSG = 16
     RAW_TRACEPOINT = 17
@@ -101,6 +108,20 @@ lib.bpf_map_create.argtypes = [
 ]
 lib.libbpf_find_vmlinux_btf_id.restype = ct.c_int
 lib.libbpf_find_vmlinux_btf_id.argtypes = [ct.c_char_p, ct.c_int]
+lib.bpf_table_name.restype = ct.c_char_p
+lib.bpf_table_name.argtypes = [ct.c_void_p, ct.c_size_t]
+lib.bpf_num_tables.restype = ct.c_size_t
+lib.bpf_num_tables.argtypes = [ct.c_void_p]
+lib.bpf_table_fd_id.restype = ct.c_int
+lib.bpf_table_fd_id.argtypes = [ct.c_void_p, ct.c_size_t]
+lib.libbpf_probe_bpf_helper.restype = ct.c_int
+lib.libbpf_probe_bpf_helper.argtypes = [ct.c_int, ct.c_int, ct.c_void_p]
+lib.btf__load_vmlinux_btf.restype = ct.c_void_p
+lib.btf__load_vmlinux_btf.argtypes = []
+lib.btf__find_by_name_kind.restype = ct.c_int32
+lib.btf__find_by_name_kind.argtypes = [ct.c_void_p, ct.c_char_p, ct.c_uint32]
+lib.btf__free.restype = None
+lib.btf__free.argtypes = [ct.c_void_p]
 lib.libbpf_version_string.restype = ct.c_char_p
 lib.libbpf_version_string.argtypes = []
 
@@ -208,6 +229,12 @@ def load_by_libbpf(
     return Program(function, _checked(fd, log))
 
 
+def maps_of(module: BPF) -> dict[str, int]:
+    """The maps of a compiled module: their descriptors by name, also of types that BCC's API lacks."""
+    library, count = module.module, lib.bpf_num_tables(module.module)
+    return {lib.bpf_table_name(library, i).decode(): lib.bpf_table_fd_id(library, i) for i in range(count)}
+
+
 @cache
 def btf_id(target: str, attach_type: AttachType) -> int:
     """The id of a kernel function or LSM hook in the kernel's BTF; parsing that takes a tenth of a second."""
@@ -215,6 +242,25 @@ def btf_id(target: str, attach_type: AttachType) -> int:
     if found < 0:
         raise LoadRefused(-found, f"{target} is not in the kernel's BTF")
     return found
+
+
+def has_helper(prog_type: ProgType, helper: int) -> bool:
+    """Whether the kernel lets programs of this type call a helper, found out by loading one that does."""
+    found: int = lib.libbpf_probe_bpf_helper(prog_type, helper, None)
+    if found < 0:
+        raise OSError(-found, f"probing helper {helper}: {os.strerror(-found)}")
+    return found == 1
+
+
+def kernel_functions(names: Iterable[str]) -> list[str]:
+    """Which of these functions the kernel has in its BTF; a kfunc that is not there cannot be called."""
+    btf = lib.btf__load_vmlinux_btf()
+    if not btf:
+        return []
+    try:
+        return [name for name in names if lib.btf__find_by_name_kind(btf, name.encode(), BTF_KIND_FUNC) > 0]
+    finally:
+        lib.btf__free(btf)
 
 
 def prog_run(fd: int, data: bytes = b"") -> tuple[int, int]:
@@ -228,16 +274,69 @@ def prog_run(fd: int, data: bytes = b"") -> tuple[int, int]:
     return result, options.retval
 
 
+class _MapCreateOpts(ct.Structure):
+    """The first fields of struct bpf_map_create_opts (libbpf 1.0 and later)."""
+
+    _fields_ = (
+        ("sz", ct.c_size_t),
+        ("btf_fd", ct.c_uint32),
+        ("btf_key_type_id", ct.c_uint32),
+        ("btf_value_type_id", ct.c_uint32),
+        ("btf_vmlinux_value_type_id", ct.c_uint32),
+        ("inner_map_fd", ct.c_uint32),
+        ("map_flags", ct.c_uint32),
+    )
+
+
+def mapped_array(value_size: int) -> int:
+    """An array of one value that can be mapped into memory; its descriptor."""
+    options = _MapCreateOpts(sz=ct.sizeof(_MapCreateOpts), map_flags=BPF_F_MMAPABLE)
+    fd: int = lib.bpf_map_create(MAP_TYPE_ARRAY, b"mapped", 4, value_size, 1, ct.byref(options))
+    _map_call("making an array that can be mapped", fd)
+    return fd
+
+
+class RingRefused(OSError):
+    """The kernel did not make a ring."""
+
+
 @contextmanager
-def ring(size: int) -> Iterator[int]:
-    """A ring buffer of `size` bytes; its descriptor, open within this context."""
-    fd = lib.bpf_map_create(MAP_TYPE_RINGBUF, b"ring", 0, 0, size, None)
+def ring(size: int, flags: int = 0) -> Iterator[int]:
+    """A ring buffer of `size` bytes; its descriptor, open within this context.
+
+    Raises:
+        RingRefused: the kernel has no such ring.
+    """
+    options = _MapCreateOpts(sz=ct.sizeof(_MapCreateOpts), map_flags=flags)
+    fd = lib.bpf_map_create(MAP_TYPE_RINGBUF, b"ring", 0, 0, size, ct.byref(options))
     if fd < 0:
-        raise OSError(last_errno(), f"making a ring of {size} bytes: {os.strerror(last_errno())}")
+        raise RingRefused(last_errno(), f"making a ring of {size} bytes: {os.strerror(last_errno())}")
     try:
         yield fd
     finally:
         os.close(fd)
+
+
+def array_of_rings(flags: int) -> int:
+    """A map of one ring that has these flags; its descriptor.
+
+    Raises:
+        RingRefused: the kernel has no such ring.
+    """
+    with ring(os.sysconf("SC_PAGE_SIZE"), flags) as inner:
+        options = _MapCreateOpts(sz=ct.sizeof(_MapCreateOpts), inner_map_fd=inner)
+        fd: int = lib.bpf_map_create(MAP_TYPE_ARRAY_OF_MAPS, b"rings", 4, 4, 1, ct.byref(options))
+    _map_call("making a map of rings", fd)
+    return fd
+
+
+def overwriting_rings() -> bool:
+    """Whether the kernel makes rings that overwrite their oldest records."""
+    try:
+        with ring(os.sysconf("SC_PAGE_SIZE"), BPF_F_RB_OVERWRITE):
+            return True
+    except RingRefused:
+        return False
 
 
 def last_errno() -> int:

@@ -26,8 +26,13 @@ MAX_PAYLOAD = 64
 UNSET = -(1 << 40)
 
 RELEASES = ("submit", "discard")  # enum release
-ORDERS = ("ABC", "ACB", "BAC", "BCA", "CAB", "CBA")  # of struct step
-OPS = ("write", "read", "slice", "slice-write", "query", "plain-output", "plain-reserve")  # enum op, from 1
+ORDERS = ("ABC", "ACB", "BAC", "BCA", "CAB", "CBA", "DBC")  # of struct step
+PAUSES = ("after A", "after B", "after release")  # enum pause
+OPS = (  # enum op, from 1
+    *("write", "read", "slice", "slice-write", "query", "plain-output", "plain-reserve"),
+    *("size", "is-null", "is-rdonly", "adjust", "kfunc-slice", "buffer-slice", "copy", "memset"),
+    *("probe-read", "is-null-word", "rdwr-slice"),
+)
 
 # A reservation that is not wanted: no dynptr can be that large, so that it fails and changes nothing.
 UNWANTED = {"size": 0xFFFFFFFF, "flags": 0, "release": "submit", "release_flags": 0}
@@ -74,15 +79,17 @@ class Step(ct.Structure):
         ("slots", Reservation * MAX_SLOTS),
         ("order", ct.c_uint32),
         ("access_cnt", ct.c_uint32),
+        ("pauses", ct.c_uint64),
         ("accesses", Access * MAX_ACCESSES),
         ("payload", ct.c_uint8 * MAX_PAYLOAD),
     )
 
     @classmethod
     def of(cls, request: dict[str, Any]) -> Step:
-        """A step as the host asks for it: slots, accesses, order, payload in hex."""
+        """A step as the host asks for it: slots, accesses, order, payload in hex, perhaps pauses."""
         payload = bytes.fromhex(request["payload"])
         step = cls(order=ORDERS.index(request["order"]), access_cnt=len(request["accesses"]))
+        step.pauses = sum(1 << PAUSES.index(place) for place in request.get("pauses", ()))
         wanted = request["slots"] + [UNWANTED] * (MAX_SLOTS - len(request["slots"]))
         step.slots[:] = [Reservation.of(slot) for slot in wanted]
         for i, access in enumerate(request["accesses"]):
@@ -107,6 +114,8 @@ class Outcome(ct.Structure):
     _fields_ = (
         ("reserved", ct.c_int64 * MAX_SLOTS),
         ("accessed", ct.c_int64 * MAX_ACCESSES),
+        ("cloned", ct.c_int64),
+        ("paused", ct.c_int64),
         ("start", Position),
         ("after_reserve", Position * MAX_SLOTS),
         ("after_release", Position * MAX_SLOTS),
@@ -128,6 +137,8 @@ class Outcome(ct.Structure):
         return {
             "reserved": [_seen(self.reserved[i]) for i in slots],
             "accessed": [_seen(self.accessed[i]) for i in accesses],
+            "cloned": _seen(self.cloned),
+            "paused": _seen(self.paused),
             "start": self.start.reply(),
             "after_reserve": [self.after_reserve[i].reply() for i in slots],
             "after_release": [position.reply() for position in self.after_release],

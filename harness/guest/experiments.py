@@ -1,25 +1,39 @@
 """The experiments that a host can ask for; each answers with what was seen, and with nothing else.
 
-A request names the experiment in `kind` and the program type in `prog_type`:
+A request names the experiment in `kind`, the program type in `prog_type`, and in `loader` what compiles and
+loads the programs: 'bcc', or 'libbpf' from the ELF object `object`.
 
 - `phases`: the type's example, with its event fired before it is attached, while, and after.
 - `script`: acts on a new ring, see stage.py; the reservations are done by the conformance program.
-- `load`: functions of the module loaded into the type, and let go again.
+- `load`: functions loaded and let go again: those of bpf_src/cases by BCC, those of the ELF object by libbpf;
+  into the type, or with `sections` into the one that the function's section in the object names.
+- `rights`: functions of bpf_src/cases loaded by processes with few capabilities, see rights.py.
+- `maps`: calls on maps in a row, see maps.py.
+- `flood`: far more reservations than a ring has room for, see flood.py.
+
+With `sysctl` in the request, settings of the kernel by their names, all is done under these settings; where
+the kernel does not take them the reply says so in `unavailable`.
 """
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.guest.bpf import LoadRefused, Program
+from harness.guest import bpf, elf, rights, sysctl
+from harness.guest.bpf import LoadRefused, Program, RingRefused
 from harness.guest.consumer import Consumer
 from harness.guest.control import Control
+from harness.guest.flood import Flood
+from harness.guest.maps import Maps
+from harness.guest.pauses import Pauses
 from harness.guest.prog_types import TYPES, AttachFailed, GuestType
 from harness.guest.stage import Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from bcc import BPF
 
@@ -27,6 +41,8 @@ if TYPE_CHECKING:
 # none may come, in seconds. Every event is over when `fire` returns, so that silence needs no long wait.
 POLL_LIMIT_S = 2.0
 SILENCE_S = 0.01
+
+OBJECTS = Path("/payload/objects")
 
 Reply = dict[str, Any]
 
@@ -38,15 +54,25 @@ def _refusal(error: LoadRefused) -> Reply:
 class Lab:
     """The compiled module with all that is needed to experiment with its programs."""
 
-    def __init__(self, module: BPF) -> None:
+    def __init__(
+        self, module: BPF, compile_cases: Callable[[], BPF], compile_flood: Callable[[], BPF]
+    ) -> None:
+        self._compile_cases = compile_cases
+        self._compile_flood = compile_flood
         self._types = {name: kind(module) for name, kind in TYPES.items()}
         self._control = Control(module)
         self._consumer = Consumer(module["events"].map_fd)
-        self._rings = module["rings"].map_fd
+        self._rings: dict[int, int] = {0: module["rings"].map_fd}  # by the flags of what is in them
+        self._pauses = Pauses()
+        self._maps = {**bpf.maps_of(module), "pauses": self._pauses.map_fd}
         # The steps program stays attached from one request to the next of the same type: attaching and
         # detaching cost more than all the rest of an experiment.
         self._standing = ExitStack()
-        self._standing_for: tuple[str, Program] | None = None
+        self._standing_for: tuple[str, str, str, int] | None = None
+
+    def compile_all(self) -> None:
+        """Compile now what is else compiled when it is first needed."""
+        _ = self._case_types, self._flood_module
 
     def answer(self, request: dict[str, Any]) -> Reply:
         """Do what the request asks for."""
@@ -54,8 +80,32 @@ class Lab:
             "phases": self.phases,
             "script": self.script,
             "load": self.load,
+            "flood": self.flood,
+            "maps": self.maps,
+            "rights": self.rights,
         }
-        return experiments[request["kind"]](self._types[request["prog_type"]], request)
+        try:
+            with self._settings(request.get("sysctl", {})):
+                reply = experiments[request["kind"]](self._types[request["prog_type"]], request)
+        except sysctl.Unavailable as error:
+            reply = {"unavailable": str(error)}
+        return {"loader": request["loader"], **reply}
+
+    @contextmanager
+    def _settings(self, settings: dict[str, int]) -> Iterator[None]:
+        """Settings of the kernel within this context; no program stays that was loaded under other ones."""
+        if settings:
+            self._release_standing()
+        with ExitStack() as stack:
+            for name, value in settings.items():
+                stack.enter_context(sysctl.changed(name, value))
+            yield
+            if settings:
+                self._release_standing()
+
+    def rights(self, _guest_type: GuestType, request: dict[str, Any]) -> Reply:
+        """What processes with few capabilities may make and load."""
+        return rights.experiment(self._case_module, request)
 
     def phases(self, guest_type: GuestType, request: dict[str, Any]) -> Reply:
         """Fire before attach, attached and after detach; in each, what the consumer got."""
@@ -63,19 +113,16 @@ class Lab:
         try:
             program = guest_type.load(f"{guest_type.name.lower()}_example")
         except LoadRefused as error:
-            return {"loader": guest_type.loader, "refused": _refusal(error)}
+            return {"refused": _refusal(error)}
         first, second = request["words"]
         words = (first, second)
         try:
-            reply: Reply = {"loader": guest_type.loader, "before": self._phase(guest_type, words)}
+            reply: Reply = {"before": self._phase(guest_type, words)}
             with guest_type.attached(program):
                 reply["attached"] = self._phase(guest_type, words)
             reply["after"] = self._phase(guest_type, words)
         except AttachFailed as error:
-            return {
-                "loader": guest_type.loader,
-                "attach_failed": {"errno": error.errno, "what": str(error)},
-            }
+            return {"attach_failed": {"errno": error.errno, "what": str(error)}}
         finally:
             program.close()
         return reply
@@ -91,29 +138,43 @@ class Lab:
     def script(self, guest_type: GuestType, request: dict[str, Any]) -> Reply:
         """Acts in a row on a new ring, by the type's conformance program and by user space."""
         try:
-            self._stand(guest_type)
+            self._stand(guest_type, request)
         except LoadRefused as error:
-            return {"loader": guest_type.loader, "refused": _refusal(error)}
+            return {"refused": _refusal(error)}
         except AttachFailed as error:
-            return {
-                "loader": guest_type.loader,
-                "attach_failed": {"errno": error.errno, "what": str(error)},
-            }
-        with Stage(self._rings, request["ring_size"], guest_type, self._control) as stage:
-            return {"loader": guest_type.loader, "acts": [stage.perform(act) for act in request["acts"]]}
+            return {"attach_failed": {"errno": error.errno, "what": str(error)}}
+        except RingRefused as error:
+            return {"no_ring": error.errno}
+        place = (guest_type, self._control, self._pauses)
+        rings, flags = self._rings_of(request), request["ring_flags"]
+        with Stage(rings, request["ring_size"], *place, flags=flags) as stage:
+            return {"acts": [stage.perform(act) for act in request["acts"]]}
 
-    def _stand(self, guest_type: GuestType) -> Program:
-        """The type's steps program, attached; what stood before is detached first."""
-        if self._standing_for and self._standing_for[0] == guest_type.name:
-            return self._standing_for[1]
+    def _stand(self, guest_type: GuestType, request: dict[str, Any]) -> None:
+        """Load and attach the type's conformance program; what stood before is detached first."""
+        wanted = (guest_type.name, request["loader"], request["object"], request["ring_flags"])
+        if self._standing_for == wanted:
+            return
         self._release_standing()
-        program = guest_type.load(f"steps_return_{guest_type.returns}")
+        program = self._loaded(guest_type, f"{request['object']}_return_{guest_type.returns}", request)
         with ExitStack() as stack:
             stack.callback(program.close)
             stack.enter_context(guest_type.attached(program))
             self._standing = stack.pop_all()
-        self._standing_for = (guest_type.name, program)
-        return program
+        self._standing_for = wanted
+
+    def _loaded(self, guest_type: GuestType, function: str, request: dict[str, Any]) -> Program:
+        if request["loader"] == "bcc":
+            return guest_type.load(function)
+        maps = {**self._maps, "rings": self._rings_of(request)}
+        return guest_type.load_from(OBJECTS / f"{request['object']}.bpf.o", function, maps)
+
+    def _rings_of(self, request: dict[str, Any]) -> int:
+        """The map of rings with the flags that the request wants: the kernel puts no other rings into it."""
+        flags: int = request.get("ring_flags", 0)
+        if flags not in self._rings:
+            self._rings[flags] = bpf.array_of_rings(flags)
+        return self._rings[flags]
 
     def _release_standing(self) -> None:
         self._standing_for = None
@@ -121,16 +182,48 @@ class Lab:
 
     def load(self, guest_type: GuestType, request: dict[str, Any]) -> Reply:
         """Load each function of the request and close it again: accepted, or refused with errno and log."""
-        return {
-            "loader": guest_type.loader,
-            "functions": {name: self._try(guest_type, name) for name in request["functions"]},
-        }
+        return {"functions": {name: self._try(guest_type, name, request) for name in request["functions"]}}
 
-    @staticmethod
-    def _try(guest_type: GuestType, function: str) -> Reply:
+    def _try(self, guest_type: GuestType, function: str, request: dict[str, Any]) -> Reply:
         try:
-            program = guest_type.load(function)
+            program = self._loaded_case(guest_type, function, request)
         except LoadRefused as error:
             return {"accepted": False, **_refusal(error)}
         program.close()
         return {"accepted": True}
+
+    def _loaded_case(self, guest_type: GuestType, function: str, request: dict[str, Any]) -> Program:
+        if request["loader"] == "bcc":
+            return self._case_types[guest_type.name].load(function)
+        if request.get("sections"):
+            return elf.load(OBJECTS / f"{request['object']}.bpf.o", function, None, maps=self._maps)
+        return self._loaded(guest_type, function, request)
+
+    @staticmethod
+    def maps(_guest_type: GuestType, request: dict[str, Any]) -> Reply:
+        """Calls of user space on maps of its own, by bare system calls."""
+        with Maps() as maps:
+            return {"acts": [maps.perform(act) for act in request["acts"]]}
+
+    def flood(self, _guest_type: GuestType, request: dict[str, Any]) -> Reply:
+        """Flood a ring by the type and by a perf event, and read it empty."""
+        self._release_standing()
+        try:
+            return Flood(self._flood_module, request).run()
+        except LoadRefused as error:
+            return {"refused": _refusal(error)}
+        except AttachFailed as error:
+            return {"attach_failed": {"errno": error.errno, "what": str(error)}}
+
+    @cached_property
+    def _flood_module(self) -> BPF:
+        return self._compile_flood()
+
+    @cached_property
+    def _case_types(self) -> dict[str, GuestType]:
+        """The types over the programs for the verifier, which are compiled when first asked for."""
+        return {name: kind(self._case_module) for name, kind in TYPES.items()}
+
+    @cached_property
+    def _case_module(self) -> BPF:
+        return self._compile_cases()

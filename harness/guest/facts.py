@@ -12,6 +12,27 @@ import bcc
 
 from harness.guest import bpf
 
+HELPER = 198  # BPF_FUNC_ringbuf_reserve_dynptr
+# Those that programs of bpf_src/elf call.
+KFUNCS = (
+    "bpf_dynptr_adjust",
+    "bpf_dynptr_clone",
+    "bpf_dynptr_copy",
+    "bpf_dynptr_from_skb",
+    "bpf_dynptr_is_null",
+    "bpf_dynptr_is_rdonly",
+    "bpf_dynptr_memset",
+    "bpf_dynptr_size",
+    "bpf_dynptr_slice",
+    "bpf_dynptr_slice_rdwr",
+    "bpf_preempt_disable",
+    "bpf_probe_read_kernel_dynptr",
+    "bpf_rcu_read_lock",
+    "bpf_throw",
+    "bpf_verify_pkcs7_signature",
+)
+
+COMPILER = Path("/payload/objects/compiler")
 CLOCKSOURCES = Path("/sys/devices/system/clocksource/clocksource0/available_clocksource")
 
 
@@ -48,5 +69,9 @@ def measure() -> dict[str, Any]:
         "bcc": bcc.__version__,
         "libbpf": bpf.libbpf_version(),
         "clang": _clang_version(),
+        "clang_of_objects": COMPILER.read_text() if COMPILER.exists() else None,
+        "has_helper": bpf.has_helper(bpf.ProgType.KPROBE, HELPER),
+        "kfuncs": bpf.kernel_functions(KFUNCS),
+        "overwriting_rings": bpf.overwriting_rings(),
         "lsm": security.read_text().strip().split(",") if security.exists() else [],
     }

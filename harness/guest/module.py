@@ -1,4 +1,7 @@
-"""All C programs in one BCC module: BCC needs about as long for thirty programs as for one."""
+"""The C programs in two BCC modules: BCC needs about as long for thirty programs as for one.
+
+The first holds what runs; the second what is only given to the verifier, and is compiled when it is needed.
+"""
 
 from __future__ import annotations
 
@@ -7,26 +10,32 @@ from typing import TYPE_CHECKING
 from bcc import BPF
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 
 def sources(folder: Path) -> list[Path]:
-    """The C files that make up the module, the shared header first.
+    """The C files of the programs that run, the shared header first.
 
     BCC rewrites map accesses in the main file only, never in an included one: so the files are put one
     behind the other, and the header's include guard makes the #include lines in them do nothing.
     """
-    examples, cases = ((folder / part).glob("*.c") for part in ("prog_types", "cases"))
-    return [folder / "include" / "dynptr_harness.h", folder / "steps.c", *sorted(examples), *sorted(cases)]
+    examples = (folder / "prog_types").glob("*.c")
+    return [folder / "include" / "dynptr_harness.h", folder / "steps.c", *sorted(examples)]
 
 
-def _text(folder: Path) -> Iterator[str]:
-    for path in sources(folder):
-        # clang's diagnostics then name the file that a person can open
-        yield f'#line 1 "{path.relative_to(folder.parent)}"\n{path.read_text()}'
+def case_sources(folder: Path) -> list[Path]:
+    """The C files of the programs for the verifier, their headers first."""
+    headers = (folder / "include" / name for name in ("dynptr_harness.h", "verifier.h"))
+    return [*headers, *sorted((folder / "cases").glob("*.c"))]
 
 
-def compile_module(folder: Path) -> BPF:
-    """Compile every C program under `folder` (bpf_src). Clang's diagnostics go to the console."""
-    return BPF(text="\n".join(_text(folder)), cflags=[f"-I{folder / 'include'}"])
+def flood_sources(folder: Path) -> list[Path]:
+    """The C files of the programs that flood a ring, the shared header first."""
+    return [folder / "include" / "dynptr_harness.h", folder / "flood.c"]
+
+
+def compile_module(folder: Path, files: list[Path]) -> BPF:
+    """Compile C files under `folder` (bpf_src) as one. Clang's diagnostics go to the console."""
+    # clang's diagnostics then name the file that a person can open
+    parts = (f'#line 1 "{path.relative_to(folder.parent)}"\n{path.read_text()}' for path in files)
+    return BPF(text="\n".join(parts), cflags=[f"-I{folder / 'include'}"])

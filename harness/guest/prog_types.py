@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 from bcc import BPF
 from bcc.libbcc import lib
 
-from harness.guest import bpf
+from harness.guest import bpf, elf
 from harness.guest.bpf import AttachType, Program, ProgType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 CGROUP = Path("/sys/fs/cgroup/dynptr-harness")
 
@@ -63,14 +63,16 @@ class GuestType:
     Attributes:
         name: without the BPF_PROG_TYPE_ prefix.
         attach_type: expected attach type, -1 where the type has none.
+        flags: BPF_F_* that its programs are loaded with.
+        btf_target: the kernel function or LSM hook that its programs are for.
         returns: what its programs must answer to let the event pass.
-        loader: 'bcc', or 'libbpf' where BCC's loader cannot pass what the type needs. BCC compiles all.
     """
 
     name: str
     attach_type: int = -1
+    flags: int = 0
+    btf_target: str | None = None
     returns: int = 0
-    loader: str = "bcc"
 
     def __init__(self, module: BPF) -> None:
         self.module = module
@@ -78,6 +80,18 @@ class GuestType:
     def load(self, function: str) -> Program:
         """Load a function of the module into this type."""
         return bpf.load_by_bcc(self.module, function, ProgType[self.name], attach_type=self.attach_type)
+
+    def load_from(self, path: Path, function: str, maps: Mapping[str, int]) -> Program:
+        """Load a function of an ELF object into this type; `maps` take the place of the object's own."""
+        return elf.load(
+            path,
+            function,
+            ProgType[self.name],
+            maps=maps,
+            flags=self.flags,
+            attach_type=AttachType(self.attach_type) if self.attach_type >= 0 else None,
+            btf_target=self.btf_target,
+        )
 
     @contextmanager
     def attached(self, program: Program) -> Iterator[None]:
@@ -154,8 +168,7 @@ class Kprobe(GuestType):
 class _MkdirType(GuestType):
     """A type whose program has a BTF target, here one that the making of a folder passes."""
 
-    loader = "libbpf"
-    btf_target: str
+    btf_target: str  # there is always one
 
     def load(self, function: str) -> Program:
         return bpf.load_by_libbpf(
@@ -276,14 +289,14 @@ class SkMsg(GuestType):
 
 class Syscall(GuestType):
     name = "SYSCALL"
-    loader = "libbpf"
+    flags = bpf.BPF_F_SLEEPABLE
 
     def __init__(self, module: BPF) -> None:
         super().__init__(module)
         self._fd = -1
 
     def load(self, function: str) -> Program:
-        return bpf.load_by_libbpf(self.module, function, ProgType.SYSCALL, flags=bpf.BPF_F_SLEEPABLE)
+        return bpf.load_by_libbpf(self.module, function, ProgType.SYSCALL, flags=self.flags)
 
     @contextmanager
     def attached(self, program: Program) -> Iterator[None]:

@@ -54,10 +54,15 @@ class RawRecord:
 
 
 class RawReader:
-    """Maps a ring of `size` bytes."""
+    """Maps a ring of `size` bytes.
 
-    def __init__(self, ring: int, size: int) -> None:
+    A ring that overwrites its oldest records has two more positions on the producer's page: `pending`, before
+    which no record is open, and `overwrite`, where the oldest record begins that is still whole (v6.19).
+    """
+
+    def __init__(self, ring: int, size: int, *, overwrites: bool = False) -> None:
         self._size = size
+        self._overwrites = overwrites
         page = mmap.PAGESIZE
         self._consumer = mmap.mmap(ring, page, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
         self._producer = mmap.mmap(ring, page + 2 * size, mmap.MAP_SHARED, mmap.PROT_READ, offset=page)
@@ -81,10 +86,33 @@ class RawReader:
         """The producer position."""
         return int(POSITION.unpack_from(self._producer)[0])
 
+    def unread(self) -> memoryview:
+        """The bytes between consumer and producer position, in one piece, whatever state they are in."""
+        start, size = self.consumer, self.producer - self.consumer
+        offset = mmap.PAGESIZE + start % self._size
+        return memoryview(self._producer)[offset : offset + size]
+
+    @property
+    def _overwrite(self) -> int:
+        return int(POSITION.unpack_from(self._producer, 2 * POSITION.size)[0])
+
+    def overwriting(self) -> dict[str, Any]:
+        """What only a ring that overwrites has: two positions, and what is where a naive reader begins."""
+        if not self._overwrites:
+            return {}
+        offset = mmap.PAGESIZE + self.consumer % self._size
+        return {
+            "pending": POSITION.unpack_from(self._producer, POSITION.size)[0],
+            "overwrite": self._overwrite,
+            "at_consumer": self._producer[offset : offset + HEADER.size].hex(),
+        }
+
     def peek(self) -> list[RawRecord]:
-        """Every record between consumer and producer position, whatever its state; nothing is consumed."""
+        """Every whole record between consumer and producer position, in any state; nothing is consumed."""
         records = []
         position, end = self.consumer, self.producer
+        if self._overwrites:
+            position = max(position, self._overwrite)
         while position < end:
             offset = mmap.PAGESIZE + position % self._size
             header, page_offset = HEADER.unpack_from(self._producer, offset)

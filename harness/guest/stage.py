@@ -4,6 +4,8 @@ A script is a list of acts, each a JSON object with its name in `act`:
 
 - `ring`: another new ring of `size` bytes takes the place of the one so far.
 - `event`: `fill` (optional) and `steps` go into the control page, and the type's event is fired.
+- `held`: as `event` with the one step `step`, and in each of its pauses another process does the acts of
+  `meanwhile` that belong to it, in order; the program holds its reservations and the CPU meanwhile.
 - `peek`: what lies in the ring by the raw reader, positions and headers; nothing is consumed.
 - `consume`: BCC's consumer takes what is there, and the raw reader says what it must have got.
 - `seek`: the consumer position is written: to `to`, or to the producer position plus `ahead`.
@@ -14,11 +16,14 @@ A script is a list of acts, each a JSON object with its name in `act`:
 
 from __future__ import annotations
 
+import json
+import os
 import select
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
 from harness.guest import bpf
+from harness.guest.children import Child
 from harness.guest.consumer import Consumer
 from harness.guest.raw_reader import RawReader, told
 
@@ -26,7 +31,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from harness.guest.control import Control
+    from harness.guest.pauses import Pauses
     from harness.guest.prog_types import GuestType
+
+# From the end of the event until the process that looked has told what it saw.
+REPORT_S = 5.0
 
 Act = dict[str, Any]
 
@@ -34,17 +43,28 @@ Act = dict[str, Any]
 class Stage:
     """Performs the acts of one script; a context manager. Programs find the ring in the map `rings`."""
 
-    def __init__(self, rings: int, size: int, guest_type: GuestType, control: Control) -> None:
+    def __init__(
+        self,
+        rings: int,
+        size: int,
+        guest_type: GuestType,
+        control: Control,
+        pauses: Pauses,
+        *,
+        flags: int = 0,
+    ) -> None:
         self._rings = rings
+        self._pauses = pauses
         self._guest_type = guest_type
         self._control = control
         self._props = ExitStack()
-        self._new_ring(size)
+        self._new_ring(size, flags)
 
-    def _new_ring(self, size: int) -> None:
+    def _new_ring(self, size: int, flags: int = 0) -> None:
         self._props.close()
-        self._ring = self._props.enter_context(bpf.ring(size))
-        self._raw = self._props.enter_context(closing(RawReader(self._ring, size)))
+        self._ring = self._props.enter_context(bpf.ring(size, flags))
+        overwrites = bool(flags & bpf.BPF_F_RB_OVERWRITE)
+        self._raw = self._props.enter_context(closing(RawReader(self._ring, size, overwrites=overwrites)))
         self._consumer: Consumer | None = None
         self._epoll: select.epoll | None = None
         bpf.map_write_fd(self._rings, 0, self._ring)
@@ -60,6 +80,7 @@ class Stage:
         acts: dict[str, Callable[[Act], Act]] = {
             "ring": self._another_ring,
             "event": self._event,
+            "held": self._held,
             "peek": self._peek,
             "consume": self._consume,
             "seek": self._seek,
@@ -78,10 +99,47 @@ class Stage:
             self._guest_type.fire()
         return self._control.reply(act["steps"])
 
+    def _held(self, act: Act) -> Act:
+        """A process of its own looks: some events keep this one from running Python until they are over."""
+        reader, writer = os.pipe()
+        with os.fdopen(reader) as report:
+            self._pauses.begin()
+            observer = Child(lambda: self._observe(act["meanwhile"], writer))
+            try:
+                os.close(writer)
+                with self._control.armed(steps=[act["step"]]):
+                    self._guest_type.fire()
+                self._pauses.end()
+                if not select.select([report], [], [], REPORT_S)[0]:
+                    raise TimeoutError(f"the process that looks at the ring said nothing for {REPORT_S:g} s")
+                seen = report.read()
+            finally:
+                observer.close()
+        if not seen:
+            raise RuntimeError("the process that looks at the ring failed; the console says more")
+        reply = self._control.reply([act["step"]])
+        if reply["fired"] and reply["outcomes"][0]["paused"] != len(act["meanwhile"]):
+            raise TimeoutError(
+                "while the program held its reservations no other CPU looked at the ring in time: "
+                f"the guest has {os.cpu_count()}, and needs 2 that the host lets run"
+            )
+        return {**reply, "meanwhile": json.loads(seen)}
+
+    def _observe(self, meanwhile: list[list[Act]], writer: int) -> None:
+        seen = []
+        for number, acts in enumerate(meanwhile, 1):
+            if not self._pauses.wait_for(number):
+                break
+            seen.append([self.perform(act) for act in acts])
+            self._pauses.resume(number)
+        with os.fdopen(writer, "w") as report:
+            json.dump(seen, report)
+
     def _peek(self, _act: Act) -> Act:
         return {
             "consumer": self._raw.consumer,
             "producer": self._raw.producer,
+            **self._raw.overwriting(),
             "records": [record.reply() for record in self._raw.peek()],
         }
 

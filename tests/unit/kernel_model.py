@@ -7,13 +7,29 @@ records and lets the reply follow.
 
 from __future__ import annotations
 
+import json
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
-FACTS: dict[str, Any] = {"release": "7.3.4-model", "arch": "x86_64", "byteorder": "little"}
+from harness.conformance.kfuncs import KFUNCS
+from tests.unit.flood_model import CPUS, flood
+from tests.unit.map_model import OVERWRITE as RB_OVERWRITE
+from tests.unit.map_model import PAGE, MapModel
 
-EBADF, EINVAL, E2BIG, EAGAIN = 9, 22, 7, 11
+FACTS: dict[str, Any] = {
+    "release": "7.3.4-model",
+    "arch": "x86_64",
+    "byteorder": "little",
+    "has_helper": True,
+    "kfuncs": list(KFUNCS),
+    "overwriting_rings": True,
+    "cpus": CPUS,
+}
+
+EPERM, EBADF, EINVAL, E2BIG, EAGAIN, ERANGE = 1, 9, 22, 7, 11, 34
+VERIFIER_ANSWERS = json.loads(Path(__file__).with_name("verifier_answers.json").read_text())["answers"]
 LEAK = "0: R1=ctx() R10=fp0\nUnreleased reference id=2 alloc_insn=5\nprocessed 9 insns (limit 1000000)\n"
 TYPE_NUMBERS = {
     "CGROUP_SOCK": 9,
@@ -39,6 +55,7 @@ ORDERS = {
     "BCA": (1, 2, 0),
     "CAB": (2, 0, 1),
     "CBA": (2, 1, 0),
+    "DBC": (0, 1, 2),
 }
 
 
@@ -49,6 +66,24 @@ class Record:
     position: int
     size: int
     header: int
+
+    @property
+    def end(self) -> int:
+        """Where the next one begins."""
+        return self.position + ((self.size + 8 + 7) & ~7)
+
+
+@dataclass
+class Dynptr:
+    """A range of a reservation, as a program holds it; without a record it is null."""
+
+    record: Record | None
+    offset: int = 0
+    size: int = 0
+
+    @classmethod
+    def of(cls, reserved: Record | int) -> Dynptr:
+        return cls(None) if isinstance(reserved, int) else cls(reserved, 0, reserved.size)
 
 
 @dataclass
@@ -61,6 +96,9 @@ class Ring:
     records: list[Record] = field(default_factory=list)
     edge: bool | None = None  # of the epoll instance that watches, None without
     woken: bool = False
+    overwrites: bool = False
+    pending: int = 0  # everything before is released
+    overwrite: int = 0  # everything before is overwritten
 
     def __post_init__(self) -> None:
         self.memory = bytearray(self.size)
@@ -72,18 +110,33 @@ class Ring:
         if size >= 1 << 24:
             return -E2BIG
         taken = (size + 8 + 7) & ~7
-        if not 0 <= self.producer + taken - self.consumer < self.size:  # one byte is never in use
+        if not self._make_room(taken):
             return -EINVAL
         record = Record(self.producer, size, BUSY | size)
         self.records.append(record)
         self.producer += taken
         return record
 
+    def _make_room(self, taken: int) -> bool:
+        end = self.producer + taken
+        open_at = [record.position for record in self.records if record.header & BUSY]
+        self.pending = min([self.producer, *open_at])
+        if end - self.pending >= self.size:  # one byte is never in use
+            return False
+        if not self.overwrites:
+            return 0 <= end - self.consumer < self.size
+        ends = (record.end for record in self.records if record.end > self.overwrite)
+        while end - self.overwrite >= self.size:
+            self.overwrite = next(ends)
+        return True
+
     def release(self, record: Record | int, how: str, flags: int) -> None:
         if isinstance(record, int):
             return
         record.header = record.size | (DISCARDED if how == "discard" else 0)
-        if flags & FORCE_WAKEUP or (not flags & NO_WAKEUP and record.position == self.consumer):
+        if flags & FORCE_WAKEUP or (
+            not flags & NO_WAKEUP and record.position % self.size == self.consumer % self.size
+        ):
             self.woken = self.edge is not None
 
     def bytes_at(self, record: Record, offset: int, length: int) -> bytes:
@@ -96,9 +149,8 @@ class Ring:
             self.memory[(record.position + 8 + offset + i) % self.size] = octet
 
     def query(self, what: int) -> int:
-        return {0: self.producer - self.consumer, 1: self.size, 2: self.consumer, 3: self.producer}.get(
-            what, 0
-        )
+        data = self.producer - max(self.consumer, self.overwrite)
+        return {0: data, 1: self.size, 2: self.consumer, 3: self.producer, 4: self.overwrite}.get(what, 0)
 
     def place(self) -> dict[str, int]:
         return {"available": self.query(0), "consumer": self.consumer, "producer": self.producer}
@@ -113,7 +165,14 @@ class KernelModel:
     """Answers requests as the agent in a faultless kernel would."""
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        answers = {"phases": self._phases, "script": self._script, "load": self._load}
+        answers = {
+            "phases": self._phases,
+            "script": self._script,
+            "load": self._load,
+            "maps": self._calls,
+            "rights": self._rights,
+            "flood": flood,
+        }
         return answers[request["kind"]](request)
 
     def _phases(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -138,8 +197,13 @@ class KernelModel:
         return {"loader": "bcc", "before": silent, "attached": phase(attached=True), "after": {**silent}}
 
     def _script(self, request: dict[str, Any]) -> dict[str, Any]:
-        self.ring = Ring(request["ring_size"])
+        self.ring = Ring(request["ring_size"], overwrites=bool(request["ring_flags"] & RB_OVERWRITE))
         return {"loader": "bcc", "acts": [getattr(self, f"_{act['act']}")(act) for act in request["acts"]]}
+
+    @staticmethod
+    def _calls(request: dict[str, Any]) -> dict[str, Any]:
+        maps = MapModel()
+        return {"loader": "bcc", "acts": [maps.answer(act) for act in request["acts"]]}
 
     def _ring(self, act: dict[str, Any]) -> dict[str, Any]:
         self.ring = Ring(act["size"])
@@ -166,7 +230,9 @@ class KernelModel:
             records.append(ring.reserve(slot["size"], slot["flags"]))
             after_reserve.append(ring.place())
         payload = bytes.fromhex(step["payload"]).ljust(64, b"\0")
-        answers = [self._access(records[access["slot"]], access, payload) for access in step["accesses"]]
+        held = [Dynptr.of(record) for record in records] + [Dynptr(None)] * (3 - len(records))
+        held.append(replace(held[0]))  # the clone, which the programs with kfuncs make
+        answers = [self._access(held, access, payload) for access in step["accesses"]]
         for i in ORDERS[step["order"]]:
             if i < len(records):
                 slot = step["slots"][i]
@@ -175,29 +241,102 @@ class KernelModel:
         return {
             "reserved": [record if isinstance(record, int) else 0 for record in records],
             "accessed": [result for result, _ in answers],
+            "cloned": 0 if held[3].record else -EINVAL,
             "start": start,
             "after_reserve": after_reserve,
             "after_release": after_release,
             "data": [data.ljust(64, b"\0").hex() for _, data in answers],
         }
 
-    def _access(self, record: Record | int, access: dict[str, Any], payload: bytes) -> tuple[int, bytes]:
-        op, offset, length, flags = access["op"], access["offset"], access["len"], access["flags"]
+    def _access(self, held: list[Dynptr], access: dict[str, Any], payload: bytes) -> tuple[int, bytes]:
+        op, flags, dynptr = access["op"], access["flags"], held[access["slot"]]
         if op == "query":
             return self.ring.query(flags), b""
         if op in {"plain-output", "plain-reserve"}:
             return self._plain(op, flags)
-        slicing = op.startswith("slice")
-        if isinstance(record, int):
+        if op in {"size", "is-null", "is-null-word", "is-rdonly", "adjust"}:
+            return self._look(dynptr, access), b""
+        if op in {"copy", "memset", "probe-read"}:
+            return self._fill_in(held, access, payload), b""
+        return self._transfer(dynptr, access, payload)
+
+    def _transfer(self, dynptr: Dynptr, access: dict[str, Any], payload: bytes) -> tuple[int, bytes]:
+        """Bytes in and out, and pointers to them."""
+        op, offset, length = access["op"], access["offset"], access["len"]
+        slicing = "slice" in op
+        if not dynptr.record:
             return (0 if slicing else -EINVAL), b""
-        beyond = length > record.size or offset > record.size - length
-        if flags and (op == "read" or not beyond):
+        beyond = length > dynptr.size or offset > dynptr.size - length
+        if access["flags"] and (op == "read" or not beyond):
             return -EINVAL, b""
         if beyond:
             return (0 if slicing else -E2BIG), b""
-        if op in {"write", "slice-write"}:
-            self.ring.put(record, offset, payload[access["source"] :][:length])
-        return int(slicing), self.ring.bytes_at(record, offset, length) if op == "read" else b""
+        if op in {"write", "slice-write", "rdwr-slice"}:
+            self.ring.put(dynptr.record, dynptr.offset + offset, payload[access["source"] :][:length])
+        reading = op in {"read", "kfunc-slice", "buffer-slice"}
+        seen = self.ring.bytes_at(dynptr.record, dynptr.offset + offset, length) if reading else b""
+        return int(slicing), seen
+
+    def _look(self, dynptr: Dynptr, access: dict[str, Any]) -> int:
+        """Kfuncs that look at the dynptr itself, or change its range."""
+        op, start, end = access["op"], access["offset"], access["len"]
+        if op.startswith("is-"):
+            return int(op != "is-rdonly" and not dynptr.record)
+        if not dynptr.record:
+            return -EINVAL
+        if op == "size":
+            return dynptr.size
+        if start > end:
+            return -EINVAL
+        if end > dynptr.size:
+            return -ERANGE
+        dynptr.offset, dynptr.size = dynptr.offset + start, end - start
+        return 0
+
+    def _fill_in(self, held: list[Dynptr], access: dict[str, Any], payload: bytes) -> int:
+        """Kfuncs that put bytes from elsewhere into a reservation."""
+        op, offset, length, flags = access["op"], access["offset"], access["len"], access["flags"]
+        to, other = held[access["slot"]], held[1 - access["slot"] % 2]
+        if op == "copy" and (to.record is None) != (other.record is None):
+            return -EINVAL
+        source = flags if op == "copy" else 0
+        if offset + length > to.size or (op == "copy" and source + length > other.size):
+            return -E2BIG
+        if op == "probe-read" and flags:
+            return -ERANGE
+        octets = {"memset": bytes([flags & 0xFF]) * length, "probe-read": payload[access["source"] :]}
+        if op == "copy" and other.record:
+            octets["copy"] = self.ring.bytes_at(other.record, other.offset + source, length)
+        if to.record:
+            self.ring.put(to.record, to.offset + offset, octets[op][:length])
+        return 0
+
+    def _held(self, act: dict[str, Any]) -> dict[str, Any]:
+        ring, step, meanwhile = self.ring, act["step"], iter(act["meanwhile"])
+        start, pauses, seen = ring.place(), step["pauses"], []
+
+        def pause(place: str) -> None:
+            if place in pauses:
+                seen.append([getattr(self, f"_{one['act']}")(one) for one in next(meanwhile)])
+
+        records, after_reserve = [], []
+        for slot, place in zip(step["slots"], ("after A", "after B"), strict=False):
+            records.append(ring.reserve(slot["size"], slot["flags"]))
+            after_reserve.append(ring.place())
+            pause(place)
+        order = [i for i in ORDERS[step["order"]] if i < len(records)]
+        for i in order:
+            ring.release(records[i], step["slots"][i]["release"], step["slots"][i]["release_flags"])
+            if i == order[0]:
+                pause("after release")
+        outcome = {
+            "reserved": [record if isinstance(record, int) else 0 for record in records],
+            "paused": len(pauses),
+            "start": start,
+            "after_reserve": after_reserve,
+            "after_release": [ring.place()] * 3,
+        }
+        return {"fired": 1, "outcomes": [outcome], "meanwhile": seen}
 
     def _plain(self, op: str, flags: int) -> tuple[int, bytes]:
         if op == "plain-output" and flags & ~(NO_WAKEUP | FORCE_WAKEUP):
@@ -209,7 +348,8 @@ class KernelModel:
         return (refused if isinstance(record, int) else granted)[op], b""
 
     def _unread(self) -> list[Record]:
-        return [record for record in self.ring.records if record.position >= self.ring.consumer]
+        start = max(self.ring.consumer, self.ring.overwrite)
+        return [record for record in self.ring.records if record.position >= start]
 
     def _peek(self, _act: dict[str, Any]) -> dict[str, Any]:
         ring = self.ring
@@ -217,17 +357,26 @@ class KernelModel:
             {
                 "position": record.position,
                 "header": record.header,
-                "page_offset": 3,
+                "page_offset": 3 + record.position % ring.size // PAGE,
                 "payload": told(ring.bytes_at(record, 0, record.size)),
             }
             for record in self._unread()
         ]
-        return {"consumer": ring.consumer, "producer": ring.producer, "records": records}
+        reply = {"consumer": ring.consumer, "producer": ring.producer, "records": records}
+        if not ring.overwrites:
+            return reply
+        at_consumer = (ring.memory + ring.memory)[ring.consumer % ring.size :][:8].hex()
+        return {**reply, "pending": ring.pending, "overwrite": ring.overwrite, "at_consumer": at_consumer}
 
     def _consume(self, act: dict[str, Any]) -> dict[str, Any]:
         raw = self._peek(act)
-        payloads = [record["payload"] for record in raw["records"] if not record["header"] & DISCARDED]
-        self.ring.consumer = self.ring.producer
+        payloads = []
+        for record in self._unread():
+            if record.header & BUSY:
+                break
+            if not record.header & DISCARDED:
+                payloads.append(told(self.ring.bytes_at(record, 0, record.size)))
+            self.ring.consumer = record.position + (record.size + 8 + 7) // 8 * 8
         self.ring.woken = False
         return {"records": payloads, "raw": raw, "consumer": self.ring.consumer}
 
@@ -250,12 +399,35 @@ class KernelModel:
         return {"in": self.ring.producer != self.ring.consumer, "out": False}
 
     def _load(self, request: dict[str, Any]) -> dict[str, Any]:
-        def try_load(function: str) -> dict[str, Any]:
-            if function.endswith("_accepted"):
-                return {"accepted": True}
-            return {"accepted": False, "errno": EINVAL, "log": LEAK}
+        """What a real kernel answered, see record_verifier.py."""
+        return {"functions": {name: VERIFIER_ANSWERS[name] for name in request["functions"]}}
 
-        return {
-            "loader": "bcc",
-            "functions": {function: try_load(function) for function in request["functions"]},
-        }
+    def _rights(self, request: dict[str, Any]) -> dict[str, Any]:
+        anybody = request["unprivileged_bpf_disabled"] == 0
+        return {"holders": [_holder(holder, anybody=anybody) for holder in request["holders"]]}
+
+
+def _holder(holder: dict[str, Any], *, anybody: bool) -> dict[str, Any]:
+    """Who may do what, from capabilities(7) and the documentation of unprivileged_bpf_disabled."""
+    held = set(holder["capabilities"])
+    if "SYS_ADMIN" in held:
+        held |= {"BPF", "PERFMON", "NET_ADMIN"}
+    may = anybody or "BPF" in held
+
+    def try_load(program: dict[str, str]) -> dict[str, Any]:
+        needed = {
+            "SOCKET_FILTER": set(),
+            "CGROUP_SKB": set(),
+            "SYSCALL": {"BPF"},
+            "KPROBE": {"BPF", "PERFMON"},
+            "RAW_TRACEPOINT": {"BPF", "PERFMON"},
+            "SCHED_CLS": {"BPF", "NET_ADMIN"},
+        }[program["prog_type"]]
+        if not may or not needed <= held:
+            return {"accepted": False, "errno": EPERM, "log": ""}
+        if program["function"] == "ver_001_accepted" and "BPF" not in held:
+            said = "program of this type cannot use helper bpf_ringbuf_reserve_dynptr#198"
+            return {"accepted": False, "errno": EINVAL, "log": said}
+        return {"accepted": True}
+
+    return {"ring": 0 if may else EPERM, "programs": [try_load(each) for each in holder["programs"]]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from harness import apt, doctor, process
 from harness.doctor import Finding, State
 from harness.errors import EnvironmentFailed
-from harness.guest_image import root
+from harness.guest_image import objects, root
 from harness.progress import Silent
 from harness.settings import Settings
 from harness.vm import accelerator, qemu
@@ -20,7 +21,6 @@ from harness.vm import accelerator, qemu
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
 Patch = pytest.MonkeyPatch
 
@@ -51,6 +51,7 @@ def sound(monkeypatch: Patch) -> None:
     """A machine where all is well, whatever this one is like."""
     monkeypatch.setattr(process, "find_tool", lambda name: f"/bin/{name}")
     monkeypatch.setattr(apt, "KEYRING", "/proc/self/exe")
+    monkeypatch.setattr(objects, "HEADERS", Path("/proc/self"))
     monkeypatch.setattr(qemu, "version", lambda: "10.0.2")
     monkeypatch.setattr(doctor, "MEMINFO", doctor.MEMINFO)
     monkeypatch.setattr(doctor, "free_mib", lambda _path: 100_000)
@@ -77,6 +78,10 @@ def no_tools(patch: Patch, _tmp: Path) -> None:
 
 def no_keyring(patch: Patch, _tmp: Path) -> None:
     patch.setattr(apt, "KEYRING", "/no/keyring")
+
+
+def no_headers(patch: Patch, _tmp: Path) -> None:
+    patch.setattr(objects, "HEADERS", Path("/no/headers"))
 
 
 def old_python(patch: Patch, _tmp: Path) -> None:
@@ -122,6 +127,7 @@ def half_a_mirror(patch: Patch, _tmp: Path) -> None:
         (old_python, "Python", State.FAIL, "3.9.2", "3.11"),
         (no_tools, "tools", State.FAIL, "mkfs.erofs", "erofs-utils"),
         (no_keyring, "tools", State.FAIL, "/no/keyring", "debian-archive-keyring"),
+        (no_headers, "tools", State.FAIL, "/no/headers", "libbpf-dev"),
         (old_qemu, "QEMU", State.FAIL, "7.2.0", "install 10"),
         (memory_of(700), "memory", State.FAIL, "700 MiB", "--memory"),
         (memory_of(1500), "memory", State.WARN, "1500 MiB", ""),

@@ -8,6 +8,7 @@ from harness.conformance.case import Case
 from harness.conformance.experiments import RING_SIZE
 from harness.conformance.script import (
     AVAIL_DATA,
+    BUSY,
     CONS_POS,
     DISCARDED,
     FORCE_WAKEUP,
@@ -21,6 +22,7 @@ from harness.conformance.script import (
     Consume,
     Event,
     Fill,
+    Held,
     Peek,
     Reserve,
     Step,
@@ -91,6 +93,18 @@ CASES = (
         "kernel/bpf/ringbuf.c, ringbuf_avail_data_sz (v5.8, commit 457f44363a88)",
     ),
     Case(
+        "CMT-005",
+        "behind",
+        "a consumer stops at an open record, though one behind it is submitted",
+        script(
+            Held((Reserve(8), Reserve(8)), "BAC", after_release=(Peek((BUSY | 8, 8)), Consume(()))),
+            Consume((8, 8)),
+            by="held_steps",
+        ),
+        _COMMIT,
+        loaders=("libbpf",),
+    ),
+    Case(
         "CMT-006",
         "blocked",
         "a record submitted behind an open one wakes nobody; the release of the open one wakes once for both",
@@ -102,6 +116,22 @@ CASES = (
             Consume((8, 8)),
         ),
         _COMMIT,
+    ),
+    Case(
+        "CMT-007",
+        "producer",
+        "user space sees the producer position moved, and the record busy, as soon as it is reserved",
+        script(
+            Held(
+                (Reserve(8), Reserve(24)),
+                after_a=(Peek((BUSY | 8,)),),
+                after_b=(Peek((BUSY | 8, BUSY | 24)),),
+            ),
+            Consume((8, 24)),
+            by="held_steps",
+        ),
+        "kernel/bpf/ringbuf.c, __bpf_ringbuf_reserve: smp_store_release (v5.8, commit 457f44363a88)",
+        loaders=("libbpf",),
     ),
     Case(
         "CMT-008",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from errno import E2BIG, EAGAIN, EINVAL
 
-from harness.conformance.case import Case
+from harness.conformance.case import Case, Difference
 from harness.conformance.experiments import RING_SIZE, Experiment, footprint
 from harness.conformance.script import (
+    BUSY,
     FORCE_WAKEUP,
     NO_WAKEUP,
     U32,
@@ -16,6 +17,7 @@ from harness.conformance.script import (
     Consume,
     Event,
     Fill,
+    Held,
     NewRing,
     Peek,
     Reserve,
@@ -30,6 +32,7 @@ from harness.conformance.script import (
 
 _RESERVE = "kernel/bpf/ringbuf.c, bpf_ringbuf_reserve_dynptr (v5.19, commit bc34dee65a65)"
 _SPACE = "kernel/bpf/ringbuf.c, __bpf_ringbuf_reserve: new_prod_pos - cons_pos <= mask (v5.8, 457f44363a88)"
+_PENDING = "kernel/bpf/ringbuf.c, __bpf_ringbuf_reserve: new_prod_pos - pend_pos (v6.10, cfa1a2329a69)"
 _SIZE = "kernel/bpf/helpers.c, bpf_dynptr_check_size (v5.19, commit 263ae152e962)"
 _NULL = "kernel/bpf/helpers.c, bpf_dynptr_{read,write,data}: !ptr->data (v5.19, commit 34d4ef5775f7)"
 _RELEASE = (
@@ -99,13 +102,30 @@ def _null_releases(release: str) -> Experiment:
     )
 
 
+def _skipped(second: Reserve) -> Experiment:
+    """The consumer skips an open reservation of 3000 bytes; then come a second, its release, and a third."""
+    third = () if second.errno else (2000,)
+    return script(
+        Held((Reserve(3000, release="discard"), second), after_a=(Seek(),)),
+        Event((Step((Reserve(2000),)),)),
+        Consume((*third, 2000)),
+        by="held_steps",
+    )
+
+
 CASES = (
     Case(
         "RSV-001",
         "8 bytes",
-        "eight bytes of an empty ring are granted and take sixteen",
-        script(Event((submitted(b"8 bytes!"),)), Peek((8,)), Consume((b"8 bytes!",))),
+        "eight bytes of an empty ring are granted and take sixteen, busy until they are released",
+        script(
+            Held((Reserve(8),), after_a=(Peek((BUSY | 8,), page_offset=3),)),
+            Peek((8,), page_offset=3),
+            Consume((8,)),
+            by="held_steps",
+        ),
         _RESERVE,
+        loaders=("libbpf",),
     ),
     Case(
         "RSV-002",
@@ -292,6 +312,23 @@ CASES = (
             Consume((4080,)),
         ),
         _SPACE,
+    ),
+    Case(
+        "RSV-020",
+        "pending",
+        "a consumer that skips an open reservation gives no room for it, until it is released",
+        _skipped(Reserve(2000, errno=EINVAL)),
+        _PENDING,
+        (
+            Difference(
+                _skipped(Reserve(2000)),
+                "before v6.10 and its fix in the stable series, an open reservation could be overwritten; "
+                "commit cfa1a2329a69",
+                before=(6, 10),
+                defect=True,
+            ),
+        ),
+        loaders=("libbpf",),
     ),
     Case(
         "RSV-021",

@@ -1,27 +1,23 @@
-"""VER: programs that the verifier must reject, each beside a twin that it must accept."""
+"""VER: programs that the verifier must refuse, each beside a twin that it must accept."""
 
 from __future__ import annotations
 
-from errno import EINVAL
-
-from harness.conformance.case import Case
-from harness.conformance.experiments import Rejection
-
-_RELEASE = "kernel/bpf/verifier.c, check_reference_leak (v5.19: a dynptr is a reference, bc34dee65a65)"
+from harness.conformance.cases import (
+    verifier_arguments,
+    verifier_kinds,
+    verifier_overwrite,
+    verifier_release,
+    verifier_rights,
+    verifier_slice,
+    verifier_surroundings,
+)
 
 CASES = (
-    Case(
-        "VER-001",
-        "forgotten",
-        "a program that never submits or discards its reservation is rejected",
-        Rejection("ver_001", EINVAL, "Unreleased reference"),
-        _RELEASE,
-    ),
-    Case(
-        "VER-004",
-        "on error",
-        "a program that submits or discards only when the reservation was granted is rejected",
-        Rejection("ver_004", EINVAL, "Unreleased reference"),
-        _RELEASE,
-    ),
+    *verifier_release.CASES,
+    *verifier_slice.CASES,
+    *verifier_arguments.CASES,
+    *verifier_overwrite.CASES,
+    *verifier_kinds.CASES,
+    *verifier_rights.CASES,
+    *verifier_surroundings.CASES,
 )

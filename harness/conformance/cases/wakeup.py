@@ -12,6 +12,7 @@ from harness.conformance.script import (
     Act,
     Consume,
     Event,
+    Held,
     NewRing,
     Poll,
     Reserve,
@@ -141,6 +142,20 @@ CASES = (
         "an empty ring is not readable",
         script(Watch(), Wait(woken=False), Poll(readable=False)),
         _POLL,
+    ),
+    Case(
+        "WKP-011",
+        "open",
+        "an open reservation wakes nobody, though poll(2) finds the ring readable; its release wakes",
+        script(
+            Watch(),
+            Held((Reserve(8),), after_a=(Wait(woken=False), Poll(readable=True))),
+            Wait(woken=True),
+            Consume((8,)),
+            by="held_steps",
+        ),
+        _POLL,
+        loaders=("libbpf",),
     ),
     Case(
         "WKP-012",

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * A step with two reservations that waits while it holds them, so that user space can look at the ring as it
+ * is then: after the first reservation, after the second, after the first release.
+ *
+ * A program cannot sleep: it spins in bpf_loop until user space, on another CPU, has counted `resumed` up.
+ */
+#include "elf_object.h"
+#include "../steps.c"
+
+#define PAUSE_NS 5000000000ULL /* three of them are less than the 20 s that make a stall for the kernel */
+#define SPINS (1 << 20)
+
+struct pauses {
+	u64 reached; /* the pause that the program is in or was in last, counted from 1 */
+	u64 resumed; /* the last pause that user space has ended */
+	u64 limit;   /* of this pause, by the monotonic clock, in ns */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct pauses);
+} pauses SEC(".maps");
+
+static inline volatile struct pauses *find_pauses(void)
+{
+	int zero = 0;
+
+	return bpf_map_lookup_elem(&pauses, &zero);
+}
+
+/* Callbacks of bpf_loop: 1 to leave the loop. */
+static long is_over(u32 _round, void *_context)
+{
+	volatile struct pauses *page = find_pauses();
+
+	return !page || page->resumed >= page->reached || bpf_ktime_get_ns() > page->limit;
+}
+
+static long spin(u32 round, void *context)
+{
+	bpf_loop(SPINS, is_over, 0, 0);
+	return is_over(round, context);
+}
+
+static inline void pause_at(enum pause place, struct step *step, struct outcome *outcome)
+{
+	volatile struct pauses *page = find_pauses();
+
+	if (!page || !(step->pauses & place))
+		return;
+	page->limit = bpf_ktime_get_ns() + PAUSE_NS;
+	page->reached++;
+	bpf_loop(SPINS, spin, 0, 0);
+	if (page->resumed >= page->reached)
+		outcome->paused++;
+}
+
+static inline void run_held_step(void *ring, struct step *step, struct outcome *outcome)
+{
+	struct bpf_dynptr a, b;
+	struct reservation *slots = step->slots;
+
+	outcome->paused = 0;
+	note_position(ring, &outcome->start);
+	outcome->reserved[0] = reserve_dynptr(ring, slots[0].size, slots[0].flags, &a);
+	note_position(ring, &outcome->after_reserve[0]);
+	pause_at(AFTER_A, step, outcome);
+	outcome->reserved[1] = reserve_dynptr(ring, slots[1].size, slots[1].flags, &b);
+	note_position(ring, &outcome->after_reserve[1]);
+	pause_at(AFTER_B, step, outcome);
+	if (step->order == 2) { /* BAC */
+		release(&b, &slots[1]);
+		note_position(ring, &outcome->after_release[0]);
+		pause_at(AFTER_RELEASE, step, outcome);
+		release(&a, &slots[0]);
+	} else {
+		release(&a, &slots[0]);
+		note_position(ring, &outcome->after_release[0]);
+		pause_at(AFTER_RELEASE, step, outcome);
+		release(&b, &slots[1]);
+	}
+	note_position(ring, &outcome->after_release[1]);
+	outcome->after_release[2] = outcome->after_release[1];
+}
+
+static inline void run_held_steps(struct control *control_page)
+{
+	void *ring = find_ring();
+
+	if (control_page && ring)
+		run_held_step(ring, &control_page->steps[0], &control_page->outcomes[0]);
+}
+
+PROGRAM
+int held_steps_return_0(void *ctx)
+{
+	run_held_steps(claim_own_event());
+	return 0;
+}
+
+PROGRAM
+int held_steps_return_1(void *ctx)
+{
+	run_held_steps(claim_own_event());
+	return 1;
+}

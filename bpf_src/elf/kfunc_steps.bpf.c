@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * The conformance program with kfuncs: holds two reservations, A and B, and D, a clone of A, and accesses
+ * them by helpers and kfuncs. A kfunc that the kernel does not have answers NO_KFUNC.
+ */
+#include "elf_object.h"
+#include "../steps.c"
+
+#define NO_KFUNC (-38) /* ENOSYS: no kfunc answers this */
+
+/*
+ * Sizes and offsets are 64 bits wide since v6.19 and 32 before; the registers are the same. What answers a
+ * bool is declared as wide as a register: a kernel sets the lowest byte only, the rest is anything.
+ */
+extern u64 bpf_dynptr_size(const struct bpf_dynptr *ptr) __ksym __weak;
+extern u64 bpf_dynptr_is_null(const struct bpf_dynptr *ptr) __ksym __weak;
+extern u64 bpf_dynptr_is_rdonly(const struct bpf_dynptr *ptr) __ksym __weak;
+extern int bpf_dynptr_adjust(const struct bpf_dynptr *ptr, u64 start, u64 end) __ksym __weak;
+extern int bpf_dynptr_clone(const struct bpf_dynptr *ptr, struct bpf_dynptr *clone) __ksym __weak;
+extern void *bpf_dynptr_slice(const struct bpf_dynptr *ptr, u64 offset, void *buffer, u64 size) __ksym __weak;
+extern int bpf_dynptr_copy(struct bpf_dynptr *to, u64 to_offset, struct bpf_dynptr *from, u64 from_offset,
+			   u64 size) __ksym __weak;
+extern int bpf_dynptr_memset(struct bpf_dynptr *ptr, u64 offset, u64 size, u8 value) __ksym __weak;
+extern int bpf_probe_read_kernel_dynptr(struct bpf_dynptr *ptr, u64 offset, u64 size,
+					const void *source) __ksym __weak;
+
+#define BOOL(word) ((s64)((word) & 0xff))
+#define CALL(kfunc, ...) (kfunc ? (s64)(kfunc(__VA_ARGS__)) : NO_KFUNC)
+
+/* 1 for a pointer, through which `data` is copied, 0 for NULL, 2 for a pointer to our own buffer. */
+static inline s64 kfunc_slice(struct bpf_dynptr *ptr, struct access *access, u8 *data)
+{
+	u64 buffer = 0;
+	void *slice;
+
+	if (!access->len)
+		return bpf_dynptr_slice(ptr, access->offset, 0, 0) ? 1 : 0;
+	if (access->op == BUFFER_SLICE)
+		slice = bpf_dynptr_slice(ptr, access->offset, &buffer, 8);
+	else
+		slice = bpf_dynptr_slice(ptr, access->offset, 0, 8);
+	if (!slice)
+		return 0;
+	__builtin_memcpy(data, slice, 8);
+	return slice == &buffer ? 2 : 1;
+}
+
+/* What a program sees that takes all of r0 for the answer. The call loses r1 to r5. */
+static inline s64 is_null_word(struct bpf_dynptr *ptr)
+{
+	register struct bpf_dynptr *argument asm("r1") = ptr;
+	register s64 answer asm("r0") = -1;
+
+	asm volatile("call %[is_null]"
+		     : "+r"(answer), "+r"(argument)
+		     : [is_null] "i"(bpf_dynptr_is_null)
+		     : "r2", "r3", "r4", "r5", "memory");
+	return answer ? 1 : 0;
+}
+
+static inline s64 access_by_kfunc(struct bpf_dynptr *ptr, struct access *access, u8 *payload, u8 *data)
+{
+	u64 offset = access->offset, len = access->len, flags = access->flags;
+
+	payload += access->from & (MAX_PAYLOAD - 1);
+	switch (access->op) {
+	case SIZE:
+		return CALL(bpf_dynptr_size, ptr);
+	case IS_NULL:
+		return bpf_dynptr_is_null ? BOOL(bpf_dynptr_is_null(ptr)) : NO_KFUNC;
+	case IS_NULL_WORD:
+		return bpf_dynptr_is_null ? is_null_word(ptr) : NO_KFUNC;
+	case IS_RDONLY:
+		return bpf_dynptr_is_rdonly ? BOOL(bpf_dynptr_is_rdonly(ptr)) : NO_KFUNC;
+	case ADJUST:
+		return CALL(bpf_dynptr_adjust, ptr, offset, len);
+	case KFUNC_SLICE:
+	case BUFFER_SLICE:
+		return bpf_dynptr_slice ? kfunc_slice(ptr, access, data) : NO_KFUNC;
+	case MEMSET:
+		return CALL(bpf_dynptr_memset, ptr, offset, len, flags);
+	case PROBE_READ:
+		if (flags)
+			return CALL(bpf_probe_read_kernel_dynptr, ptr, offset, len, (void *)flags);
+		return CALL(bpf_probe_read_kernel_dynptr, ptr, offset, len, payload);
+	}
+	return NO_KFUNC;
+}
+
+static inline s64 access_any(struct bpf_dynptr *ptr, struct access *access, u8 *payload, u8 *data)
+{
+	if (access->op >= SIZE)
+		return access_by_kfunc(ptr, access, payload, data);
+	return access_dynptr(ptr, access, payload, data);
+}
+
+static inline void run_kfunc_step(void *ring, struct step *step, struct outcome *outcome)
+{
+	struct bpf_dynptr a, b, d;
+	struct reservation *slots = step->slots;
+
+	note_position(ring, &outcome->start);
+	outcome->reserved[0] = reserve_dynptr(ring, slots[0].size, slots[0].flags, &a);
+	note_position(ring, &outcome->after_reserve[0]);
+	outcome->reserved[1] = reserve_dynptr(ring, slots[1].size, slots[1].flags, &b);
+	note_position(ring, &outcome->after_reserve[1]);
+	outcome->cloned = CALL(bpf_dynptr_clone, &a, &d);
+
+#pragma clang loop unroll(disable)
+	for (u32 i = 0; i < MAX_ACCESSES; i++) {
+		struct access *access = &step->accesses[i];
+		u8 *data = outcome->data[i];
+		s64 result = NO_KFUNC;
+
+		if (i >= step->access_cnt)
+			break;
+		if (access->op == COPY && access->slot == 0)
+			result = CALL(bpf_dynptr_copy, &a, access->offset, &b, access->flags, access->len);
+		else if (access->op == COPY)
+			result = CALL(bpf_dynptr_copy, &b, access->offset, &a, access->flags, access->len);
+		else if (access->slot == 0)
+			result = access_any(&a, access, step->payload, data);
+		else if (access->slot == 1)
+			result = access_any(&b, access, step->payload, data);
+		else if (bpf_dynptr_clone)
+			result = access_any(&d, access, step->payload, data);
+		outcome->accessed[i] = result;
+	}
+
+	if (bpf_dynptr_clone && step->order == 6)
+		release(&d, &slots[0]);
+	else
+		release(&a, &slots[0]);
+	note_position(ring, &outcome->after_release[0]);
+	release(&b, &slots[1]);
+	note_position(ring, &outcome->after_release[1]);
+	note_position(ring, &outcome->after_release[2]);
+}
+
+static inline void run_kfunc_steps(struct control *control_page)
+{
+	void *ring = find_ring();
+
+	if (!control_page || !ring)
+		return;
+#pragma clang loop unroll(disable)
+	for (u32 i = 0; i < MAX_STEPS; i++) {
+		if (i < control_page->step_cnt)
+			run_kfunc_step(ring, &control_page->steps[i], &control_page->outcomes[i]);
+	}
+}
+
+PROGRAM
+int kfunc_steps_return_0(void *ctx)
+{
+	run_kfunc_steps(claim_own_event());
+	return 0;
+}
+
+PROGRAM
+int kfunc_steps_return_1(void *ctx)
+{
+	run_kfunc_steps(claim_own_event());
+	return 1;
+}

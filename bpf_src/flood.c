@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * Load on one ring: each firing makes many reservations, a seeded mix of those that are submitted, those that
+ * are discarded and those that must fail. Every call is counted, on its CPU and for its context, so that
+ * afterwards all can be accounted for. A module of its own, compiled when it is needed.
+ */
+#include "dynptr_harness.h"
+
+#define OUTER_CNT 128 /* reservations of one firing of the outer program */
+#define NESTED_CNT 32 /* and of the perf event */
+#define TOO_LARGE (1 << 24) /* one byte more than a dynptr can hold */
+
+#define EINVAL 22
+#define E2BIG 7
+
+/*
+ * Two contexts that can be at it at the same time on one CPU: the perf event is an interrupt, and may come
+ * between a reservation of the outer program and its release.
+ */
+enum context { OUTER = 0, NESTED = 1, CONTEXTS = 2 };
+
+/* The fate of a reservation is drawn by the top byte of its checksum: below these, and above all of them. */
+enum fate { SUBMITTED_BELOW = 0xa0, DISCARDED_BELOW = 0xe0, TOO_LARGE_BELOW = 0xf0 /* else bad flags */ };
+
+/* What the checksums, and with them the fates, are drawn from. */
+BPF_ARRAY(seeds, u64, 1);
+
+/* The calls of one context on one CPU. */
+struct stream {
+	u64 attempts;
+	u64 submitted;
+	u64 discarded;
+	u64 refused;	 /* those that had to fail, and did with the right error */
+	u64 full;	 /* those that found no room */
+	u64 wrong;	 /* those with any other answer */
+	u64 fingerprint; /* sum of the checksums of all that were submitted */
+	u64 amid;	 /* firings that came while the other context was holding a reservation */
+	u64 holds;	 /* a reservation, right now */
+};
+BPF_PERCPU_ARRAY(streams, struct stream, CONTEXTS);
+
+struct flood_record {
+	u64 id; /* number of the attempt; CPU and context in the top byte */
+	u64 checksum;
+};
+
+static long (*reserve_dynptr)(void *ringbuf, u64 size, u64 flags, struct bpf_dynptr *ptr) =
+	(void *)BPF_FUNC_ringbuf_reserve_dynptr;
+
+/* As in harness/guest/ledger.py. */
+static inline u64 checksum(u64 id, u64 seed)
+{
+	u64 mixed = (id ^ seed) * 0x9e3779b97f4a7c15;
+
+	return (mixed ^ mixed >> 32) * 0xd6e8feb86659fd93;
+}
+
+static inline void attempt(void *ring, struct stream *stream, u64 source, u64 seed)
+{
+	struct bpf_dynptr ptr;
+	struct flood_record record;
+	u64 size = sizeof(record), flags = 0;
+	s64 error, expected = 0;
+	u8 fate;
+
+	record.id = source << 56 | ++stream->attempts;
+	record.checksum = checksum(record.id, seed);
+	fate = record.checksum >> 56;
+	if (fate >= TOO_LARGE_BELOW) {
+		flags = 1;
+		expected = -EINVAL;
+	} else if (fate >= DISCARDED_BELOW) {
+		size = TOO_LARGE;
+		expected = -E2BIG;
+	}
+
+	error = reserve_dynptr(ring, size, flags, &ptr);
+	stream->holds = 1;
+	if (!error)
+		error = bpf_dynptr_write(&ptr, 0, &record, sizeof(record), 0);
+	if (fate < SUBMITTED_BELOW)
+		bpf_ringbuf_submit_dynptr(&ptr, 0);
+	else
+		bpf_ringbuf_discard_dynptr(&ptr, 0);
+	stream->holds = 0;
+
+	if (expected && error == expected) {
+		stream->refused++;
+	} else if (!expected && error == -EINVAL) {
+		stream->full++;
+	} else if (expected || error) {
+		stream->wrong++;
+	} else if (fate < SUBMITTED_BELOW) {
+		stream->submitted++;
+		stream->fingerprint += record.checksum;
+	} else {
+		stream->discarded++;
+	}
+}
+
+static inline void produce(u32 context, u32 cnt)
+{
+	u32 other_context = !context;
+	int zero = 0;
+	u64 *seed = seeds.lookup(&zero);
+	struct stream *stream = streams.lookup(&context);
+	struct stream *other = streams.lookup(&other_context);
+	void *ring = find_ring();
+	u64 source = bpf_get_smp_processor_id() * CONTEXTS + context;
+
+	if (!seed || !stream || !other || !ring)
+		return;
+	stream->amid += other->holds;
+#pragma clang loop unroll(disable)
+	for (u32 i = 0; i < cnt; i++)
+		attempt(ring, stream, source, *seed);
+}
+
+int flood_outer(void *ctx)
+{
+	produce(OUTER, OUTER_CNT);
+	return 0;
+}
+
+int flood_nested(struct bpf_perf_event_data *ctx)
+{
+	produce(NESTED, NESTED_CNT);
+	return 0;
+}

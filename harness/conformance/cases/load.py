@@ -1,0 +1,47 @@
+"""LOD: nothing is lost under load."""
+
+from __future__ import annotations
+
+from harness.conformance.case import Case
+from harness.conformance.flood import Flood
+
+# One type that a perf event does not interrupt, and one that it does.
+_TYPES = ("SYSCALL", "TRACEPOINT")
+_RING = (
+    "kernel/bpf/ringbuf.c, __bpf_ringbuf_reserve and bpf_ringbuf_commit: room is given under a lock, and a "
+    "record is committed by one exchange (v5.8, commit 457f44363a88)"
+)
+_ROOM = (
+    "kernel/bpf/ringbuf.c, __bpf_ringbuf_reserve: no room before the consumer has moved (v5.8, 457f44363a88)"
+)
+_POSITION = (
+    "Documentation/bpf/ringbuf.rst: only the consumer moves its position, so that what it did not write "
+    "is still there for the next one"
+)
+
+CASES = (
+    Case(
+        "LOD-001",
+        "load",
+        "of a million reservations on all CPUs, by a perf event too, just those submitted arrive, in order",
+        Flood(1_000_000),
+        _RING,
+        types=_TYPES,
+    ),
+    Case(
+        "LOD-002",
+        "stall",
+        "while the consumer stalls, reservations fail for lack of room; nothing of those granted is lost",
+        Flood(250_000, "stall", 3),
+        _ROOM,
+        types=_TYPES,
+    ),
+    Case(
+        "LOD-003",
+        "killed",
+        "after a consumer was killed, the next reads again what the position does not yet cover, and no more",
+        Flood(250_000, "kill", 3),
+        _POSITION,
+        types=_TYPES,
+    ),
+)

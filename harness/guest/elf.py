@@ -1,0 +1,116 @@
+"""ELF objects, loaded through libbpf: programs with what BCC cannot compile or load.
+
+The host has compiled them; see harness/guest_image/objects.py and bpf_src/elf.
+"""
+
+from __future__ import annotations
+
+import ctypes as ct
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from bcc.libbcc import lib
+
+from harness.guest import bpf
+from harness.guest.bpf import LoadRefused, Program
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from harness.guest.bpf import AttachType, ProgType
+
+
+def _declare(name: str, result: type | None, *arguments: type) -> None:
+    function = getattr(lib, name)
+    function.restype, function.argtypes = result, arguments
+
+
+_POINTER, _INT, _U32, _TEXT = ct.c_void_p, ct.c_int, ct.c_uint32, ct.c_char_p
+_declare("bpf_object__open_file", _POINTER, _TEXT, _POINTER)
+_declare("bpf_object__load", _INT, _POINTER)
+_declare("bpf_object__close", None, _POINTER)
+_declare("bpf_object__next_program", _POINTER, _POINTER, _POINTER)
+_declare("bpf_object__find_program_by_name", _POINTER, _POINTER, _TEXT)
+_declare("bpf_object__next_map", _POINTER, _POINTER, _POINTER)
+_declare("bpf_map__name", _TEXT, _POINTER)
+_declare("bpf_map__reuse_fd", _INT, _POINTER, _INT)
+_declare("bpf_program__set_autoload", _INT, _POINTER, ct.c_bool)
+_declare("bpf_program__set_type", _INT, _POINTER, _INT)
+_declare("bpf_program__set_expected_attach_type", _INT, _POINTER, _INT)
+_declare("bpf_program__set_attach_target", _INT, _POINTER, _INT, _TEXT)
+_declare("bpf_program__set_flags", _INT, _POINTER, _U32)
+_declare("bpf_program__set_log_buf", _INT, _POINTER, _POINTER, ct.c_size_t)
+_declare("bpf_program__fd", _INT, _POINTER)
+
+
+def load(
+    path: Path,
+    function: str,
+    prog_type: ProgType | None,
+    *,
+    maps: Mapping[str, int],
+    flags: int = 0,
+    attach_type: AttachType | None = None,
+    btf_target: str | None = None,
+) -> Program:
+    """Load one program of an object, whatever type its section says.
+
+    Args:
+        prog_type: the type; None for what the section says: type, attach type, flags and target.
+        maps: descriptors of maps that take the place of the object's own, by name.
+        flags: BPF_F_* of the program.
+        attach_type: expected attach type.
+        btf_target: the kernel function or LSM hook that a TRACING or LSM program is for.
+
+    Raises:
+        LoadRefused: the kernel did not take the program. Its log is empty where libbpf gave up before
+            the verifier; then libbpf has said why on standard error, which is the console.
+    """
+    with _opened(path) as obj:
+        program = _checked(
+            lib.bpf_object__find_program_by_name(obj, function.encode()), f"{path.name} has no {function}"
+        )
+        for other in _each(lib.bpf_object__next_program, obj):
+            lib.bpf_program__set_autoload(other, other == program)
+        for map_ in _each(lib.bpf_object__next_map, obj):
+            name = lib.bpf_map__name(map_).decode()
+            if name in maps and lib.bpf_map__reuse_fd(map_, maps[name]) < 0:
+                raise OSError(bpf.last_errno(), f"putting the agent's map {name} into {path.name}")
+        if prog_type is not None:
+            lib.bpf_program__set_type(program, prog_type)
+            lib.bpf_program__set_expected_attach_type(program, attach_type or 0)
+            lib.bpf_program__set_flags(program, flags)
+        if btf_target and lib.bpf_program__set_attach_target(program, 0, btf_target.encode()) < 0:
+            raise LoadRefused(bpf.last_errno(), f"{btf_target} is not in the kernel's BTF")
+        # libbpf asks for a log, as BCC does, only when the first try has failed
+        log = ct.create_string_buffer(bpf.VERIFIER_LOG_BYTES)
+        lib.bpf_program__set_log_buf(program, log, len(log))
+        result = lib.bpf_object__load(obj)
+        if result < 0:
+            raise LoadRefused(-result, log.value.decode(errors="replace"))
+        return Program(function, os.dup(lib.bpf_program__fd(program)))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    obj = _checked(lib.bpf_object__open_file(os.fsencode(path), None), f"opening {path}")
+    try:
+        yield obj
+    finally:
+        lib.bpf_object__close(obj)
+
+
+def _checked(pointer: int | None, what: str) -> int:
+    if not pointer:
+        raise OSError(bpf.last_errno(), f"{what}: {os.strerror(bpf.last_errno())}")
+    return pointer
+
+
+def _each(following: Callable[[int, int | None], int | None], obj: int) -> Iterator[int]:
+    """What libbpf lists of an object, each time asked for what follows the last."""
+    item = following(obj, None)
+    while item:
+        yield item
+        item = following(obj, item)

@@ -1,0 +1,126 @@
+"""The ledger of a flood finds every kind of wrong record among right ones."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.guest.ledger import BATCH_BYTES, FOOTPRINT, Ledger, committed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SEED = 0x5EED
+WORD = (1 << 64) - 1
+BUSY, DISCARD = 1 << 31, 1 << 30
+RECORD = struct.Struct("IIQQ")  # length, page, id, checksum
+
+Records = list[tuple[int, int, int, int]]
+
+
+def checksum(record_id: int) -> int:
+    """As in bpf_src/flood.c."""
+    mixed = ((record_id ^ SEED) * 0x9E3779B97F4A7C15) & WORD
+    return ((mixed ^ mixed >> 32) * 0xD6E8FEB86659FD93) & WORD
+
+
+def right(record_id: int) -> tuple[int, int, int, int]:
+    discarded = checksum(record_id) >> 56 >= 0xA0
+    return 16 | (DISCARD if discarded else 0), 3, record_id, checksum(record_id)
+
+
+def records(cnt: int) -> Records:
+    """Records of four sources, each in its own order, without those that were refused."""
+    attempts = [0] * 4
+    made: Records = []
+    while len(made) < cnt:
+        source = checksum(len(made)) % 4
+        attempts[source] += 1
+        record_id = source << 56 | attempts[source]
+        if checksum(record_id) >> 56 < 0xE0:
+            made.append(right(record_id))
+    return made
+
+
+def entered(made: Records) -> Ledger:
+    """A ledger into which the records came in pieces."""
+    octets = memoryview(b"".join(RECORD.pack(*record) for record in made))
+    ledger = Ledger(SEED)
+    for start in range(0, len(octets), 100 * FOOTPRINT):
+        ledger.enter(octets[start : start + 100 * FOOTPRINT], start)
+    ledger.close()
+    return ledger
+
+
+def test_right_records_are_counted_by_source_and_none_is_found_wrong() -> None:
+    made = records(BATCH_BYTES // FOOTPRINT + 1000)  # more than a batch
+    ledger = entered(made)
+    submitted = [record for record in made if not record[0] & DISCARD]
+    assert not any(ledger.reply()["wrong"].values())
+    assert ledger.reply()["discarded"] == len(made) - len(submitted)
+    for source in range(4):
+        sums = [record[3] for record in submitted if record[2] >> 56 == source]
+        assert ledger.of(source) == {"submitted": len(sums), "fingerprint": sum(sums) & WORD}
+
+
+def change(index: int, field: int, value: Callable[[int], int]) -> Callable[[Records], None]:
+    def falsify(made: Records) -> None:
+        record = list(made[index])
+        record[field] = value(record[field])
+        made[index] = (record[0], record[1], record[2], record[3])
+
+    return falsify
+
+
+def swap(made: Records) -> None:
+    """Exchange two submitted records of one source."""
+    of_source = [i for i, record in enumerate(made) if record[2] >> 56 == 1 and not record[0] & DISCARD]
+    first, second = of_source[:2]
+    made[first], made[second] = made[second], made[first]
+
+
+def repeat(made: Records) -> None:
+    submitted = [record for record in made if not record[0] & DISCARD]
+    made.append(submitted[-1])
+
+
+FIRST_SUBMITTED = next(i for i, record in enumerate(records(100)) if not record[0] & DISCARD)
+FIRST_DISCARDED = next(i for i, record in enumerate(records(100)) if record[0] & DISCARD)
+
+
+@pytest.mark.parametrize(
+    ("what", "falsify"),
+    [
+        ("headers", change(7, 0, lambda length: length + 8)),
+        ("headers", change(7, 0, lambda length: length | 1 << 20)),
+        ("checksums", change(7, 3, lambda word: word ^ 1)),
+        ("checksums", change(7, 2, lambda word: word ^ 1 << 20)),
+        ("fates", change(FIRST_SUBMITTED, 0, lambda length: length | DISCARD)),
+        ("fates", change(FIRST_DISCARDED, 0, lambda length: length & ~DISCARD)),
+        ("order", swap),
+        ("order", repeat),
+    ],
+)
+def test_a_wrong_record_is_counted_as_what_it_is(what: str, falsify: Callable[[Records], None]) -> None:
+    made = records(1000)
+    falsify(made)
+    assert entered(made).reply()["wrong"][what] >= 1
+
+
+def test_a_piece_from_another_place_is_counted() -> None:
+    piece = memoryview(RECORD.pack(*right(1)))
+    ledger = Ledger(SEED)
+    ledger.enter(piece, 0)
+    ledger.enter(piece, 2 * FOOTPRINT)
+    assert ledger.reply()["wrong"]["positions"] == 1
+
+
+@pytest.mark.parametrize("busy", [None, 0, 5, 99])
+def test_only_what_lies_before_a_busy_record_is_committed(busy: int | None) -> None:
+    made = records(100)
+    if busy is not None:
+        change(busy, 0, lambda length: length | BUSY)(made)
+    octets = memoryview(b"".join(RECORD.pack(*record) for record in made))
+    assert committed(octets) == (100 if busy is None else busy) * FOOTPRINT
