@@ -91,11 +91,21 @@ def family(pids: Path) -> list[int]:
     return [int(line) for line in pids.read_text().splitlines()] if pids.exists() else []
 
 
+def stat(pid: int) -> list[str]:
+    """State, parent and so on of a process, as proc_pid_stat(5) lists them from the third field on."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
 def is_running(pid: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return stat(pid)[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def is_guarded(pids: Path) -> bool:
+    """Whether the tool runs and its timeout(1) sleeps: just after its fork that does not know the tool yet."""
+    return len(family(pids)) == 2 and stat(int(stat(family(pids)[1])[1]))[0] == "S"
 
 
 def assert_all_gone(pids: Path) -> None:
@@ -121,7 +131,7 @@ def test_no_tool_outlives_us(tmp_path: Path, sent: signal.Signals) -> None:
     pids = tmp_path / "pids"
     argv = [sys.executable, "-c", PARENT, FAMILY.format(pids=pids)]
     ours = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
-    wait_until("the tool did not start", lambda: len(family(pids)) == 2)
+    wait_until("the tool did not start", lambda: is_guarded(pids))
     ours.send_signal(sent)
     _, said = ours.communicate(timeout=10)
     assert ours.returncode == -sent
