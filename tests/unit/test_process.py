@@ -104,7 +104,7 @@ def is_running(pid: int) -> bool:
 
 
 def is_guarded(pids: Path) -> bool:
-    """Whether the tool runs and its timeout(1) sleeps: just after its fork that does not know the tool yet."""
+    """Whether the tool runs and its timeout(1) sleeps: before, it may not know of the tool yet."""
     return len(family(pids)) == 2 and stat(int(stat(family(pids)[1])[1]))[0] == "S"
 
 
