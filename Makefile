@@ -13,7 +13,7 @@ ARGS ?=
 CACHE := $(or $(DYNPTR_HARNESS_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dynptr-harness)
 
 .NOTPARALLEL:
-.PHONY: help setup packages run test lint unit vm-test lock clean distclean
+.PHONY: help setup packages run test lint unit vm-test docs record lock clean distclean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -38,6 +38,13 @@ unit: $(INSTALLED) ## run the tests that need no virtual machine
 vm-test: setup ## run the tests that boot a kernel
 	@$(BIN)/pytest tests/vm
 
+docs: $(INSTALLED) ## make docs/catalogue.md anew from the catalogue
+	@$(BIN)/python -m harness.conformance.catalogue_page >docs/.catalogue.md
+	@mv docs/.catalogue.md docs/catalogue.md
+
+record: setup ## record what the newest kernel's verifier says, which the unit tests' model answers
+	@$(BIN)/python -m tests.record_verifier 7.3
+
 lock: ## pin the newest dependencies in requirements.lock (needs uv)
 	@$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 		--extra dev --custom-compile-command "make lock" \
@@ -57,6 +64,6 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@echo "making the virtual environment $(VENV)"
 	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/pip install -qq --disable-pip-version-check --require-hashes --requirement requirements.lock
+	@$(BIN)/pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@

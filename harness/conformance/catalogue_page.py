@@ -89,3 +89,11 @@ def _selftests(selftests: Mapping[str, Mapping[str, tuple[str, ...] | str]]) -> 
 
 def _row(*fields: object) -> Iterator[str]:
     yield f"| {' | '.join(str(field).replace('|', chr(92) + '|') for field in fields)} |"
+
+
+if __name__ == "__main__":  # `make docs`
+    from harness.conformance.catalogue import CASES
+    from harness.conformance.exceptions import EXCEPTIONS
+    from harness.conformance.selftests import SELFTESTS
+
+    print(as_markdown(CASES, EXCEPTIONS, SELFTESTS), end="")

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.guest import bpf
 from harness.guest.children import Child
+from harness.guest.sysctl import changed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,7 +46,7 @@ PROT = {"r": mmap.PROT_READ, "rw": mmap.PROT_READ | mmap.PROT_WRITE, "rx": mmap.
 MAP_FAILED = ct.c_void_p(-1).value
 
 NOBODY = 65534
-UNPRIVILEGED = Path("/proc/sys/kernel/unprivileged_bpf_disabled")
+UNPRIVILEGED = "kernel.unprivileged_bpf_disabled"
 CGROUPS = Path("/sys/fs/cgroup")
 
 libc = ct.CDLL(None, use_errno=True)
@@ -98,7 +99,7 @@ class Maps:
 
     def _create(self, act: Reply) -> Reply:
         if "by_nobody" in act:
-            with _sysctl(UNPRIVILEGED, str(act["by_nobody"])):
+            with changed(UNPRIVILEGED, act["by_nobody"]):
                 return {"errno": _errno_in_child(_become_nobody, lambda: self._attempt(act))}
         if "memory" in act:
             with _cgroup_of(act["memory"]) as folder:
@@ -179,17 +180,6 @@ def _become_nobody() -> None:
     os.setgroups([])
     os.setresgid(NOBODY, NOBODY, NOBODY)
     os.setresuid(NOBODY, NOBODY, NOBODY)
-
-
-@contextmanager
-def _sysctl(path: Path, value: str) -> Iterator[None]:
-    """A sysctl has another value within this context."""
-    before = path.read_text()
-    path.write_text(value)
-    try:
-        yield
-    finally:
-        path.write_text(before)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from functools import singledispatch
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from harness.conformance.experiments import Phases, Rejection
+from harness.conformance.experiments import Phases
 from harness.conformance.flood import Flood
 from harness.conformance.maps import Calls
 from harness.conformance.rights import Rights, Under
@@ -84,14 +84,6 @@ def _(phases: Phases) -> Lines:
     }
     wanted = fires if phases.phase == "attached" else silence
     return [f"{line} -> {wanted}" if phase == phases.phase else line for phase, line in lines.items()]
-
-
-@describe.register
-def _(rejection: Rejection) -> Lines:
-    return [
-        f"load {rejection.function} -> {_refusal(rejection.errno, [rejection.reason])}",
-        f"load {rejection.twin} -> accepted",
-    ]
 
 
 @describe.register

@@ -41,7 +41,7 @@ def test_every_case_and_every_exception_is_in_a_group() -> None:
 
 def test_the_page_says_what_the_rows_say() -> None:
     page = as_markdown(CASES, EXCEPTIONS, SELFTESTS)
-    assert PAGE.read_text() == page, f"{PAGE} is not as `dynptr-harness cases page` would make it"
+    assert PAGE.read_text() == page, f"{PAGE} is not as `make docs` would make it"
 
 
 def test_the_page_counts_cases_by_group() -> None:

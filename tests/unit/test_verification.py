@@ -39,7 +39,10 @@ REFUSED = [(case, each) for case, each in PROGRAMS if each.errno]
 RIGHTS = [case for case in CASES if isinstance(case.experiment, Rights)]
 
 ANOTHER_REASON = {"accepted": False, "errno": 22, "log": "R0 !read_ok, though that is not why\n"}
-UNKNOWN_HELPER = {"accepted": False, "errno": 22, "log": "invalid func unknown#{}\n"}
+
+
+def unknown_helper(helper: int) -> dict[str, Any]:
+    return {"accepted": False, "errno": 22, "log": f"invalid func unknown#{helper}\n"}
 
 
 def named(pairs: list[tuple[Case, Program]]) -> list[str]:
@@ -89,16 +92,13 @@ def test_a_program_that_was_not_tried_fails(case: Case) -> None:
 def test_a_helper_that_the_kernel_does_not_know_fails(helper: int) -> None:
     case = BY_ID["VER-160"]
     (name,) = (each.name for each in programs_of(case) if isinstance(each, Call) and each.helper == helper)
-    answer = {**UNKNOWN_HELPER, "log": UNKNOWN_HELPER["log"].format(helper)}
-    assert judged(case, reply_with(case, name, answer)).verdict is Verdict.FAIL
+    assert judged(case, reply_with(case, name, unknown_helper(helper))).verdict is Verdict.FAIL
 
 
 def test_a_kernel_before_the_helpers_must_name_each_of_them_as_unknown() -> None:
     case = BY_ID["VER-160"]
     calls = [each for each in programs_of(case) if isinstance(each, Call)]
-    unknown = {
-        call.name: {**UNKNOWN_HELPER, "log": UNKNOWN_HELPER["log"].format(call.helper)} for call in calls
-    }
+    unknown = {call.name: unknown_helper(call.helper) for call in calls}
     old = {"release": "5.10.0", "has_helper": False}
     assert judged(case, {"functions": unknown}, **old).verdict is Verdict.EXPECTED_DIFFERENCE
     unknown[calls[-1].name] = {"accepted": True}

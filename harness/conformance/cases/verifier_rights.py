@@ -277,6 +277,7 @@ CASES = (
             ),
         ),
         INTERPRETER_SOURCE,
+        types=ONE_TYPE,
     ),
     Case(
         "VER-164",

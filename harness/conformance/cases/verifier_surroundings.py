@@ -74,6 +74,19 @@ CASES = (
         splats=WARNED,
     ),
     row(
+        "VER-084",
+        "cb submit",
+        "a reservation submitted in a callback only is refused: the callback may never be called",
+        "callbacks",
+        (
+            refused("ver_084", EINVAL, LEAK),
+            refused("ver_084_stops", EINVAL, LEAK),
+            accepted("ver_081_loop"),
+        ),
+        CALLBACK_SOURCE,
+        loaders=ELF,
+    ),
+    row(
         "VER-085",
         "on timer",
         "the callback of a timer may reserve and submit",
@@ -316,19 +329,5 @@ CASES = (
         "context",
         (accepted("ver_140"),),
         "kernel/bpf/verifier.c: bounded loops (v5.3)",
-    ),
-    row(
-        "VER-084",
-        "cb submit",
-        "a reservation submitted in a callback only is refused: the callback may never be called",
-        "callbacks",
-        (
-            refused("ver_084", EINVAL, LEAK),
-            refused("ver_084_stops", EINVAL, LEAK),
-            accepted("ver_081_loop"),
-        ),
-        CALLBACK_SOURCE,
-        loaders=ELF,
-        splats=WARNED,
     ),
 )
