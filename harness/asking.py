@@ -237,7 +237,6 @@ class _Asked:
                 self._machine = machine
                 self._restores += machine.restored
                 self._heard, self._warned = 0, False
-                self._listen(machine)
                 self._consoles.append(str(machine.console))
                 self._check(machine.facts)
         except MachineFailed as failed:

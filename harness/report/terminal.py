@@ -166,7 +166,9 @@ def _quoted(name: str, lines: Sequence[str], width: int | None) -> Iterator[Rend
 
 
 def _afterword(kernel: KernelRun, cells: Sequence[CellResult], width: int | None) -> Iterator[RenderableType]:
-    """Why a kernel's run stopped, and where its consoles are when anything is not as expected."""
+    """Why a kernel's run stopped, what it said against itself, and its consoles if all is not as expected."""
+    for splat in kernel.splats:
+        yield Text(f"Linux {kernel.release}, outside of cells: {printable(splat)}", "bold red")
     if kernel.stopped:
         missing = sum(cell.verdict is Verdict.NOT_RUN for cell in cells)
         yield Text(

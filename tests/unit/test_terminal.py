@@ -397,3 +397,8 @@ def test_a_tail_says_how_much_is_before_it() -> None:
     assert tail("1\n2\n3\n\n", 2) == ("... 1 line before", "2", "3")
     assert tail("1\n2", 2) == ("1", "2")
     assert tail("", 2) == ()
+
+
+def test_what_a_kernel_says_against_itself_outside_of_cells_is_shown() -> None:
+    text = shown(result(full(), [kernel_run(splats=("WARNING: at boot",))]), brief=True)
+    assert f"Linux {RELEASE}, outside of cells: WARNING: at boot" in text
