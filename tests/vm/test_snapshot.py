@@ -147,7 +147,8 @@ def test_damage_is_noticed_and_the_snapshot_made_anew(
         caplog.clear()
         with caplog.at_level(logging.WARNING):
             assert not asyncio.run(life(tmp_path / damage.__name__)).restored
-        assert "is of no use and is made anew: machine lost: QEMU ended with status 1" in caplog.text
+        # QEMU says what is wrong, or runs into garbage and crashes: it depends on where the damage is.
+        assert "is of no use and is made anew: machine lost: QEMU" in caplog.text
     assert asyncio.run(life(tmp_path / "last")).restored
 
 
