@@ -13,7 +13,7 @@ ARGS ?=
 CACHE := $(or $(DYNPTR_HARNESS_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dynptr-harness)
 
 .NOTPARALLEL:
-.PHONY: help setup packages run test lint unit vm-test docs record lock clean distclean
+.PHONY: help setup packages run test lint unit vm-test bench docs record lock clean distclean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -45,6 +45,9 @@ docs: $(INSTALLED) ## make docs/catalogue.md anew from the catalogue
 record: setup ## record what the newest kernel's verifier says, which the unit tests' model answers
 	@$(BIN)/python -m tests.record_verifier 7.3
 
+bench: setup ## measure cold and warm starts and the whole catalogue; ARGS="--kernel 7.3" is passed on
+	@$(BIN)/python -m tests.bench $(ARGS)
+
 lock: ## pin the newest dependencies in requirements.lock (needs uv)
 	@$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 		--extra dev --custom-compile-command "make lock" \
@@ -55,7 +58,7 @@ clean: ## remove the virtual environment and what tools left in the tree
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean ## remove also the cache: kernels and guest images
-	cd "$(CACHE)" 2>/dev/null && rm -rf apt boot guest-root kernels kvm-probe objects payload runs || true
+	cd "$(CACHE)" 2>/dev/null && rm -rf apt boot guest-root kernels kvm-probe objects payload runs snapshots || true
 
 packages:
 	@provision/install
