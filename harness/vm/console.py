@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-TAIL_LINES = 40
+TAIL_LINES = 120  # an oops and the panic that follows, each with registers and a call trace
 
 # The kernel cannot go on (kernel/panic.c), or cannot even be unpacked (arch/x86/boot/compressed/error.c).
 # With oops=panic every oops ends here too.

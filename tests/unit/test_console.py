@@ -28,11 +28,11 @@ def followed(path: Path, *chunks: bytes) -> Console:
 
 
 def test_the_file_has_every_byte_and_the_tail_the_last_lines(tmp_path: Path) -> None:
-    lines = [b"line %d \xff\r\n" % number for number in range(100)]
+    lines = [b"line %d \xff\r\n" % number for number in range(200)]
     console = followed(tmp_path / "console.txt", b"".join(lines), b"no newline")
     assert console.path.read_bytes() == b"".join(lines) + b"no newline"
     assert len(console.tail().splitlines()) == TAIL_LINES
-    assert console.tail().endswith("line 99 \N{REPLACEMENT CHARACTER}\nno newline")
+    assert console.tail().endswith("line 199 \N{REPLACEMENT CHARACTER}\nno newline")
 
 
 @pytest.mark.parametrize(
