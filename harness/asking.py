@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from harness import __version__
 from harness.conformance.cells import CellResult
-from harness.conformance.judge import judge
+from harness.conformance.judge import Judgement, judge
 from harness.conformance.verdicts import Verdict
 from harness.errors import EnvironmentFailed, HarnessError
 from harness.interrupt import until_signal
@@ -308,36 +308,28 @@ class _Asked:
             return self._unanswered(planned, replace(observed, seen=seen, log=traceback.format_exc()))
 
     def _answered(self, planned: PlannedCell, reply: dict[str, Any], observed: _Observation) -> CellResult:
-        answer = judge(planned.case, planned.prog_type, self._facts, reply)
-        return CellResult(
-            kernel=self._subject.kernel.release,
-            arch=self._subject.kernel.arch,
-            prog_type=planned.prog_type.name,
-            case=planned.case.id,
-            loader=planned.loader,
-            verdict=answer.verdict,
-            ok=answer.ok,
-            expected=answer.expected,
-            seen=answer.seen,
-            seconds=round(observed.seconds, 3),
-            reason=answer.reason,
-            log=answer.log,
-            console=observed.console,
-        )
+        return self._cell(planned, judge(planned.case, planned.prog_type, self._facts, reply), observed)
 
     def _unanswered(self, planned: PlannedCell, observed: _Observation) -> CellResult:
         """A cell without an answer to judge."""
+        judgement = Judgement(
+            observed.verdict, ok=False, expected=planned.case.title, seen=observed.seen, log=observed.log
+        )
+        return self._cell(planned, judgement, observed)
+
+    def _cell(self, planned: PlannedCell, judgement: Judgement, observed: _Observation) -> CellResult:
         return CellResult(
             kernel=self._subject.kernel.release,
             arch=self._subject.kernel.arch,
             prog_type=planned.prog_type.name,
             case=planned.case.id,
             loader=planned.loader,
-            verdict=observed.verdict,
-            ok=False,
-            expected=planned.case.title,
-            seen=observed.seen,
+            verdict=judgement.verdict,
+            ok=judgement.ok,
+            expected=judgement.expected,
+            seen=judgement.seen,
             seconds=round(observed.seconds, 3),
-            log=observed.log,
+            reason=judgement.reason,
+            log=judgement.log,
             console=observed.console,
         )
