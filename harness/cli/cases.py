@@ -1,0 +1,106 @@
+"""Commands that show what is asked of a kernel: types and cases."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from typing import Annotated
+
+import typer
+
+from harness import complete
+from harness.cli.app import app
+from harness.cli.options import JsonFlag, console_on
+from harness.default_command import WithDefault
+
+cases_app = typer.Typer(cls=WithDefault)
+app.add_typer(
+    cases_app,
+    name="cases",
+    help="List the cases of the catalogue, or show one: `cases`, `cases 'RSV-*'`, `cases show RSV-011`.",
+)
+
+
+@app.command()
+def types(*, as_json: JsonFlag = False) -> None:
+    """List the program types, and the event that fires each."""
+    from harness.conformance.catalogue import PROG_TYPES
+
+    rows = [{"prog_type": each.name, "event": each.event} for each in PROG_TYPES]
+    _list(rows, as_json=as_json)
+
+
+@cases_app.command("list")
+def list_cases(
+    *,
+    case: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[CASE]...",
+            help="Only these cases; globs allowed.",
+            show_default=False,
+            autocompletion=complete.cases,
+        ),
+    ] = None,
+    group: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--group",
+            "-g",
+            metavar="GROUP",
+            help="Only these groups, the letters of an ID; globs allowed.",
+            autocompletion=complete.groups,
+        ),
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """List cases: ID, group, program types, loaders and title; then what is no test, with the reason.
+
+    This is what `cases` does when no command is named.
+    """
+    from harness.report.case_list import as_document, as_lines
+    from harness.sound_catalogue import load
+
+    catalogue = load()
+    chosen = catalogue.choose(case or (), group or ())
+    if as_json:
+        print(json.dumps(as_document(*chosen, catalogue.prog_types), indent=1))
+        return
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line in as_lines(*chosen, catalogue.prog_types, width):
+        print(line)
+
+
+@cases_app.command("show")
+def show_cases(
+    case: Annotated[
+        list[str],
+        typer.Argument(metavar="CASE...", help="IDs; globs allowed.", autocompletion=complete.cases),
+    ],
+) -> None:
+    """Show a case: what is done, what must come of it on which kernels, why, and the C program."""
+    from harness.report.case_report import CaseReport
+    from harness.sound_catalogue import load
+
+    catalogue = load()
+    found, exceptions = catalogue.choose(case)
+    console = console_on()
+    for number, each in enumerate(found):
+        report = CaseReport(each, catalogue.prog_types, catalogue.programs)
+        console.print(*([""] if number else []), report, sep="\n", soft_wrap=not console.is_terminal)
+    for name, reason in exceptions.items():
+        console.print(
+            f"{name}  no test of its own: {reason}", markup=False, soft_wrap=not console.is_terminal
+        )
+
+
+def _list(rows: list[dict[str, str]], *, as_json: bool) -> None:
+    """The rows as JSON, or the first two fields of each as aligned text."""
+    if as_json:
+        print(json.dumps(rows, indent=1))
+        return
+    width = max(len(next(iter(row.values()))) for row in rows)
+    for row in rows:
+        name, meaning, *_ = row.values()
+        print(f"{name:{width}}  {meaning}")
