@@ -36,42 +36,80 @@ static inline void release(struct bpf_dynptr *ptr, struct reservation *reservati
 		bpf_ringbuf_submit_dynptr(ptr, reservation->release_flags);
 }
 
-#define SLICE_CASE(LEN)                                             \
-	case LEN: {                                                 \
-		u8 *slice = slice_dynptr(ptr, access->offset, LEN); \
-                                                                    \
-		if (!slice)                                         \
-			return 0;                                   \
-		if (access->op == SLICE_WRITE)                      \
-			__builtin_memcpy(slice, payload, LEN);      \
-		return 1;                                           \
-	}
+/*
+ * The length of a slice must be a constant that the verifier knows: these are the ones there are. The empty
+ * assembly keeps clang from making one call of them all, with a length that is no constant.
+ */
+#define SLICE_CASE(LEN)               \
+	case LEN:                     \
+		asm volatile("" ::"i"(LEN)); \
+		return slice_dynptr(ptr, offset, LEN) ? 1 : 0;
 
-/* The length of a slice must be a constant that the verifier knows: these are the ones there are. */
-static inline s64 slice_of(struct bpf_dynptr *ptr, struct access *access, u8 *payload)
+static inline s64 slice_of(struct bpf_dynptr *ptr, struct access *access)
 {
+	u64 offset = access->offset;
+
 	switch (access->len) {
+		SLICE_CASE(0)
 		SLICE_CASE(1)
 		SLICE_CASE(4)
 		SLICE_CASE(8)
 		SLICE_CASE(16)
 		SLICE_CASE(17)
 	}
-	return slice_dynptr(ptr, access->offset, 0) ? 1 : 0;
+	return UNSET;
+}
+
+#define WRITE_BY_SLICE(LEN)                                         \
+	{                                                           \
+		u8 *slice = slice_dynptr(ptr, access->offset, LEN); \
+                                                                    \
+		if (!slice)                                         \
+			return 0;                                   \
+		__builtin_memcpy(slice, payload, LEN);              \
+		return 1;                                           \
+	}
+
+static inline s64 write_by_slice(struct bpf_dynptr *ptr, struct access *access, u8 *payload)
+{
+	if (access->len == 4)
+		WRITE_BY_SLICE(4)
+	if (access->len == 16)
+		WRITE_BY_SLICE(16)
+	return UNSET;
+}
+
+static inline s64 write_payload(struct bpf_dynptr *ptr, struct access *access, u8 *payload)
+{
+	u64 len = access->len;
+
+	if (len > MAX_PAYLOAD)
+		len = MAX_PAYLOAD;
+	return write_dynptr(ptr, access->offset, payload + (access->from & (MAX_PAYLOAD - 1)), len, access->flags);
+}
+
+static inline s64 read_to(struct bpf_dynptr *ptr, struct access *access, u8 *data)
+{
+	u64 len = access->len;
+
+	if (len > MAX_PAYLOAD)
+		len = MAX_PAYLOAD;
+	return read_dynptr(data, len, ptr, access->offset, access->flags);
 }
 
 static inline s64 access_dynptr(struct bpf_dynptr *ptr, struct access *access, u8 *payload, u8 *data)
 {
-	u64 len = access->len;
-
-	payload += access->from & (MAX_PAYLOAD - 1);
-	if (access->op == SLICE || access->op == SLICE_WRITE)
-		return slice_of(ptr, access, payload);
-	if (len > MAX_PAYLOAD)
-		len = MAX_PAYLOAD;
-	if (access->op == WRITE)
-		return write_dynptr(ptr, access->offset, payload, len, access->flags);
-	return read_dynptr(data, len, ptr, access->offset, access->flags);
+	switch (access->op) {
+	case WRITE:
+		return write_payload(ptr, access, payload);
+	case READ:
+		return read_to(ptr, access, data);
+	case SLICE:
+		return slice_of(ptr, access);
+	case SLICE_WRITE:
+		return write_by_slice(ptr, access, payload + (access->from & (MAX_PAYLOAD - 1)));
+	}
+	return UNSET;
 }
 
 static inline s64 access_ring(void *ring, struct access *access, u8 *payload)
@@ -89,7 +127,10 @@ static inline s64 access_ring(void *ring, struct access *access, u8 *payload)
 	return 1;
 }
 
-/* Does one step. Whatever happens to a reservation, its dynptr is released: the verifier insists. */
+/*
+ * Does one step. Whatever happens to a reservation, its dynptr is released: the verifier insists. B and C can
+ * be written to, A can be accessed in every way: what there is code for the verifier walks for every access.
+ */
 static inline void run_step(void *ring, struct step *step, struct outcome *outcome)
 {
 	struct bpf_dynptr a, b, c;
@@ -115,10 +156,12 @@ static inline void run_step(void *ring, struct step *step, struct outcome *outco
 			result = access_ring(ring, access, step->payload);
 		else if (access->slot == 0)
 			result = access_dynptr(&a, access, step->payload, outcome->data[i]);
+		else if (access->op != WRITE)
+			result = UNSET;
 		else if (access->slot == 1)
-			result = access_dynptr(&b, access, step->payload, outcome->data[i]);
+			result = write_payload(&b, access, step->payload);
 		else
-			result = access_dynptr(&c, access, step->payload, outcome->data[i]);
+			result = write_payload(&c, access, step->payload);
 		outcome->accessed[i] = result;
 	}
 
@@ -185,18 +228,32 @@ static inline void run_steps(struct control *control_page)
 	}
 }
 
-/* For types whose programs answer 0 where all is well. */
+/* For types whose event comes from other processes, too: takes those of the agent only. */
 PROGRAM
-int steps_return_0(void *ctx)
+int steps_own_return_0(void *ctx)
 {
 	run_steps(claim_own_event());
 	return 0;
 }
 
-/* For types whose programs answer 1 to let an event pass. */
+/* For types whose event is ours alone, by what they must answer to let it pass. */
+PROGRAM
+int steps_return_0(void *ctx)
+{
+	run_steps(claim_event());
+	return 0;
+}
+
 PROGRAM
 int steps_return_1(void *ctx)
 {
-	run_steps(claim_own_event());
+	run_steps(claim_event());
 	return 1;
+}
+
+PROGRAM
+int steps_return_2(void *ctx)
+{
+	run_steps(claim_event());
+	return 2;
 }

@@ -58,40 +58,57 @@ static inline s64 is_null_word(struct bpf_dynptr *ptr)
 	return answer ? 1 : 0;
 }
 
-static inline s64 access_by_kfunc(struct bpf_dynptr *ptr, struct access *access, u8 *payload, u8 *data)
+/*
+ * Code for a dynptr is code that the verifier walks for every access, so that each of A, B and D has what the
+ * rows do with it, and no more.
+ */
+static inline s64 access_any(struct bpf_dynptr *ptr, struct access *access, u8 *payload)
 {
-	u64 offset = access->offset, len = access->len, flags = access->flags;
-
-	payload += access->from & (MAX_PAYLOAD - 1);
 	switch (access->op) {
+	case WRITE:
+		return write_payload(ptr, access, payload);
 	case SIZE:
 		return CALL(bpf_dynptr_size, ptr);
 	case IS_NULL:
 		return bpf_dynptr_is_null ? BOOL(bpf_dynptr_is_null(ptr)) : NO_KFUNC;
+	case ADJUST:
+		return CALL(bpf_dynptr_adjust, ptr, access->offset, access->len);
+	}
+	return UNSET;
+}
+
+static inline s64 access_a(struct bpf_dynptr *ptr, struct access *access, u8 *payload, u8 *data)
+{
+	u64 offset = access->offset, len = access->len, flags = access->flags;
+
+	switch (access->op) {
+	case READ:
+		return read_to(ptr, access, data);
+	case SLICE:
+		return access->len == 8 ? (slice_dynptr(ptr, offset, 8) ? 1 : 0) : UNSET;
 	case IS_NULL_WORD:
 		return bpf_dynptr_is_null ? is_null_word(ptr) : NO_KFUNC;
 	case IS_RDONLY:
 		return bpf_dynptr_is_rdonly ? BOOL(bpf_dynptr_is_rdonly(ptr)) : NO_KFUNC;
-	case ADJUST:
-		return CALL(bpf_dynptr_adjust, ptr, offset, len);
 	case KFUNC_SLICE:
 	case BUFFER_SLICE:
 		return bpf_dynptr_slice ? kfunc_slice(ptr, access, data) : NO_KFUNC;
 	case MEMSET:
 		return CALL(bpf_dynptr_memset, ptr, offset, len, flags);
 	case PROBE_READ:
+		payload += access->from & (MAX_PAYLOAD - 1);
 		if (flags)
 			return CALL(bpf_probe_read_kernel_dynptr, ptr, offset, len, (void *)flags);
 		return CALL(bpf_probe_read_kernel_dynptr, ptr, offset, len, payload);
 	}
-	return NO_KFUNC;
+	return access_any(ptr, access, payload);
 }
 
-static inline s64 access_any(struct bpf_dynptr *ptr, struct access *access, u8 *payload, u8 *data)
+static inline s64 access_b(struct bpf_dynptr *ptr, struct access *access, u8 *payload, u8 *data)
 {
-	if (access->op >= SIZE)
-		return access_by_kfunc(ptr, access, payload, data);
-	return access_dynptr(ptr, access, payload, data);
+	if (access->op == READ)
+		return read_to(ptr, access, data);
+	return access_any(ptr, access, payload);
 }
 
 static inline void run_kfunc_step(void *ring, struct step *step, struct outcome *outcome)
@@ -119,11 +136,11 @@ static inline void run_kfunc_step(void *ring, struct step *step, struct outcome 
 		else if (access->op == COPY)
 			result = CALL(bpf_dynptr_copy, &b, access->offset, &a, access->flags, access->len);
 		else if (access->slot == 0)
-			result = access_any(&a, access, step->payload, data);
+			result = access_a(&a, access, step->payload, data);
 		else if (access->slot == 1)
-			result = access_any(&b, access, step->payload, data);
+			result = access_b(&b, access, step->payload, data);
 		else if (bpf_dynptr_clone)
-			result = access_any(&d, access, step->payload, data);
+			result = access_any(&d, access, step->payload);
 		outcome->accessed[i] = result;
 	}
 
@@ -150,16 +167,32 @@ static inline void run_kfunc_steps(struct control *control_page)
 	}
 }
 
+/* For types whose event comes from other processes, too: takes those of the agent only. */
+PROGRAM
+int kfunc_steps_own_return_0(void *ctx)
+{
+	run_kfunc_steps(claim_own_event());
+	return 0;
+}
+
+/* For types whose event is ours alone, by what they must answer to let it pass. */
 PROGRAM
 int kfunc_steps_return_0(void *ctx)
 {
-	run_kfunc_steps(claim_own_event());
+	run_kfunc_steps(claim_event());
 	return 0;
 }
 
 PROGRAM
 int kfunc_steps_return_1(void *ctx)
 {
-	run_kfunc_steps(claim_own_event());
+	run_kfunc_steps(claim_event());
 	return 1;
+}
+
+PROGRAM
+int kfunc_steps_return_2(void *ctx)
+{
+	run_kfunc_steps(claim_event());
+	return 2;
 }

@@ -9,7 +9,7 @@
 extern void *bpf_dynptr_slice_rdwr(const struct bpf_dynptr *ptr, u64 offset, void *buffer, u64 size) __ksym
 	__weak;
 
-static inline s64 write_by_slice(struct bpf_dynptr *ptr, struct access *access, u8 *payload)
+static inline s64 write_by_kfunc(struct bpf_dynptr *ptr, struct access *access, u8 *payload)
 {
 	u64 buffer = 0;
 	u8 *slice = bpf_dynptr_slice_rdwr ? bpf_dynptr_slice_rdwr(ptr, access->offset, &buffer, 8) : 0;
@@ -28,7 +28,7 @@ static inline void run_rdwr_step(void *ring, struct step *step, struct outcome *
 	note_position(ring, &outcome->start);
 	outcome->reserved[0] = reserve_dynptr(ring, slot->size, slot->flags, &ptr);
 	note_position(ring, &outcome->after_reserve[0]);
-	outcome->accessed[0] = write_by_slice(&ptr, &step->accesses[0], step->payload);
+	outcome->accessed[0] = write_by_kfunc(&ptr, &step->accesses[0], step->payload);
 	release(&ptr, slot);
 	note_position(ring, &outcome->after_release[0]);
 	outcome->after_release[1] = outcome->after_release[2] = outcome->after_release[0];
@@ -42,16 +42,24 @@ static inline void run_rdwr_steps(struct control *control_page)
 		run_rdwr_step(ring, &control_page->steps[0], &control_page->outcomes[0]);
 }
 
+/* By what a type must answer to let its event pass. */
 PROGRAM
 int rdwr_steps_return_0(void *ctx)
 {
-	run_rdwr_steps(claim_own_event());
+	run_rdwr_steps(claim_event());
 	return 0;
 }
 
 PROGRAM
 int rdwr_steps_return_1(void *ctx)
 {
-	run_rdwr_steps(claim_own_event());
+	run_rdwr_steps(claim_event());
 	return 1;
+}
+
+PROGRAM
+int rdwr_steps_return_2(void *ctx)
+{
+	run_rdwr_steps(claim_event());
+	return 2;
 }

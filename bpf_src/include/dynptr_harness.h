@@ -46,9 +46,12 @@ enum op {
 
 #define MAX_STEPS 4
 #define MAX_SLOTS 3 /* reservations that one step holds at a time */
-#define MAX_ACCESSES 8
+#define MAX_ACCESSES 6
 #define MAX_PAYLOAD 64
-#define MAX_FILL 640 /* more than the records without payload that fit into one page */
+#define MAX_FILL 64 /* in one event */
+
+/* What the agent has put where a program has yet to say something: no helper answers this. */
+#define UNSET (-(1LL << 40))
 
 /* Where a step waits for user space, in elf/held_steps.bpf.c only. */
 enum pause { AFTER_A = 1, AFTER_B = 2, AFTER_RELEASE = 4 };

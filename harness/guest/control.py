@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
 MAX_STEPS = 4
 MAX_SLOTS = 3
-MAX_ACCESSES = 8
+MAX_ACCESSES = 6
 MAX_PAYLOAD = 64
+MAX_FILL = 64
 
-# What a field of an outcome holds until the program wrote it: no helper returns this.
+# What a field of an outcome holds until the program wrote it, as in C: no helper returns this.
 UNSET = -(1 << 40)
 
 RELEASES = ("submit", "discard")  # enum release

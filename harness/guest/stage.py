@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from harness.guest import bpf
 from harness.guest.children import Child
 from harness.guest.consumer import Consumer
+from harness.guest.control import MAX_FILL
 from harness.guest.raw_reader import RawReader, told
 
 if TYPE_CHECKING:
@@ -95,9 +96,24 @@ class Stage:
         return {}
 
     def _event(self, act: Act) -> Act:
-        with self._control.armed(fill=act.get("fill"), steps=act["steps"]):
+        """The event, and before it as many more as it takes to reserve all that `fill` wants."""
+        fill, steps = act.get("fill"), act["steps"]
+        if not fill:
+            return self._fired(steps)
+        granted = error = 0
+        while fill["cnt"] - granted > MAX_FILL:
+            filled = self._fired([], {**fill, "cnt": MAX_FILL})["fill"]
+            granted, error = granted + filled["granted"], filled["error"]
+            if filled["granted"] < MAX_FILL:
+                break
+        reply = self._fired(steps, {**fill, "cnt": 0 if error else fill["cnt"] - granted})
+        granted, error = granted + reply["fill"]["granted"], error or reply["fill"]["error"]
+        return {**reply, "fill": {"granted": granted, "error": error}}
+
+    def _fired(self, steps: list[dict[str, Any]], fill: dict[str, Any] | None = None) -> Act:
+        with self._control.armed(fill=fill, steps=steps):
             self._guest_type.fire()
-        return self._control.reply(act["steps"])
+        return self._control.reply(steps)
 
     def _held(self, act: Act) -> Act:
         """A process of its own looks: some events keep this one from running Python until they are over."""
