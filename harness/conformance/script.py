@@ -21,8 +21,9 @@ BUSY, DISCARDED = 1 << 31, 1 << 30  # bits in the length of a record's header
 U32, U64 = 1 << 32, 1 << 64
 
 # How long epoll may take to tell of a wake-up that must come, and how long it listens where none may:
-# a wake-up goes through irq_work, milliseconds at most (kernel/bpf/ringbuf.c, bpf_ringbuf_commit).
-WAKE_S, NO_WAKE_S = 2.0, 0.02
+# a wake-up goes through irq_work (kernel/bpf/ringbuf.c, bpf_ringbuf_commit), which interrupts the CPU at once,
+# or waits for its next tick where it cannot.
+WAKE_S, NO_WAKE_S = 2.0, 0.01
 
 
 @dataclass(frozen=True)
