@@ -112,9 +112,13 @@ struct fill {
 	s64 error;   /* of the one that was not */
 };
 
+/* Apart from the control page, because eight bytes are written at once: an event never finds half of them. */
+struct trigger {
+	u32 armed; /* the next event runs the program, and takes this back to 0 */
+	u32 tgid;  /* of the agent */
+};
+
 struct control {
-	u32 armed;    /* the next event of the agent runs the program, and takes this back to 0 */
-	u32 tgid;     /* of the agent */
 	u32 fired;    /* how often an armed program ran */
 	u32 step_cnt; /* valid entries of `steps` */
 	u64 words[2]; /* what the examples write into their record */
@@ -149,6 +153,13 @@ struct {
 	__type(value, struct control);
 } control SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct trigger);
+} trigger SEC(".maps");
+
 static inline void *events_map(void)
 {
 	return &events;
@@ -168,6 +179,13 @@ static inline struct control *find_control(void)
 	return bpf_map_lookup_elem(&control, &zero);
 }
 
+static inline struct trigger *find_trigger(void)
+{
+	int zero = 0;
+
+	return bpf_map_lookup_elem(&trigger, &zero);
+}
+
 #else /* inside BCC */
 
 #define BPF_LICENSE Dual MIT/GPL
@@ -179,6 +197,7 @@ BPF_RINGBUF_OUTPUT(events, RING_PAGES);
 BPF_ARRAY_OF_MAPS(rings, "events", 1);
 
 BPF_ARRAY(control, struct control, 1);
+BPF_ARRAY(trigger, struct trigger, 1);
 
 /*
  * The helpers for dynptrs take the map itself, and BCC has no method that yields it: its rewriter turns
@@ -205,16 +224,24 @@ static inline struct control *find_control(void)
 	return control.lookup(&zero);
 }
 
+static inline struct trigger *find_trigger(void)
+{
+	int zero = 0;
+
+	return trigger.lookup(&zero);
+}
+
 #endif
 
 /* The control page if the agent armed this program, which is so for one event only; else NULL. */
 static inline struct control *claim_event(void)
 {
+	struct trigger *found = find_trigger();
 	struct control *control_page = find_control();
 
-	if (!control_page || !control_page->armed)
+	if (!found || !control_page || !found->armed)
 		return 0;
-	control_page->armed = 0;
+	found->armed = 0;
 	control_page->fired++;
 	return control_page;
 }
@@ -222,9 +249,9 @@ static inline struct control *claim_event(void)
 /* The same for program types whose event can come from any process of the system. */
 static inline struct control *claim_own_event(void)
 {
-	struct control *control_page = find_control();
+	struct trigger *found = find_trigger();
 
-	if (!control_page || bpf_get_current_pid_tgid() >> 32 != control_page->tgid)
+	if (!found || bpf_get_current_pid_tgid() >> 32 != found->tgid)
 		return 0;
 	return claim_event();
 }

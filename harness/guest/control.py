@@ -162,12 +162,16 @@ class Fill(ct.Structure):
     )
 
 
+class _Trigger(ct.Structure):
+    """struct trigger."""
+
+    _fields_ = (("armed", ct.c_uint32), ("tgid", ct.c_uint32))
+
+
 class _Page(ct.Structure):
     """struct control."""
 
     _fields_ = (
-        ("armed", ct.c_uint32),
-        ("tgid", ct.c_uint32),
         ("fired", ct.c_uint32),
         ("step_cnt", ct.c_uint32),
         ("words", ct.c_uint64 * 2),
@@ -178,14 +182,11 @@ class _Page(ct.Structure):
 
 
 class Control:
-    """The control page of a module."""
+    """The control page of a module, and its trigger."""
 
     def __init__(self, module: BPF) -> None:
-        table = module["control"]
-        size = bpf.map_info(table.map_fd).value_size
-        if size != ct.sizeof(_Page):
-            raise TypeError(f"struct control has {size} bytes in C and {ct.sizeof(_Page)} in Python")
-        self._fd: int = table.map_fd
+        self._page_fd = _table(module, "control", _Page)
+        self._trigger_fd = _table(module, "trigger", _Trigger)
 
     @contextmanager
     def armed(
@@ -195,27 +196,26 @@ class Control:
         fill: dict[str, Any] | None = None,
         steps: list[dict[str, Any]] | None = None,
     ) -> Iterator[None]:
-        """Within this context the next event of this process runs the attached program, once.
-
-        The page is written unarmed first: the kernel copies it piece by piece, and an event that comes
-        on its own time, such as a perf event, can hit in the middle.
-        """
-        page = _Page(tgid=os.getpid(), step_cnt=len(steps or []))
+        """Within this context the next event of this process runs the attached program, once."""
+        page = _Page(step_cnt=len(steps or []))
         page.words[:] = words
         if fill:
             page.fill = Fill(each=Reservation.of(fill["each"]), cnt=fill["cnt"])
         for i, step in enumerate(steps or []):
             page.steps[i] = Step.of(step)
             page.outcomes[i] = Outcome.unset()
-        bpf.map_write(self._fd, 0, page)
-        page.armed = 1
-        bpf.map_write(self._fd, 0, page)
+        bpf.map_write(self._page_fd, 0, page)
+        bpf.map_write(self._trigger_fd, 0, _Trigger(armed=1, tgid=os.getpid()))
         try:
             yield
         finally:
-            page = self._page()
-            page.armed = 0
-            bpf.map_write(self._fd, 0, page)
+            bpf.map_write(self._trigger_fd, 0, _Trigger())
+
+    def ran(self) -> bool:
+        """Whether the program ran since it was armed."""
+        trigger = _Trigger()
+        bpf.map_read(self._trigger_fd, 0, trigger)
+        return not trigger.armed
 
     def fired(self) -> int:
         """How often the program ran since it was armed."""
@@ -232,5 +232,15 @@ class Control:
 
     def _page(self) -> _Page:
         page = _Page()
-        bpf.map_read(self._fd, 0, page)
+        bpf.map_read(self._page_fd, 0, page)
         return page
+
+
+def _table(module: BPF, name: str, structure: type[ct.Structure]) -> int:
+    """The descriptor of an array of one such structure."""
+    table = module[name]
+    size = bpf.map_info(table.map_fd).value_size
+    if size != ct.sizeof(structure):
+        raise TypeError(f"struct {name} has {size} bytes in C and {ct.sizeof(structure)} in Python")
+    descriptor: int = table.map_fd
+    return descriptor

@@ -102,9 +102,11 @@ class Stage:
             return self._fired(steps)
         granted = error = 0
         while fill["cnt"] - granted > MAX_FILL:
-            filled = self._fired([], {**fill, "cnt": MAX_FILL})["fill"]
-            granted, error = granted + filled["granted"], filled["error"]
-            if filled["granted"] < MAX_FILL:
+            part = self._fired([], {**fill, "cnt": MAX_FILL})
+            granted, error = granted + part["fill"]["granted"], part["fill"]["error"]
+            if not part["fired"]:
+                return self._control.reply(steps)
+            if error:
                 break
         reply = self._fired(steps, {**fill, "cnt": 0 if error else fill["cnt"] - granted})
         granted, error = granted + reply["fill"]["granted"], error or reply["fill"]["error"]
