@@ -29,13 +29,24 @@ SUITES = (
 )
 SECURITY_SUITES = ("bullseye-security", "bookworm-security", "trixie-security")
 
+# apt gives up a connection on which nothing comes for so many seconds, and tries so many times again.
+# Where the host's own configuration says something else, that is used.
+SILENCE, RETRIES = 10, 1
 QUERY_DEADLINE = 120.0
+SHOWN_TROUBLES = 3
 UPDATE_DEADLINE = 300.0
 DOWNLOAD_DEADLINE = 900.0
+
+# A mirror that cannot give the Release file of this one is not asked for the others: each takes its time.
+FIRST_SUITE = "trixie"
+ALL_SOURCES, FIRST_SOURCES = "debian.sources", "first.sources"
+# What apt is asked for the suites of which it has a list.
+LISTS = ("apt-get", "indextargets", "--format", "$(RELEASE)", "Created-By: Packages")
 
 # How apt names a list that it could not get, on standard error.
 APT_ERROR = re.compile(r"^ *E: ((?:Failed to fetch|The repository) .*)", re.MULTILINE)
 MENDING_MIRROR = "check the network, or set DYNPTR_HARNESS_MIRROR to a Debian mirror that can be reached"
+MENDING_OFFLINE = "or run the command without --offline and DYNPTR_HARNESS_OFFLINE"
 
 
 class MirrorFailed(EnvironmentFailed):
@@ -113,24 +124,40 @@ class Archive:
     def update(self, deadline: float = UPDATE_DEADLINE) -> list[str]:
         """Fetch the lists, and return what apt had to say of suites that it could not get.
 
-        Raises MirrorFailed when not one list could be had.
+        Raises MirrorFailed when not one list could be had, or nothing may be fetched.
         """
+        self._refuse_offline("Debian's package lists")
         self._configure()
-        troubles: list[str] = []
-        try:
-            self.apt("apt-get", "-q", "update", what="fetching Debian's package lists", deadline=deadline)
-        except EnvironmentFailed as failed:
-            troubles = APT_ERROR.findall(failed.fact) or [failed.fact]
-            lists = self.apt("apt-get", "indextargets", "Created-By: Packages", what="listing the lists")
-            if not lists.strip():
-                fact = f"none of Debian's package lists can be had: {troubles[0]}"
-                raise MirrorFailed(fact, MENDING_MIRROR) from failed
+        sources = self.folder / FIRST_SOURCES
+        troubles = self._update(deadline, f"Dir::Etc::SourceList={sources}", "APT::Get::List-Cleanup=0")
+        if all("Packages" in trouble for trouble in troubles):
+            # apt is silent about a list that it could not get where another suite has no Release file.
+            again = self._update(deadline)
+            troubles = list(dict.fromkeys([*troubles, *again])) if again else []
+        if troubles and len(self.lacking()) == len(SUITES) + len(SECURITY_SUITES):
+            shown = "".join(f"\n  {trouble}" for trouble in troubles[:SHOWN_TROUBLES])
+            raise MirrorFailed(f"none of Debian's package lists can be had:{shown}", MENDING_MIRROR)
         return troubles
+
+    def _update(self, deadline: float, *options: str) -> list[str]:
+        changed = [word for option in options for word in ("-o", option)]
+        what = "fetching Debian's package lists"
+        try:
+            self.apt("apt-get", "-q", *changed, "update", what=what, deadline=deadline)
+        except EnvironmentFailed as failed:
+            return APT_ERROR.findall(failed.fact) or [failed.fact]
+        return []
+
+    def lacking(self) -> list[str]:
+        """The suites of which there is no list, not even an older one."""
+        listed = self.apt(*LISTS, what="listing the package lists").split()
+        return [suite for suite in (*SUITES, *SECURITY_SUITES) if suite not in listed]
 
     def download(self, packages: Iterable[str], folder: Path) -> None:
         """Fetch packages, given as NAME=VERSION, into a folder. Raises MirrorFailed."""
+        wanted = list(packages)
+        self._refuse_offline(", ".join(wanted))
         try:
-            wanted = list(packages)
             what = f"downloading {', '.join(wanted)}"
             self.apt("apt-get", "-q", "download", *wanted, what=what, deadline=DOWNLOAD_DEADLINE, cwd=folder)
         except EnvironmentFailed as failed:
@@ -149,23 +176,25 @@ class Archive:
             if fields:
                 yield fields
 
-    def _stanzas(self) -> str:
-        where = mirror(self._settings)
-        return "\n".join(
-            f"Types: deb\nURIs: {uri}\nSuites: {' '.join(suites)}\nComponents: main\nSigned-By: {KEYRING}\n"
-            for uri, suites in ((where.main, SUITES), (where.security, SECURITY_SUITES))
-        )
+    def _refuse_offline(self, what: str) -> None:
+        if self._settings.offline:
+            raise MirrorFailed(
+                f"{what}: not in the cache, and nothing may be fetched",
+                f"fetch it beforehand, {MENDING_OFFLINE}",
+            )
 
     def _configure(self) -> None:
         for folder in ("state/lists/partial", "cache/archives/partial"):
             (self.folder / folder).mkdir(parents=True, exist_ok=True)
-        sources = self.folder / "debian.sources"
-        sources.write_text(self._stanzas())
+        where = mirror(self._settings)
+        all_stanzas = [_stanza(where.main, *SUITES), _stanza(where.security, *SECURITY_SUITES)]
+        (self.folder / ALL_SOURCES).write_text("\n".join(all_stanzas))
+        (self.folder / FIRST_SOURCES).write_text(_stanza(where.main, FIRST_SUITE))
         (self.folder / "status").touch()
         options = {
             "Dir::Etc::Main": "/dev/null",
             "Dir::Etc::Parts": "/dev/null",
-            "Dir::Etc::SourceList": sources,
+            "Dir::Etc::SourceList": self.folder / ALL_SOURCES,
             "Dir::Etc::SourceParts": "/dev/null",
             "Dir::Etc::Preferences": "/dev/null",
             "Dir::Etc::PreferencesParts": "/dev/null",
@@ -178,7 +207,14 @@ class Archive:
             "APT::Update::Error-Mode": "any",  # else apt keeps silent about a suite that it could not get
             "Acquire::Languages": "none",
             "Acquire::GzipIndexes": "true",
+            "Acquire::http::Timeout": SILENCE,
+            "Acquire::https::Timeout": SILENCE,
+            "Acquire::Retries": RETRIES,
         }
         lines = [f'{name} "{value}";' for name, value in options.items()]
         lines += [f'APT::Architectures {{ "{self._architecture}"; }};', *host_options()]
         (self.folder / "apt.conf").write_text("\n".join(lines) + "\n")
+
+
+def _stanza(uri: str, *suites: str) -> str:
+    return f"Types: deb\nURIs: {uri}\nSuites: {' '.join(suites)}\nComponents: main\nSigned-By: {KEYRING}\n"

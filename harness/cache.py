@@ -1,7 +1,8 @@
 """What is costly to make again: folders that are complete or absent, safe against kill -9 and each other.
 
-Layout: KIND/KEY is a complete entry, KIND/.KEY.lock is locked (flock) while it is made, and
-KIND/.KEY.tmp-* is where it is made, to be renamed when it is complete.
+Layout: KIND/KEY is a complete entry. KIND/.KEY.lock is locked (flock) while it is made, in KIND/.KEY.tmp-*,
+which is renamed when it is complete. KIND/.KEY.use.lock is locked by every process that was given the entry,
+as long as that lives.
 """
 
 from __future__ import annotations
@@ -43,17 +44,17 @@ class Cache:
 
         `build` fills the empty folder that it is given; `room_mib` is the disk room it needs at most.
         Only one process makes an entry; others that want the same wait for it. An entry whose files have
-        changed since is made anew. Raises EnvironmentFailed when the disk is full or the folder cannot be
-        written, and whatever `build` raises; nothing incomplete is left in either case.
+        changed since is made anew. Nobody discards it as long as this process lives.
+
+        Raises EnvironmentFailed when the disk is full or the folder cannot be written, and whatever `build`
+        raises; nothing incomplete is left in either case.
         """
         home = self._home(kind, key)
-        if _is_complete(home):
-            return home
-        with self.locked(kind, key):
-            if _is_complete(home):  # made by another process meanwhile
-                return home
-            with self._made(home, room_mib) as draft:
-                build(draft)
+        while not (_held(home) and _is_complete(home)):
+            with self.locked(kind, key):
+                if not _is_complete(home):  # else made by another process meanwhile
+                    with self._made(home, room_mib) as draft:
+                        build(draft)
         return home
 
     @contextmanager
@@ -63,7 +64,7 @@ class Cache:
         Yields None when the entry is complete, and when another process is making it: nobody waits here.
         """
         home = self._home(kind, key)
-        with _explained(self.folder), _locked_if_free(home) as ours:
+        with _explained(self.folder), _locked_if_free(_lock_path(home)) as ours:
             if not ours or _is_complete(home):
                 yield None
                 return
@@ -79,11 +80,15 @@ class Cache:
             os.utime(home / MANIFEST)
         return home
 
-    def discard(self, kind: str, key: str) -> None:
-        """Remove an entry, unless another process is making it."""
-        with _locked_if_free(self._home(kind, key)) as ours:
-            if ours:
-                _remove(self._home(kind, key))
+    def discard(self, kind: str, key: str) -> bool:
+        """Remove an entry, unless another process makes it or was given it; whether that was done."""
+        home = self._home(kind, key)
+        if home in _in_use:
+            os.close(_in_use.pop(home))
+        with _locked_if_free(_lock_path(home)) as ours, _locked_if_free(_use_path(home)) as unused:
+            if ours and unused:
+                _remove(home)
+            return ours and unused
 
     def prune(self, kind: str, limit_mib: int, *, keep: str) -> None:
         """Remove entries of a kind, the longest unused first, until all take at most `limit_mib` MiB.
@@ -91,7 +96,7 @@ class Cache:
         The entry whose key is `keep` stays in any case.
         """
         used = {home: _last_used(home) for home in self.entries(kind)}
-        sizes = {home: _room_taken(home) for home in used}
+        sizes = {home: room_taken(home) for home in used}
         for home in sorted(used, key=lambda home: used[home]):
             if sum(sizes.values()) <= limit_mib << 20:
                 return
@@ -160,10 +165,10 @@ class Cache:
 
 
 @contextmanager
-def _locked_if_free(home: Path) -> Iterator[bool]:
-    """Hold the lock of an entry if nobody else does; whether it is held."""
-    home.parent.mkdir(parents=True, exist_ok=True)
-    with _lock_path(home).open("a") as lock:
+def _locked_if_free(path: Path) -> Iterator[bool]:
+    """Hold a lock if nobody else does; whether it is held."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -187,8 +192,8 @@ def _last_used(home: Path) -> int:
         return 0
 
 
-def _room_taken(home: Path) -> int:
-    """Bytes on the disk: of a file with holes, those that are there."""
+def room_taken(home: Path) -> int:
+    """Bytes on the disk that an entry takes: of a file with holes, those that are there."""
     return sum(path.stat().st_blocks * 512 for path in home.rglob("*") if path.is_file())
 
 
@@ -201,6 +206,31 @@ def free_mib(path: Path) -> int:
 
 def _lock_path(home: Path) -> Path:
     return home.with_name(f".{home.name}.lock")
+
+
+def _use_path(home: Path) -> Path:
+    return home.with_name(f".{home.name}.use.lock")
+
+
+_in_use: dict[Path, int] = {}  # descriptors of the shared locks that this process holds until it ends
+
+
+def _held(home: Path) -> bool:
+    """Keep others from discarding an entry as long as this process lives; False while one is doing that."""
+    if home in _in_use:
+        return True
+    try:
+        home.parent.mkdir(parents=True, exist_ok=True)
+        lock = os.open(_use_path(home), os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError:  # a cache that nobody here can write to, so that nobody discards from it either
+        return True
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return False
+    _in_use[home] = lock
+    return True
 
 
 def _wait_for(lock: int, name: str) -> None:

@@ -19,6 +19,14 @@ def cases(incomplete: str) -> Offers:
     return _beginning(incomplete, [(each.id, each.title) for each in CASES])
 
 
+def demonstrations(incomplete: str) -> Offers:
+    """What `demo` can show, beginning as typed."""
+    from harness.demo import demonstrations as every
+    from harness.sound_catalogue import load
+
+    return _beginning(incomplete, [(each.name, each.about) for each in every(load())])
+
+
 def groups(incomplete: str) -> Offers:
     """Groups of cases that begin as typed, in either case of letters."""
     from harness.conformance.groups import GROUPS
@@ -27,13 +35,26 @@ def groups(incomplete: str) -> Offers:
 
 
 def kernels(incomplete: str) -> Offers:
-    """The kernels on this machine's disk, by series and by release."""
-    from harness.kernels.debian import cached
+    """Keywords, and the kernels on the disk or in the lists when these were last read."""
+    from harness.kernels.available import best_of_series
+    from harness.kernels.debian import last_known
+    from harness.kernels.selectors import KEYWORDS
     from harness.settings import Settings
 
-    found = cached(Settings.from_environment())
-    series = {each.series: f"series, such as {each.release}" for each in found}
-    return _beginning(incomplete, [*series.items(), *((each.release, each.version) for each in found)])
+    found = last_known(Settings.from_environment())
+    series = [(each.series, f"series, such as {each.release}") for each in best_of_series(found)]
+    releases = [(each.release, each.version) for each in found]
+    return _beginning(incomplete, [*KEYWORDS.items(), *series, *releases])
+
+
+def cached_kernels(incomplete: str) -> Offers:
+    """The kernels on the disk, by release."""
+    from harness.kernels.debian_store import cached
+    from harness.settings import Settings
+
+    return _beginning(
+        incomplete, [(each.release, each.version) for each in cached(Settings.from_environment())]
+    )
 
 
 def _beginning(incomplete: str, offers: Offers) -> Offers:

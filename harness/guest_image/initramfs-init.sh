@@ -28,8 +28,17 @@ for module in /modules/*; do
     insmod "$module" || echo "dynptr-harness: cannot load $module"
 done
 
+missing=
+for driver in pci/drivers/virtio-pci virtio/drivers/virtio_blk virtio/drivers/virtio_console; do
+    [ -d "/sys/bus/$driver" ] || missing="$missing ${driver##*/}"
+done
+for system in erofs overlay tmpfs; do
+    grep -qw "$system" /proc/filesystems || missing="$missing $system"
+done
+[ -z "$missing" ] || fail "this kernel has no$missing: build that in, or give its modules with --modules"
+
 mkdir -p /lower /layer /newroot
-[ -b /dev/vda ] || fail "no disk /dev/vda: virtio_blk or virtio_pci is missing in this kernel"
+[ -b /dev/vda ] || fail "no disk /dev/vda"
 mount -t erofs -o ro /dev/vda /lower || fail "mount /dev/vda on /lower (erofs)"
 mount -t tmpfs tmpfs /layer || fail "mount tmpfs on /layer"
 mkdir /layer/upper /layer/work

@@ -123,7 +123,7 @@ def update(monkeypatch: pytest.MonkeyPatch, folder: Path, lists: str) -> list[st
 def test_lists_that_cannot_be_had_are_named_and_the_others_used(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    missing, damaged = update(monkeypatch, tmp_path, lists="MetaKey: main\n")
+    missing, damaged = update(monkeypatch, tmp_path, lists="trixie\n")
     assert "bullseye Release" in missing
     assert "trixie/main/binary-amd64/Packages.xz  Hash Sum mismatch" in damaged
 
@@ -135,7 +135,7 @@ def test_without_any_list_the_mirror_has_failed(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_the_configuration_has_no_part_of_the_hosts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    update(monkeypatch, tmp_path, lists="MetaKey: main\n")
+    update(monkeypatch, tmp_path, lists="trixie\n")
     options = dict(
         line.rstrip(";").split(" ", 1) for line in (tmp_path / "apt/apt.conf").read_text().splitlines()
     )

@@ -208,3 +208,33 @@ def test_a_lock_held_for_ever_is_an_error(cache: Cache, monkeypatch: pytest.Monk
     monkeypatch.setattr(cache_module, "LOCK_DEADLINE", 0.2)
     with cache.locked(KIND, KEY), pytest.raises(EnvironmentFailed, match=f"lock of {KIND}/{KEY}"):
         cache.entry(KIND, KEY, never)
+
+
+USER = """
+import sys
+from pathlib import Path
+from harness.cache import Cache
+
+Cache(Path(sys.argv[1])).entry(sys.argv[2], sys.argv[3], lambda _folder: None)
+print("has it", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_what_another_process_was_given_is_not_discarded_as_long_as_that_lives(cache: Cache) -> None:
+    made = cache.entry(KIND, KEY, write("hello"))
+    child = subprocess.Popen(
+        [sys.executable, "-c", USER, str(cache.folder), KIND, KEY],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "has it\n"
+    assert not cache.discard(KIND, KEY)
+    assert cache.entries(KIND) == [made]
+    child.kill()
+    child.communicate(timeout=10)
+    assert cache.discard(KIND, KEY)
+    assert cache.entries(KIND) == []
+    assert cache.entry(KIND, KEY, write("anew")) == made

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,15 +15,17 @@ import pytest
 
 from harness import apt
 from harness.cache import Cache
-from harness.errors import WrongUsage
-from harness.kernels import debian
-from harness.kernels.debian import Available, Part
+from harness.errors import EnvironmentFailed, WrongUsage
+from harness.kernels import debian, debian_index, debian_store
+from harness.kernels.available import Available, Part
 from harness.progress import Silent
 from harness.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
+
+    from harness.kernels.model import Kernel
 
 
 class Row(NamedTuple):
@@ -71,6 +74,13 @@ SERVED = (
         depends=parts_of_7("7.1.13+deb13", "7.1.13-1", "binary", "modules"),
     ),
     package("linux-binary-7.1.13+deb13", "7.1.13-1", "trixie-backports"),
+    # What it depends on is not listed, and nothing of a boot is in that.
+    package(
+        "linux-image-6.18.15+deb13",
+        "6.18.15-1",
+        "trixie-backports",
+        depends=parts_of_7("6.18.15+deb13", "6.18.15-1", "base"),
+    ),
     # Of the newest, the modules are of another version.
     package(
         "linux-image-7.3.5+deb13",
@@ -98,11 +108,12 @@ SERVED = (
 
 
 class FakeArchive:
-    """Debian's archive as its lists would have it; may be out of reach, or without some lists."""
+    """Debian's archive as its lists would have it; out of reach, without some lists, or with old ones."""
 
     served: tuple[Row, ...] = SERVED
     unreachable = False
     without: tuple[str, ...] = ()
+    outdated: tuple[str, ...] = ()
     updates = 0
 
     def __init__(self, settings: Settings, _architecture: str) -> None:
@@ -116,7 +127,10 @@ class FakeArchive:
         if self.unreachable:
             raise apt.MirrorFailed("none of the lists can be had")
         self.folder.mkdir(parents=True, exist_ok=True)
-        return [f"Failed to fetch {suite}" for suite in self.without]
+        return [f"Failed to fetch {suite}" for suite in (*self.without, *self.outdated)]
+
+    def lacking(self) -> list[str]:
+        return list(self.without)
 
     def apt(self, _tool: str, command: str, *_names: str, what: str) -> str:
         assert what
@@ -133,6 +147,7 @@ class FakeArchive:
                 "Version": row.version,
                 "Source": f"{row.source} ({row.version})",
                 "SHA256": f"sum of {row.name}",
+                "Size": "1000",
                 "Depends": row.depends,
             }
 
@@ -142,7 +157,7 @@ class FakeArchive:
 
 @pytest.fixture(autouse=True)
 def archive(monkeypatch: pytest.MonkeyPatch) -> type[FakeArchive]:
-    for name in ("served", "unreachable", "without", "updates"):
+    for name in ("served", "unreachable", "without", "outdated", "updates"):
         monkeypatch.setattr(FakeArchive, name, getattr(FakeArchive, name))
     monkeypatch.setattr(apt, "Archive", FakeArchive)
     return FakeArchive
@@ -153,11 +168,16 @@ def settings(tmp_path: Path) -> Settings:
     return Settings(cache=tmp_path)
 
 
-def chosen(selector: str, settings: Settings) -> str:
-    """The package that would be downloaded."""
-    with pytest.raises(apt.MirrorFailed) as caught:
-        debian.resolve(selector, settings, Silent())
-    return caught.value.fact.split()[2].removeprefix("linux-image-").split("-cloud")[0]
+def chosen(selector: str, settings: Settings) -> list[str]:
+    """The releases that a selector means."""
+    picks = debian.choose(selector, settings, Silent())
+    return [pick.kernel.release.removesuffix("-cloud-amd64") for pick in picks]
+
+
+def fetched(selector: str, settings: Settings) -> Kernel:
+    """The one kernel that a selector means, on the disk."""
+    (pick,) = debian.choose(selector, settings, Silent())
+    return debian.fetch(pick, settings, Silent())
 
 
 @pytest.mark.parametrize(
@@ -166,7 +186,10 @@ def chosen(selector: str, settings: Settings) -> str:
         ("5.10", "5.10.0-46"),
         ("6.1", "6.1.0-56"),
         ("6.12", "6.12.117+deb13"),
+        ("6.18", "6.18.15+deb13"),
         ("7.3", "7.3.4+deb13"),
+        ("newest", "7.3.4+deb13"),
+        ("oldest", "6.1.0-56"),
         ("6.12.116", "6.12.116+deb13"),
         ("6.12.9", "6.12.9+deb13"),
         ("6.12.118", "6.12.118+deb12"),
@@ -177,31 +200,59 @@ def chosen(selector: str, settings: Settings) -> str:
     ],
 )
 def test_a_selector_means_the_best_that_fits(settings: Settings, selector: str, release: str) -> None:
-    assert chosen(selector, settings) == release
+    assert chosen(selector, settings) == [release]
 
 
 @pytest.mark.parametrize(
-    "selector", ["6.11", "7.1", "6.12.11", "6.12.118+deb13", "6.1.0-5", "6.12-cloud-amd64"]
+    ("selector", "releases"),
+    [
+        ("all", ["5.10.0-46", "6.1.0-56", "6.12.117+deb13", "6.18.15+deb13", "7.3.4+deb13"]),
+        ("6.*", ["6.1.0-56", "6.12.117+deb13", "6.18.15+deb13"]),
+        ("7.?", ["7.3.4+deb13"]),
+        ("6.12.*", ["6.12.117+deb13", "6.12.116+deb13", "6.12.9+deb13", "6.12.118+deb12"]),
+        ("6.12.11[67]-1", ["6.12.117+deb13", "6.12.116+deb13"]),
+    ],
+)
+def test_a_set_means_the_best_of_each_series_or_every_release_that_fits(
+    settings: Settings, selector: str, releases: list[str]
+) -> None:
+    assert chosen(selector, settings) == releases
+
+
+@pytest.mark.parametrize("selector", ["all", "7.*"])
+def test_what_is_served_incompletely_is_passed_over_by_name(
+    settings: Settings, caplog: pytest.LogCaptureFixture, selector: str
+) -> None:
+    assert chosen(selector, settings)[-1] == "7.3.4+deb13"
+    assert "7.1.13+deb13-cloud-amd64 lacks linux-modules-7.1.13+deb13-cloud-amd64" in caplog.text
+    assert "7.3" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "selector", ["6.11", "7.1", "7.1.*", "8.*", "6.12.11", "6.12.118+deb13", "6.1.0-5", "6.12-cloud-amd64"]
 )
 def test_what_is_not_served_complete_is_wrong_usage(settings: Settings, selector: str) -> None:
     with pytest.raises(WrongUsage, match="serves no complete kernel") as caught:
-        debian.resolve(selector, settings, Silent())
-    assert "series 5.10, 6.1, 6.12, 7.3" in caught.value.mend
+        debian.choose(selector, settings, Silent())
+    assert "series 5.10, 6.1, 6.12, 6.18, 7.3" in caught.value.mend
+    assert ("lacks linux-modules-7.1.13" in caught.value.fact) is selector.startswith("7.1")
 
 
 def test_a_mistyped_kernel_lists_near_ones(settings: Settings) -> None:
     with pytest.raises(WrongUsage) as caught:
-        debian.resolve("6.12.171+deb13-cloud-amd64", settings, Silent())
+        debian.choose("6.12.171+deb13-cloud-amd64", settings, Silent())
     assert "near: 6.12.117+deb13-cloud-amd64" in caught.value.fact
 
 
 def test_the_parts_of_an_empty_image_are_found_through_its_dependencies(settings: Settings) -> None:
-    (newest,) = [each for each in debian.available(settings, Silent()) if each.series == "7.3"]
+    ((newest, _meant),) = [(each.kernel, each.meant) for each in debian.choose("7.3", settings, Silent())]
     assert [part.name.split("-")[1] for part in newest.parts] == ["image", "binary", "base", "modules"]
+    assert newest.download_size == 4000
 
 
-def test_available_lists_series_in_order_and_the_best_first(settings: Settings) -> None:
-    found = [(each.series, each.version, each.own) for each in debian.available(settings, Silent())]
+def test_what_is_known_is_in_the_order_of_series_and_the_best_first(settings: Settings) -> None:
+    kernels, troubles = debian.known(settings, Silent())
+    found = [(each.series, each.version, each.own) for each in kernels if not each.missing]
     assert found == [
         ("5.10", "5.10.262-1", True),
         ("6.1", "6.1.192-2", True),
@@ -211,8 +262,11 @@ def test_available_lists_series_in_order_and_the_best_first(settings: Settings) 
         ("6.12", "6.12.116-1", True),
         ("6.12", "6.12.9-1", True),
         ("6.12", "6.12.118-1~deb12u1", False),
+        ("6.18", "6.18.15-1", True),
         ("7.3", "7.3.4-1", True),
     ]
+    assert [each.version for each in kernels if each.missing] == ["7.1.13-1", "7.3.5-1"]
+    assert troubles == []
 
 
 def age_lists(settings: Settings, seconds: float) -> None:
@@ -225,7 +279,7 @@ def mirror_changes(settings: Settings) -> Settings:
 
 
 def half_a_day_passes(settings: Settings) -> Settings:
-    age_lists(settings, debian.LISTS_AGE + 1)
+    age_lists(settings, debian_index.LISTS_AGE + 1)
     return settings
 
 
@@ -243,16 +297,25 @@ def the_lists_are_damaged(settings: Settings) -> Settings:
     return settings
 
 
+def the_lists_are_those_of_another_version_of_ours(settings: Settings) -> Settings:
+    (settings.cache / "apt" / "kernels.json").write_text('{"mirror": null, "kernels": [{"name": "x"}]}')
+    return settings
+
+
 @pytest.mark.parametrize(
     ("event", "selector", "updates"),
     [
         (nothing_happens, "6.12", 1),
         (nothing_happens, "6.99", 1),
         (an_hour_passes, "6.12", 1),
+        (an_hour_passes, "all", 1),
         (an_hour_passes, "6.99", 2),
+        (an_hour_passes, "6.99*", 2),
+        (an_hour_passes, "7.1", 2),
         (half_a_day_passes, "6.12", 2),
         (mirror_changes, "6.12", 2),
         (the_lists_are_damaged, "6.12", 2),
+        (the_lists_are_those_of_another_version_of_ours, "6.12", 2),
     ],
 )
 def test_lists_are_fetched_again_when_needed_only(
@@ -262,26 +325,48 @@ def test_lists_are_fetched_again_when_needed_only(
     selector: str,
     updates: int,
 ) -> None:
-    debian.available(settings, Silent())
-    with pytest.raises((apt.MirrorFailed, WrongUsage)):
-        debian.resolve(selector, event(settings), Silent())
+    debian.known(settings, Silent())
+    with suppress(WrongUsage):
+        debian.choose(selector, event(settings), Silent())
     assert archive.updates == updates
 
 
 def test_a_list_that_is_missing_is_not_taken_for_a_kernel_that_is_not_there(
-    settings: Settings, archive: type[FakeArchive], caplog: pytest.LogCaptureFixture
+    settings: Settings, archive: type[FakeArchive]
 ) -> None:
     archive.without = ("trixie-backports",)
     archive.served = tuple(row for row in SERVED if row.suite != "trixie-backports")
     with pytest.raises(apt.MirrorFailed, match=r"no kernel '7\.3' in the lists .* trixie-backports"):
-        debian.resolve("7.3", settings, Silent())
-    assert "trixie-backports" in caplog.text
+        debian.choose("7.3", settings, Silent())
+
+
+@pytest.mark.parametrize("selector", ["all", "newest", "6.*"])
+def test_without_a_list_nobody_guesses_what_is_best_of_several(
+    settings: Settings, archive: type[FakeArchive], selector: str
+) -> None:
+    store(settings, "6.12.9+deb13-cloud-amd64", "6.12.9-1")
+    archive.without = ("trixie-backports",)
+    for _attempt in ("fetched", "kept"):
+        with pytest.raises(apt.MirrorFailed, match=r"cannot be told .* trixie-backports") as caught:
+            debian.choose(selector, settings, Silent())
+        assert "--offline" in caught.value.mend
+    assert archive.updates == 1
+
+
+def test_with_an_old_list_what_it_names_is_chosen_and_the_trouble_is_said(
+    settings: Settings, archive: type[FakeArchive], caplog: pytest.LogCaptureFixture
+) -> None:
+    archive.outdated = ("trixie-backports",)
+    for _attempt in ("fetched", "kept"):
+        caplog.clear()
+        assert chosen("7.*", settings) == ["7.3.4+deb13"]
+        assert "Failed to fetch trixie-backports" in caplog.text
 
 
 def test_a_missing_list_is_asked_for_again_soon(settings: Settings, archive: type[FakeArchive]) -> None:
     archive.without = ("trixie-security",)
-    debian.available(settings, Silent())
-    debian.available(an_hour_passes(settings), Silent())
+    debian.known(settings, Silent())
+    debian.known(an_hour_passes(settings), Silent())
     assert archive.updates == 2
 
 
@@ -292,9 +377,9 @@ def store(settings: Settings, release: str, version: str) -> None:
     provenance = {"kernel": asdict(kernel), "image_sha256": f"sha of {release}"}
 
     def build(folder: Path) -> None:
-        (folder / debian.PROVENANCE).write_text(json.dumps(provenance))
+        (folder / debian_store.PROVENANCE).write_text(json.dumps(provenance))
 
-    Cache(settings.cache).entry(debian.KIND, kernel.key, build)
+    Cache(settings.cache).entry(debian_store.KIND, kernel.key, build)
 
 
 @pytest.mark.parametrize("reach", ["no lists", "lists, no packages"])
@@ -304,7 +389,7 @@ def test_without_a_mirror_the_newest_of_the_cache_is_used_and_it_is_said(
     archive.unreachable = reach == "no lists"
     for number in ("9", "105", "96"):
         store(settings, f"6.12.{number}+deb13-cloud-amd64", f"6.12.{number}-1")
-    kernel = debian.resolve("6.12", settings, Silent())
+    kernel = fetched("6.12", settings)
     assert kernel.release == "6.12.105+deb13-cloud-amd64"
     assert kernel.sha256 == "sha of 6.12.105+deb13-cloud-amd64"
     assert f"using {kernel.release} from the cache" in caplog.text
@@ -316,12 +401,92 @@ def test_without_a_mirror_and_a_fitting_kernel_it_is_the_environment(
     archive.unreachable = True
     store(settings, "6.12.9+deb13-cloud-amd64", "6.12.9-1")
     with pytest.raises(apt.MirrorFailed, match="none of the lists"):
-        debian.resolve("6.1", settings, Silent())
+        debian.choose("6.1", settings, Silent())
+
+
+@pytest.mark.parametrize("selector", ["all", "oldest", "6.1*"])
+def test_without_a_mirror_what_is_best_of_several_is_the_environment(
+    settings: Settings, archive: type[FakeArchive], selector: str
+) -> None:
+    archive.unreachable = True
+    store(settings, "6.12.9+deb13-cloud-amd64", "6.12.9-1")
+    with pytest.raises(apt.MirrorFailed, match="none of the lists") as caught:
+        debian.choose(selector, settings, Silent())
+    assert "--offline" in caught.value.mend
+
+
+def test_in_a_set_a_kernel_that_cannot_be_downloaded_is_stood_in_for_by_its_series_only(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    store(settings, "6.12.9+deb13-cloud-amd64", "6.12.9-1")
+    picks = {each.kernel.series: each for each in debian.choose("all", settings, Silent())}
+    assert debian.fetch(picks["6.12"], settings, Silent()).release == "6.12.9+deb13-cloud-amd64"
+    assert "using 6.12.9+deb13-cloud-amd64 from the cache" in caplog.text
+    with pytest.raises(apt.MirrorFailed, match=r"cannot download linux-image-6\.1"):
+        debian.fetch(picks["6.1"], settings, Silent())
+
+
+def test_a_damaged_kernel_does_not_stand_in_for_itself(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    store(settings, "6.12.117+deb13-cloud-amd64", "6.12.117-1")
+    (image,) = settings.cache.glob(f"{debian_store.KIND}/*/{debian_store.PROVENANCE}")
+    (pick,) = debian.choose("6.12", settings, Silent())
+    image.with_name("vmlinuz").touch()
+    with pytest.raises(apt.MirrorFailed, match=r"cannot download linux-image-6\.12\.117"):
+        debian.fetch(pick, settings, Silent())
+    assert "from the cache" not in caplog.text
+
+
+def test_what_the_cache_has_and_nobody_serves_any_more_can_be_had(settings: Settings) -> None:
+    store(settings, "6.16.12+deb13-cloud-amd64", "6.16.12-1")
+    store(settings, "7.1.13+deb13-cloud-amd64", "7.1.13-1")
+    assert chosen("6.16", settings) == ["6.16.12+deb13"]
+    assert {"6.16.12+deb13", "7.1.13+deb13"} < set(chosen("all", settings))
+
+
+@pytest.mark.parametrize(
+    ("selector", "releases"),
+    [
+        ("6.12", ["6.12.105+deb13"]),
+        ("all", ["5.10.0-46", "6.12.105+deb13"]),
+        ("oldest", ["6.12.105+deb13"]),
+        ("6.12.9", ["6.12.9+deb13"]),
+        ("6.12.*", ["6.12.105+deb13", "6.12.9+deb13"]),
+    ],
+)
+def test_offline_it_is_the_cache_alone(
+    settings: Settings, archive: type[FakeArchive], selector: str, releases: list[str]
+) -> None:
+    for number in ("9", "105"):
+        store(settings, f"6.12.{number}+deb13-cloud-amd64", f"6.12.{number}-1")
+    store(settings, "5.10.0-46-cloud-amd64", "5.10.262-1")
+    assert chosen(selector, replace(settings, offline=True)) == releases
+    assert archive.updates == 0
+
+
+@pytest.mark.parametrize(
+    ("stored", "selector", "words"),
+    [
+        (True, "7.3", r"one of those it has \(6\.12\)"),
+        (True, "7.*", r"one of those it has \(6\.12\)"),
+        (False, "6.12", "none at all"),
+        (False, "all", "none at all"),
+    ],
+)
+def test_offline_what_the_cache_does_not_have_is_the_environment(
+    settings: Settings, stored: bool, selector: str, words: str
+) -> None:
+    if stored:
+        store(settings, "6.12.9+deb13-cloud-amd64", "6.12.9-1")
+    with pytest.raises(EnvironmentFailed, match=r"no kernel .* nothing may be fetched") as caught:
+        debian.choose(selector, replace(settings, offline=True), Silent())
+    assert re.search(words, caught.value.mend)
 
 
 def test_an_exact_release_of_the_cache_asks_no_mirror(settings: Settings, archive: type[FakeArchive]) -> None:
     store(settings, "6.12.9+deb13-cloud-amd64", "6.12.9-1")
-    assert debian.resolve("6.12.9+deb13-cloud-amd64", settings, Silent()).series == "6.12"
+    assert fetched("6.12.9+deb13-cloud-amd64", settings).series == "6.12"
     assert archive.updates == 0
 
 
@@ -330,7 +495,7 @@ def test_a_damaged_kernel_of_the_cache_is_passed_over(
     settings: Settings, damage: Callable[[Path], object]
 ) -> None:
     store(settings, "6.12.9+deb13-cloud-amd64", "6.12.9-1")
-    (provenance,) = settings.cache.glob(f"{debian.KIND}/*/{debian.PROVENANCE}")
+    (provenance,) = settings.cache.glob(f"{debian_store.KIND}/*/{debian_store.PROVENANCE}")
     damage(provenance)
-    assert debian.cached(settings) == []
-    assert chosen("6.12.9", settings) == "6.12.9+deb13"
+    assert debian_store.cached(settings) == []
+    assert chosen("6.12.9", settings) == ["6.12.9+deb13"]

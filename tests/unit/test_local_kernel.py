@@ -34,7 +34,8 @@ def bzimage(
 
 
 def resolve(selector: str, tmp_path: Path, modules: Path | None = None) -> Kernel:
-    return kernels.resolve(selector, settings=Settings(tmp_path), progress=Silent(), modules=modules)
+    (choice,) = kernels.choose([selector], settings=Settings(tmp_path), progress=Silent(), modules=modules)
+    return choice.fetch()
 
 
 def test_the_release_is_read_from_the_header(tmp_path: Path) -> None:

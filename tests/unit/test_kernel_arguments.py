@@ -1,0 +1,74 @@
+"""Kernel arguments of a person's own: what is taken, and what is refused because the machine relies on it."""
+
+from __future__ import annotations
+
+import pytest
+
+from harness.errors import WrongUsage
+from harness.vm import qemu
+from harness.vm.accelerator import Accelerator
+from harness.vm.kernel_arguments import LONGEST, REFUSED, words
+from tests.unit.samples import subject
+
+
+@pytest.mark.parametrize(
+    ("texts", "found"),
+    [
+        ([], ()),
+        (["", " "], ()),
+        (["nokaslr  slub_debug=FZ"], ("nokaslr", "slub_debug=FZ")),
+        (["nokaslr", "slub_debug=FZ"], ("nokaslr", "slub_debug=FZ")),
+        (['dyndbg="file ringbuf.c +p" nokaslr'], ('dyndbg="file ringbuf.c +p"', "nokaslr")),
+        (["mitigations=auto panic_on_warn=1"], ("mitigations=auto", "panic_on_warn=1")),
+        (["loglevel=8 ignore_loglevel"], ("loglevel=8", "ignore_loglevel")),
+        (["lsm=lockdown,bpf"], ("lsm=lockdown,bpf",)),
+        (["consoleblank=0 initcall_debug"], ("consoleblank=0", "initcall_debug")),
+    ],
+)
+def test_arguments_are_taken_as_the_kernel_reads_them(texts: list[str], found: tuple[str, ...]) -> None:
+    assert words(texts) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("console=tty0", "first serial port"),
+        ("nokaslr panic=10", "must reset at once"),
+        ('"panic=10"', "must reset at once"),
+        ("panic-on-oops", "must reset at once"),
+        ("quiet", "hides WARN"),
+        ("loglevel=4", "from level 5 on"),
+        ("loglevel", "from level 5 on"),
+        ("lsm=lockdown,yama", "without bpf"),
+        ("init=/bin/sh", "starts the agent"),
+        ("-- shell", "starts the agent"),
+        ("dynptr-harness.probe", "the harness's own"),
+        ('dyndbg="file x', "not closed"),
+        ("a" * (LONGEST + 1), f"more than {LONGEST}"),
+    ],
+)
+def test_what_the_machine_relies_on_is_refused_with_the_reason(text: str, reason: str) -> None:
+    with pytest.raises(WrongUsage, match=reason) as caught:
+        words([text])
+    assert caught.value.mend
+
+
+def test_what_the_machine_says_itself_of_its_console_and_of_panics_is_refused() -> None:
+    features = qemu.guest(
+        subject().files, Accelerator("tcg", ""), {"commands": 0, "events": 1, "monitor": 2}, cpus=1
+    )
+    own = {
+        word.partition("=")[0]
+        for feature in features
+        if isinstance(feature, qemu.SerialConsole | qemu.EndOnPanic)
+        for word in feature.kernel
+    }
+    assert own - {"loglevel"} <= REFUSED.keys()
+
+
+def test_the_longest_line_is_not_cut_off_by_the_kernel() -> None:
+    spec = qemu.Spec(subject().files, Accelerator("kvm", ""), cmdline=("a" * LONGEST,))
+    command = spec.command({"commands": 0, "events": 1, "monitor": 2})
+    line = command[command.index("-append") + 1]
+    assert line.endswith("a")
+    assert len(line) < 2048  # COMMAND_LINE_SIZE, arch/x86/include/asm/setup.h

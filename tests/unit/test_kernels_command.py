@@ -1,0 +1,228 @@
+"""The command `kernels`, and what the shell offers for kernels; the lists are made up and fresh."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from harness import cli, complete
+from harness.cache import Cache
+from harness.interrupt import SIGNALS
+from harness.kernels import debian_store
+from harness.kernels.available import Available, Part, ranked
+from harness.kernels.debian_index import Index
+from harness.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+def available(release: str, suite: str, size: int = 0, *missing: str) -> Available:
+    """A kernel that is not cached."""
+    name, version = f"linux-image-{release}", release.partition("+")[0] + "-1"
+    parts = (Part(name, version, "sum", size),)
+    return Available(release, name, version, suite, own=True, parts=parts, missing=missing)
+
+
+SERVED = (
+    available("5.10.0-46", "bullseye-security", 50 << 20),
+    available("6.12.116+deb13", "trixie-security", 34 << 20),
+    available("6.12.117+deb13", "trixie", 35 << 20),
+    available("7.1.13+deb13", "trixie-backports", 1 << 20, "linux-modules-7.1.13+deb13"),
+    available("7.3.4+deb13", "trixie-backports", 38 << 20),
+)
+CACHED = (SERVED[2], available("6.16.12+deb13", "trixie-backports"))
+
+
+class Ended(NamedTuple):
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A cache with fresh lists and two kernels, of which one is served no more."""
+    monkeypatch.setenv("DYNPTR_HARNESS_CACHE", str(tmp_path))
+    for name in ("MIRROR", "OFFLINE"):
+        monkeypatch.delenv(f"DYNPTR_HARNESS_{name}", raising=False)
+    settings = Settings(tmp_path)
+    (tmp_path / "apt").mkdir()
+    Index(0.0, ranked(SERVED)).write(settings)
+    for kernel in CACHED:
+        provenance = json.dumps({"kernel": asdict(kernel), "image_sha256": "sum"})
+
+        def build(folder: Path, provenance: str = provenance) -> None:
+            (folder / debian_store.PROVENANCE).write_text(provenance)
+            (folder / "vmlinuz").write_bytes(b"x" * (2 << 20))
+
+        Cache(tmp_path).entry(debian_store.KIND, kernel.key, build)
+    return settings
+
+
+@pytest.fixture
+def command(
+    settings: Settings,  # noqa: ARG001
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[Callable[..., Ended]]:
+    """Runs `kernels` with some arguments in this process."""
+
+    def run(*arguments: str) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["dynptr-harness", "kernels", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return Ended(int(ended.value.code or 0), *capsys.readouterr())
+
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield run
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def test_the_best_of_each_series_and_the_cache_are_listed_with_what_they_are(
+    command: Callable[..., Ended],
+) -> None:
+    heading, *rows = command().out.splitlines()
+    assert heading.split() == ["SERIES", "RELEASE", "VERSION", "SUITE", "SIZE", "STATE"]
+    assert [row.split(maxsplit=6) for row in rows] == [
+        ["5.10", "5.10.0-46", "5.10.0-46-1", "bullseye-security", "50", "MiB", "to be fetched"],
+        ["6.12", "6.12.117+deb13", "6.12.117-1", "trixie", "2", "MiB", "cached"],
+        ["6.16", "6.16.12+deb13", "6.16.12-1", "trixie-backports", "2", "MiB", "cached"],
+        ["7.1", "7.1.13+deb13", "7.1.13-1", "trixie-backports", "incomplete:", "Debian",
+         "does not serve linux-modules-7.1.13+deb13"],
+        ["7.3", "7.3.4+deb13", "7.3.4-1", "trixie-backports", "38", "MiB", "to be fetched"],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "releases"),
+    [
+        (["--all"], ["5.10.0-46", "6.12.117+deb13", "6.12.116+deb13", "6.16.12+deb13", "7.1.13+deb13",
+                     "7.3.4+deb13"]),
+        (["6.12"], ["6.12.117+deb13", "6.12.116+deb13"]),
+        (["list", "7.*", "6.12.116"], ["6.12.116+deb13", "7.1.13+deb13", "7.3.4+deb13"]),
+        (["oldest", "newest"], ["6.12.117+deb13", "7.3.4+deb13"]),
+        (["--offline"], ["6.12.117+deb13", "6.16.12+deb13"]),
+    ],
+)  # fmt: skip
+def test_the_list_is_narrowed_and_widened(
+    command: Callable[..., Ended], arguments: list[str], releases: list[str]
+) -> None:
+    made = json.loads(command(*arguments, "--json").out)
+    assert [row["release"] for row in made["kernels"]] == releases
+
+
+def test_as_json_a_kernel_has_all_its_fields(command: Callable[..., Ended]) -> None:
+    made: dict[str, Any] = json.loads(command("--json", "6.12.117", "7.1").out)
+    cached, incomplete = made["kernels"]
+    assert cached == {
+        "series": "6.12",
+        "release": "6.12.117+deb13",
+        "package": "linux-image-6.12.117+deb13",
+        "version": "6.12.117-1",
+        "suite": "trixie",
+        "cached": True,
+        "disk_size": cached["disk_size"],
+        "download_size": 35 << 20,
+        "missing": [],
+    }
+    assert cached["disk_size"] >= 2 << 20
+    assert incomplete["missing"] == ["linux-modules-7.1.13+deb13"]
+    assert made["troubles"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["6.13"], 2, ["there is no kernel '6.13'; near: ", "kernels --all"]),
+        (["fetch"], 2, ["KERNEL"]),
+        (["fetch", "latest"], 2, ["'latest' is not a kernel", "all, oldest or newest"]),
+        (["fetch", "6.12,7.3"], 2, ["once for each"]),
+        (["fetch", "7.1"], 2, ["7.1.13+deb13 lacks linux-modules-7.1.13+deb13"]),
+        (["prune", "7.3"], 2, ["the cache has no kernel '7.3'", "kernels --offline"]),
+    ],
+)
+def test_a_kernel_that_there_is_not_is_one_message(
+    command: Callable[..., Ended], arguments: list[str], status: int, words: list[str]
+) -> None:
+    ended = command(*arguments)
+    assert (ended.status, ended.out) == (status, "")
+    assert all(word in ended.err for word in words), ended.err
+
+
+def test_what_is_cached_is_fetched_without_a_mirror(command: Callable[..., Ended]) -> None:
+    ended = command("fetch", "6.12", "6.12.117", "6.16")
+    assert ended.status == 0, ended
+    assert [line.split()[0] for line in ended.out.splitlines()] == ["6.12.117+deb13", "6.16.12+deb13"]
+
+
+def test_prune_says_what_goes_and_what_was_freed(command: Callable[..., Ended], settings: Settings) -> None:
+    assert command("prune").out.startswith("nothing to remove")
+    assert command("prune", "--dry-run", "6.16").out == (
+        "would remove 6.16.12+deb13: 2 MiB\nwould free 2 MiB\n"
+    )
+    assert command("prune", "6.16").out == "removed 6.16.12+deb13: 2 MiB\nfreed 2 MiB\n"
+    assert [each.series for each in debian_store.cached(settings)] == ["6.12"]
+
+
+def test_prune_says_by_its_status_that_something_stays_because_it_is_used(
+    command: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Cache, "discard", lambda *_: False)
+    ended = command("prune", "all")
+    assert ended.status == 3
+    assert ended.out.count(": a process uses it") == len(CACHED)
+
+
+@pytest.mark.parametrize("value", ["yes", "2"])
+def test_a_switch_of_the_environment_that_is_neither_0_nor_1_is_wrong_usage(
+    command: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("DYNPTR_HARNESS_OFFLINE", value)
+    ended = command()
+    assert ended.status == 2
+    assert f"DYNPTR_HARNESS_OFFLINE is '{value}'" in ended.err
+
+
+def test_the_environment_can_forbid_to_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DYNPTR_HARNESS_OFFLINE", "1")
+    assert Settings.from_environment().offline
+    monkeypatch.setenv("DYNPTR_HARNESS_OFFLINE", "0")
+    assert not Settings.from_environment().offline
+
+
+@pytest.mark.parametrize(
+    ("incomplete", "words"),
+    [
+        ("", ["all", "oldest", "newest", "5.10", "6.12", "6.16", "7.3"]),
+        ("6.12", ["6.12", "6.12.117+deb13", "6.12.116+deb13"]),
+        ("7.3.4+DEB", ["7.3.4+deb13"]),
+        ("n", ["newest"]),
+        ("7.1", []),
+    ],
+)
+@pytest.mark.usefixtures("settings")
+def test_the_shell_offers_keywords_and_the_kernels_that_can_be_had(incomplete: str, words: list[str]) -> None:
+    offered = [word for word, _meaning in complete.kernels(incomplete)]
+    assert offered[: len(words)] == words
+    assert incomplete in ("", "6.12") or len(offered) == len(words)
+
+
+@pytest.mark.usefixtures("settings")
+def test_the_shell_offers_for_prune_what_the_cache_has() -> None:
+    assert [word for word, _meaning in complete.cached_kernels("6.1")] == ["6.12.117+deb13", "6.16.12+deb13"]
+
+
+def test_old_lists_are_offered_all_the_same(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("harness.kernels.debian_index.time.time", lambda: 1e12)
+    assert Index.read(settings).age > 1e9
+    assert [word for word, _meaning in complete.kernels("7.3")] == ["7.3", "7.3.4+deb13"]

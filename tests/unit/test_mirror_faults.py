@@ -1,0 +1,114 @@
+"""A mirror that is silent, refuses, or contradicts itself, seen through a real apt: told, in bounded time.
+
+`mirror/` is a mirror of one list with one kernel. Its Release file was signed with gpg on a clock that was
+put back to 2024; key.asc is the public half of the key, and nobody has the other one.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import threading
+import time
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness import apt
+from harness.errors import EnvironmentFailed
+from harness.kernels import debian
+from harness.progress import Silent
+from harness.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+MIRROR = Path(__file__).with_name("mirror")
+PACKAGES = "dists/trixie/main/binary-amd64/Packages"
+BOUND = 12.0  # seconds, on a busy machine; 2 are needed, and 20 if every suite is asked for
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An apt that waits for a second, and knows no proxy."""
+    monkeypatch.setattr(apt, "SILENCE", 1)
+    monkeypatch.setattr(apt, "RETRIES", 0)
+    monkeypatch.setattr(apt, "host_options", list)
+    monkeypatch.setattr(apt, "KEYRING", str(MIRROR / "key.asc"))
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The address of a server that accepts and never says anything."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/debian"
+
+
+@pytest.fixture
+def refusing() -> str:
+    """An address where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return f"http://127.0.0.1:{server.getsockname()[1]}/debian"
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """A server of files that writes no log."""
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], str]]:
+    """Serve tmp_path/debian; gives the address."""
+    monkeypatch.setattr(apt, "SUITES", ("trixie",))
+    monkeypatch.setattr(apt, "SECURITY_SUITES", ("trixie-security",))
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path))) as server:
+        shutil.copytree(MIRROR, tmp_path / "debian")
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield lambda: f"http://127.0.0.1:{server.server_port}/debian"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("fault", ["silent", "refusing"])
+def test_a_mirror_that_does_not_answer_is_told_in_bounded_time(
+    tmp_path: Path, request: pytest.FixtureRequest, fault: str
+) -> None:
+    settings = Settings(tmp_path / "cache", mirror=request.getfixturevalue(fault))
+    began = time.monotonic()
+    with pytest.raises(EnvironmentFailed) as caught:
+        debian.choose("6.12", settings, Silent())
+    assert time.monotonic() - began < BOUND
+    assert "dists/trixie/InRelease" in caught.value.fact
+    assert "connect" in caught.value.fact.lower()
+    assert "DYNPTR_HARNESS_MIRROR" in caught.value.mend
+
+
+def test_what_a_sound_mirror_serves_can_be_chosen(tmp_path: Path, serve: Callable[[], str]) -> None:
+    settings = Settings(tmp_path / "cache", mirror=serve())
+    (pick,) = debian.choose("6.12", settings, Silent())
+    assert (pick.kernel.version, pick.kernel.suite) == ("6.12.9-1", "trixie")
+    with pytest.raises(apt.MirrorFailed, match="cannot be told without all"):
+        debian.choose("all", settings, Silent())
+
+
+def test_a_list_that_does_not_fit_its_signed_release_file_is_told_and_not_used(
+    tmp_path: Path, serve: Callable[[], str]
+) -> None:
+    file = tmp_path / "debian" / PACKAGES
+    file.write_text(file.read_text().replace("6.12.9", "6.12.8"))
+    settings = Settings(tmp_path / "cache", mirror=serve())
+    with pytest.raises(apt.MirrorFailed, match=r"Packages.*(Hash Sum mismatch|unexpected size)"):
+        debian.choose("6.12", settings, Silent())
+
+
+def test_a_release_file_that_is_not_signed_by_debian_is_told_and_not_used(
+    tmp_path: Path, serve: Callable[[], str]
+) -> None:
+    release = tmp_path / "debian/dists/trixie/InRelease"
+    release.write_text(release.read_text().replace("Suite: stable", "Suite: oldstable"))
+    settings = Settings(tmp_path / "cache", mirror=serve())
+    with pytest.raises(apt.MirrorFailed, match=r"trixie InRelease.* is not signed|invalid|BADSIG"):
+        debian.choose("6.12", settings, Silent())
