@@ -31,6 +31,17 @@ class PlannedCell:
         """What the agent is asked for it."""
         return self.case.request(self.prog_type, self.loader)
 
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What tells it from the other cells of a plan."""
+        return self.prog_type.name, self.case.id, self.loader
+
+    @property
+    def program(self) -> tuple[str, str, str]:
+        """What the agent must have ready for it, beside the type."""
+        request = self.request()
+        return self.loader, request["kind"], request["object"] if request["kind"] == "script" else ""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -80,14 +91,8 @@ def _cells(prog_type: ProgType, cases: Sequence[Case]) -> Iterator[PlannedCell]:
         for loader in case.loaders_for(prog_type)
     ]
     loaders = list(dict.fromkeys(cell.loader for cell in cells))
-    programs = list(dict.fromkeys(map(_program, cells)))
-    yield from sorted(cells, key=lambda cell: (loaders.index(cell.loader), programs.index(_program(cell))))
-
-
-def _program(cell: PlannedCell) -> tuple[str, str, str]:
-    """What the agent must have ready for a cell."""
-    request = cell.request()
-    return cell.loader, request["kind"], request["object"] if request["kind"] == "script" else ""
+    programs = list(dict.fromkeys(cell.program for cell in cells))
+    yield from sorted(cells, key=lambda cell: (loaders.index(cell.loader), programs.index(cell.program)))
 
 
 def select(names: Sequence[str], selectors: Sequence[str], *, what: str, command: str) -> frozenset[str]:
@@ -102,12 +107,24 @@ def select(names: Sequence[str], selectors: Sequence[str], *, what: str, command
     """
     found: set[str] = set() if selectors else set(names)
     for selector in selectors:
-        pattern = selector.strip().upper().removeprefix(_PREFIX)
-        fitting = [name for name in names if fnmatchcase(name.upper(), pattern)]
+        fitting = [name for name in names if _fits(name, selector)]
         if not fitting:
-            raise WrongUsage(f"there is no {what} '{selector}'", _hint(names, pattern, command))
+            raise WrongUsage(f"there is no {what} '{selector}'", _hint(names, _pattern(selector), command))
         found.update(fitting)
     return frozenset(found)
+
+
+def fits(name: str, selectors: Sequence[str]) -> bool:
+    """Whether a name fits any of the selectors; when there is none, it does."""
+    return not selectors or any(_fits(name, selector) for selector in selectors)
+
+
+def _fits(name: str, selector: str) -> bool:
+    return fnmatchcase(name.upper(), _pattern(selector))
+
+
+def _pattern(selector: str) -> str:
+    return selector.strip().upper().removeprefix(_PREFIX)
 
 
 def choose(

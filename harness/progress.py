@@ -14,6 +14,9 @@ class Progress(Protocol):
 
     def phase(self, title: str) -> AbstractContextManager[Callable[[str], None]]: ...
 
+    def tell(self, line: str) -> None:
+        """Show a line at once that is worth it, and let it stay."""
+
 
 class Silent:
     """Progress that shows nothing, for tests and for --quiet."""
@@ -21,3 +24,6 @@ class Silent:
     @contextmanager
     def phase(self, title: str) -> Iterator[Callable[[str], None]]:  # noqa: ARG002
         yield lambda _line: None
+
+    def tell(self, line: str) -> None:
+        """Show nothing."""

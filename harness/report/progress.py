@@ -55,6 +55,10 @@ class Timed:
         finally:
             self._phases[index] = (title, begin, time.monotonic())
 
+    def tell(self, line: str) -> None:
+        """Show a line."""
+        self._shown.tell(line)
+
 
 def for_console(console: Console) -> Progress:
     """The progress that fits where `console` writes to."""
@@ -91,6 +95,10 @@ class Live:
                 self._bars.stop()
             self._console.print(f"{escape(title)}: {ended} [dim]({time.monotonic() - begin:.1f} s)[/]")
 
+    def tell(self, line: str) -> None:
+        """Show a line above the running phases."""
+        self._console.print(_one_line(line), style="red", markup=False, soft_wrap=True)
+
 
 class Plain:
     """A line when a phase begins, a line now and then while it runs, a line when it ends."""
@@ -117,6 +125,10 @@ class Plain:
             ended = "done"
         finally:
             self._line(f"{title}: {ended} ({time.monotonic() - begin:.1f} s)")
+
+    def tell(self, line: str) -> None:
+        """Show a line."""
+        self._line(_one_line(line))
 
     def _line(self, text: str) -> None:
         elapsed = time.monotonic() - self._begin

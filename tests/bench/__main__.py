@@ -36,7 +36,7 @@ CORE = ("ATT-00[1-3]", "CMT-00[12]", "RSV-006", "RSV-009", "RSV-011", "VER-001",
 CORE_CASES = tuple(f"--case={case}" for case in CORE)
 ONE_CELL = ("--prog-type=KPROBE", "--case=RSV-011")
 BOOT_DEADLINE = 60.0
-RUN_DEADLINE = 1200.0
+RUN_DEADLINE = 3600.0
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,22 @@ class Run:
     Attributes:
         arguments: further ones.
         start: 'cold' without snapshots, 'first' with one that is made, 'warm' from it.
-        long: it takes so long that it is measured less often.
+        jobs: machines at a time.
+        rounds: the option that says how often it is measured.
+        matrix: it is for the kernels of the matrix, else for one.
     """
 
     name: str
     arguments: tuple[str, ...]
     start: str
-    long: bool = False
+    jobs: int = 1
+    rounds: str = "rounds"
+    matrix: bool = False
+
+    def expected(self, boots: int, restores: int) -> bool:
+        """Whether that many machines of a kernel, and those of them from a snapshot, fit `start`."""
+        wanted = {"cold": 0, "first": boots - 1, "warm": boots}[self.start]
+        return 1 <= boots <= self.jobs and restores == wanted
 
 
 RUNS = (
@@ -61,8 +70,15 @@ RUNS = (
     Run("one cell, warm", ONE_CELL, "warm"),
     Run("core cases in all types, cold", CORE_CASES, "cold"),
     Run("core cases in all types, warm", CORE_CASES, "warm"),
-    Run("whole catalogue, cold", (), "cold", long=True),
-    Run("whole catalogue, warm", (), "warm", long=True),
+    Run("core cases in all types, warm", CORE_CASES, "warm", jobs=2),
+    Run("whole catalogue, cold", (), "cold", rounds="long_rounds"),
+    Run("whole catalogue, cold, and the snapshot made", (), "first", jobs=2, rounds="long_rounds"),
+    Run("whole catalogue, warm", (), "warm", rounds="long_rounds"),
+    Run("whole catalogue, warm", (), "warm", jobs=2, rounds="long_rounds"),
+    Run("matrix, cold, and the snapshots made", (), "first", rounds="matrix_rounds", matrix=True),
+    Run("matrix, cold, and the snapshots made", (), "first", 2, rounds="matrix_rounds", matrix=True),
+    Run("matrix, warm", (), "warm", rounds="matrix_rounds", matrix=True),
+    Run("matrix, warm", (), "warm", jobs=2, rounds="matrix_rounds", matrix=True),
 )
 
 
@@ -94,17 +110,19 @@ def boot_bare(subject: Subject, cpus: int) -> float:
         return asyncio.run(boot(Path(folder)))
 
 
-def run_command(run: Run, kernel: str, forget: Callable[[], None]) -> tuple[float, int]:
+def run_command(run: Run, kernels: Sequence[str], forget: Callable[[], object]) -> tuple[float, int]:
     """Seconds from the start of the command to its end, and the number of its cells.
 
     Args:
-        forget: removes the snapshot.
+        kernels: selectors.
+        forget: removes their snapshots.
     """
     if run.start == "first":
         forget()
     with tempfile.TemporaryDirectory() as folder:
         results = Path(folder) / "results.json"
-        command = [sys.executable, "-m", "harness", "run", "--quiet", "--kernel", kernel]
+        command = [sys.executable, "-m", "harness", "run", "--quiet", f"--jobs={run.jobs}"]
+        command += [f"--kernel={kernel}" for kernel in kernels]
         command += ["--json", str(results), *(["--no-snapshot"] if run.start == "cold" else [])]
         began = time.monotonic()
         done = subprocess.run(
@@ -114,17 +132,17 @@ def run_command(run: Run, kernel: str, forget: Callable[[], None]) -> tuple[floa
         if done.returncode not in (0, 1):
             sys.exit(f"{run.name}: status {done.returncode}\n{done.stdout}{done.stderr}")
         told = json.loads(results.read_text())
-    (asked,) = told["run"]["kernels"]
-    if (asked["boots"], asked["restores"]) != (1, int(run.start == "warm")):
-        sys.exit(f"{run.name}: {asked['boots']} machines, {asked['restores']} of them from a snapshot")
+    for asked in told["run"]["kernels"]:
+        if not run.expected(asked["boots"], asked["restores"]):
+            sys.exit(f"{run.name}: {asked['boots']} machines, {asked['restores']} of them from a snapshot")
     return seconds, told["totals"]["planned"]
 
 
-def row(name: str, cells: int | str, seconds: Sequence[float], floor: float) -> str:
+def row(name: str, jobs: int | str, cells: int | str, seconds: Sequence[float], floor: float) -> str:
     """A line of the table."""
     median = statistics.median(seconds)
     spread = f"{min(seconds):.2f} to {max(seconds):.2f}"
-    return f"| {name} | {cells} | {median:.2f} | {spread} | {median / floor:.1f} |"
+    return f"| {name} | {jobs} | {cells} | {median:.2f} | {spread} | {median / floor:.1f} |"
 
 
 def main() -> None:
@@ -133,25 +151,29 @@ def main() -> None:
     parser.add_argument("--kernel", default="6.12", help="what to boot")
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each row but the catalogue's")
     parser.add_argument("--long-rounds", type=int, default=3, help="measurements of the whole catalogue")
+    parser.add_argument("--matrix", nargs="+", default=["6.1", "6.12", "7.3"], help="kernels of the matrix")
+    parser.add_argument("--matrix-rounds", type=int, default=1, help="measurements of the matrix")
     options = parser.parse_args()
     settings = Settings.from_environment()
     (subject,), _image = prepare([options.kernel], settings=settings, progress=Silent())
-    spec = qemu.Spec(subject.files, subject.accelerator)
+    others, _image = prepare(options.matrix, settings=settings, progress=Silent())
 
-    floors = [boot_bare(subject, spec.cpus) for _ in range(options.rounds)]
+    def forget() -> None:
+        for each in (subject, *others):
+            Cache(settings.cache).discard(KIND, key(qemu.Spec(each.files, each.accelerator)))
+
+    floors = [boot_bare(subject, qemu.Spec.cpus) for _ in range(options.rounds)]
     floor = statistics.median(floors)
     print(f"Linux {subject.kernel.release}, QEMU {qemu.version()}, {subject.accelerator.name}, ", end="")
-    print(f"{os.cpu_count()} processors, load before {os.getloadavg()[0]:.1f}\n")
-    print("| what | cells | median, s | from, to | x bare boot |\n|---|---|---|---|---|")
-    print(row(FLOOR, "", floors, floor), flush=True)
+    print(f"{os.cpu_count()} processors, load before {os.getloadavg()[0]:.1f}; ", end="")
+    print(f"the matrix: {', '.join(each.kernel.release for each in others)}\n")
+    print("| what | jobs | cells | median, s | from, to | x bare boot |\n|---|---|---|---|---|---|")
+    print(row(FLOOR, "", "", floors, floor), flush=True)
     for run in RUNS:
-        rounds = range(options.long_rounds if run.long else options.rounds)
-        taken = [
-            run_command(run, options.kernel, lambda: Cache(settings.cache).discard(KIND, key(spec)))
-            for _ in rounds
-        ]
+        kernels = options.matrix if run.matrix else [options.kernel]
+        taken = [run_command(run, kernels, forget) for _ in range(getattr(options, run.rounds))]
         seconds, cells = zip(*taken, strict=True)
-        print(row(run.name, cells[0], seconds, floor), flush=True)
+        print(row(run.name, run.jobs, cells[0], seconds, floor), flush=True)
 
 
 if __name__ == "__main__":

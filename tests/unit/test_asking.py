@@ -147,13 +147,13 @@ def test_a_kernel_that_never_boots_says_why_with_its_console() -> None:
 
 def test_three_lost_machines_in_a_row_are_said_with_the_last_console() -> None:
     (kernel,) = ask([FakeGuest({0: CRASH}) for _ in range(3)]).result.run.kernels
-    assert kernel.stopped == "the machine was lost in 3 cells in a row"
+    assert kernel.stopped == "3 machines were lost in a row"
     assert kernel.last_console == "console of the crash"
 
 
 def test_a_fresh_machine_that_does_not_boot_is_told_from_the_first() -> None:
     result = ask([FakeGuest({0: CRASH}), NO_BOOT]).result
-    stopped = "no fresh machine after the last was lost: the guest did not boot: the boot"
+    stopped = "no fresh machine: the guest did not boot: the boot"
     assert result.run.kernels[0].stopped == stopped
     assert {cell.seen for cell in result.cells[1:]} == {f"not run: {stopped}"}
 
@@ -164,14 +164,19 @@ def test_a_kernel_that_does_not_boot_does_not_keep_another_from_being_asked() ->
     assert outcome.exit_status == ExitStatus.ENVIRONMENT_FAILED
 
 
-def test_an_agent_that_fails_costs_its_cell_and_not_the_machine() -> None:
-    machine = FakeGuest({1: RequestFailed("Traceback\nKeyError: 'x'")})
-    outcome = ask([machine])
+def test_an_agent_that_fails_costs_its_cell_and_the_next_is_asked_on_a_fresh_machine() -> None:
+    machine, fresh = FakeGuest({1: RequestFailed("Traceback\nKeyError: 'x'")}), FakeGuest()
+    outcome = ask([machine, fresh])
     assert verdicts(outcome) == [P, L, P, P, P, P]
     assert outcome.result.cells[1].seen == "the agent failed: KeyError: 'x'"
     assert outcome.result.cells[1].log == "Traceback\nKeyError: 'x'"
     assert outcome.exit_status == ExitStatus.ENVIRONMENT_FAILED
-    assert machine.closed
+    assert (len(machine.asked), len(fresh.asked)) == (2, 4)
+
+
+def test_an_agent_that_always_fails_is_no_reason_to_give_the_kernel_up() -> None:
+    machines = [FakeGuest({0: RequestFailed("Traceback\nKeyError: 'x'")}) for _ in range(CELLS)]
+    assert verdicts(ask(machines)) == [L] * CELLS
 
 
 EXPERIMENT = made_up("AAA-001").experiment
@@ -224,15 +229,8 @@ def test_an_answer_that_a_difference_explains_has_the_reason_and_is_as_expected(
     assert cell.expected != cell.seen
 
 
-def test_what_a_lost_machine_said_is_asked_again_on_the_next() -> None:
-    first, second = FakeGuest({1: CRASH}), FakeGuest()
-    outcome = ask([first, second], plan=alike(ALIKE[0], ANOTHER, ALIKE[1]))
-    assert verdicts(outcome) == [P, C, P]
-    assert len(second.asked) == 1
-
-
-@pytest.mark.parametrize(("trouble", "verdict"), [(CRASH, C), (HANG, H)])
-def test_a_request_that_breaks_the_kernel_breaks_it_once_for_all_its_cells(
+@pytest.mark.parametrize(("trouble", "verdict"), [(CRASH, C), (HANG, H), (LOST, L)])
+def test_a_request_that_breaks_the_machine_breaks_it_once_for_all_its_cells(
     trouble: MachineFailed, verdict: Verdict
 ) -> None:
     second = FakeGuest()
@@ -240,10 +238,6 @@ def test_a_request_that_breaks_the_kernel_breaks_it_once_for_all_its_cells(
     assert [cell.verdict for cell in cells] == [verdict, verdict, verdict, P]
     assert {cell.console for cell in cells[:3]} == {trouble.tail}
     assert len(second.asked) == 1
-
-
-def test_a_machine_that_was_lost_by_chance_is_no_answer_for_the_next_cell() -> None:
-    assert verdicts(ask([FakeGuest({0: LOST}), FakeGuest()], plan=alike(*ALIKE))) == [L, P, P]
 
 
 @pytest.mark.parametrize("reply", [{"functions": 7}, {"refused": {}}, {"refused": {"errno": "x"}}])
@@ -270,13 +264,17 @@ def test_a_kernel_that_warns_fails_the_cell_with_its_words_and_is_to_warn_again(
 
 
 def test_a_warning_counts_also_where_the_agent_fails() -> None:
-    machine = FakeGuest(
-        {0: RequestFailed("Traceback\nOSError: no", WARNED), 1: RequestFailed("cannot forget")}
-    )
-    first, second = ask([machine], plan=alike(ALIKE[0], ANOTHER)).result.cells
+    machine = FakeGuest({0: RequestFailed("Traceback\nOSError: no", WARNED)})
+    first, second = ask([machine, FakeGuest()], plan=alike(ALIKE[0], ANOTHER)).result.cells
     assert (first.verdict, first.seen) == (Verdict.FAIL, f"{WARNING}; the agent failed: OSError: no")
     assert (first.log, first.console) == ("Traceback\nOSError: no", WARNED["console"])
     assert second.verdict is P
+
+
+def test_a_kernel_that_cannot_be_made_to_warn_again_is_asked_on() -> None:
+    right = answer(alike(ALIKE[0]).cells[0].request())
+    machine = FakeGuest({0: {**right, **WARNED}, 1: RequestFailed("no such file")})
+    assert verdicts(ask([machine], plan=alike(ALIKE[0], ANOTHER))) == [Verdict.FAIL, P]
 
 
 def test_what_a_kernel_says_against_itself_outside_of_cells_is_in_the_provenance() -> None:

@@ -74,6 +74,20 @@ def test_a_terminal_that_cannot_move_its_cursor_gets_plain_lines(monkeypatch: py
     assert isinstance(for_console(Console(file=Terminal())), Plain)
 
 
+@pytest.mark.parametrize("out", [io.StringIO(), Terminal()])
+def test_what_is_told_is_a_line_at_once_that_stays(out: io.StringIO) -> None:
+    shown = for_console(Console(file=out, force_terminal=out.isatty(), width=80))
+    with shown.phase("asking"):
+        shown.tell("FAIL [a] case\n: " + "why " * 40)
+        text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out.getvalue())
+        assert "FAIL [a] case : " + "why " * 39 + "why" in text
+
+
+def test_where_nothing_is_shown_nothing_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    Timed(Silent()).tell("FAIL")
+    assert capsys.readouterr() == ("", "")
+
+
 def test_every_phase_is_timed_in_the_order_in_which_it_began_and_failed_ones_too() -> None:
     timed = Timed(Silent())
     work(timed)

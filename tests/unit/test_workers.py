@@ -1,0 +1,294 @@
+"""Several workers: they share the kernels among them, and what happens to one costs the others nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness import asking
+from harness.asking import account, sheet
+from harness.conformance.catalogue import CASES, PROG_TYPES
+from harness.conformance.verdicts import Verdict
+from harness.isolation import Isolation
+from harness.plan import make
+from harness.progress import Silent
+from harness.report.progress import Timed
+from harness.vm.failures import FailureKind, MachineFailed
+from tests.unit.samples import FACTS, FakeGuest, made_up, subject
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from harness.plan import Plan
+    from harness.prepare import Subject
+
+FIRST, SECOND, THIRD = "6.12.1", "7.2.1", "7.3.1"
+PLAN = make(PROG_TYPES, CASES, ["KPROBE", "LSM", "SYSCALL"], ["CMT-00[12]", "VER-001"])
+CELLS = len(PLAN.cells)
+ONE_BY_ONE = make(PROG_TYPES, [made_up(f"AAA-0{n:02}") for n in range(12)], ["LSM"])
+ALIKE = [made_up(f"AAA-00{n}", experiment=made_up("AAA-001").experiment) for n in (1, 2)]
+
+
+def failed(kind: FailureKind) -> MachineFailed:
+    return MachineFailed(kind, f"the {kind}", tail=f"console of the {kind}", console=Path("/runs/1/lost.txt"))
+
+
+class Shown(Silent):
+    """Progress that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def tell(self, line: str) -> None:
+        self.told.append(line)
+
+
+class Guest(FakeGuest):
+    """A machine that lets the others work while it thinks."""
+
+    yard: Yard
+    release: str
+
+    async def ask(self, request: dict[str, Any], deadline: float) -> dict[str, Any]:
+        await asyncio.sleep(0)
+        what = self.yard.trouble(self.release, request)
+        if isinstance(what, Exception):
+            self.closed = True
+            raise what
+        return await super().ask(request, deadline)
+
+
+class Yard:
+    """Where machines come from; remembers all of them.
+
+    Attributes:
+        most: the most machines there were at a time.
+        up: kernels of which a machine has come up.
+    """
+
+    def __init__(self) -> None:
+        self.machines: list[Guest] = []
+        self.most = 0
+        self.starts: Counter[str] = Counter()
+        self.up: set[str] = set()
+        self.trouble: Callable[[str, dict[str, Any]], Exception | None] = lambda _release, _request: None
+        self.no_boot: Callable[[str, int], bool] = lambda _release, _number: False
+        self.shown = Shown()
+
+    async def boot(self, subject: Subject, folder: Path) -> Guest:
+        release = subject.kernel.release
+        self.starts[release] += 1
+        number = self.starts[release]
+        assert number == 1 or release in self.up, "the first machine of a kernel is started alone"
+        await asyncio.sleep(0)
+        if self.no_boot(release, number):
+            raise failed(FailureKind.BOOT)
+        self.up.add(release)
+        guest = Guest(facts={**FACTS, "release": release}, console=folder / "console.txt")
+        guest.yard, guest.release = self, release
+        self.machines.append(guest)
+        self.most = max(self.most, len(self.living))
+        return guest
+
+    @property
+    def living(self) -> list[Guest]:
+        return [machine for machine in self.machines if not machine.closed]
+
+    def ask(self, *releases: str, plan: Plan = PLAN, **options: Any) -> asking.Outcome:
+        outcome = asking.ask(
+            [subject(release) for release in releases],
+            plan,
+            boot=self.boot,
+            folder=Path("/runs/1"),
+            progress=Timed(self.shown),
+            qemu="10.0.2",
+            guest_packages={},
+            **options,
+        )
+        assert not self.living
+        return outcome
+
+    def requests(self, release: str) -> list[dict[str, Any]]:
+        return [
+            request for machine in self.machines if machine.release == release for request in machine.asked
+        ]
+
+
+@pytest.fixture
+def yard() -> Yard:
+    return Yard()
+
+
+def keys(outcome: asking.Outcome) -> list[tuple[str, ...]]:
+    return [(cell.kernel, cell.prog_type, cell.case, cell.loader) for cell in outcome.result.cells]
+
+
+def verdicts(outcome: asking.Outcome) -> list[Verdict]:
+    return [cell.verdict for cell in outcome.result.cells]
+
+
+@pytest.mark.parametrize("isolation", Isolation)
+@pytest.mark.parametrize("jobs", [1, 2, 3, 8])
+@pytest.mark.parametrize("releases", [[FIRST], [FIRST, SECOND, THIRD]])
+def test_the_result_is_the_same_however_many_ask(
+    yard: Yard, releases: list[str], jobs: int, isolation: Isolation
+) -> None:
+    outcome = yard.ask(*releases, jobs=jobs, isolation=isolation)
+    assert keys(outcome) == [(release, *cell.key) for release in releases for cell in PLAN.cells]
+    assert set(verdicts(outcome)) == {Verdict.PASS}
+    assert yard.most <= jobs
+    for kernel in outcome.result.run.kernels:
+        assert kernel.boots == yard.starts[kernel.release] == len(set(kernel.consoles))
+        assert len(yard.requests(kernel.release)) == CELLS
+
+
+def test_two_workers_share_one_kernel(yard: Yard) -> None:
+    (kernel,) = yard.ask(FIRST, jobs=2).result.run.kernels
+    assert kernel.boots == 2
+    assert all(len(machine.asked) >= CELLS // 3 for machine in yard.machines)
+
+
+def test_each_worker_begins_with_a_kernel_of_its_own(yard: Yard) -> None:
+    yard.ask(FIRST, SECOND, jobs=2)
+    assert [machine.release for machine in yard.machines[:2]] == [FIRST, SECOND]
+
+
+def test_no_second_machine_is_tried_where_the_first_does_not_boot(yard: Yard) -> None:
+    yard.no_boot = lambda _release, _number: True
+    outcome = yard.ask(FIRST, jobs=3)
+    assert yard.starts[FIRST] == 1
+    assert verdicts(outcome) == [Verdict.NOT_RUN] * CELLS
+    assert outcome.result.run.kernels[0].stopped == "the guest did not boot: the boot"
+
+
+def test_a_further_machine_that_does_not_start_leaves_all_to_the_others_and_is_told(yard: Yard) -> None:
+    yard.no_boot = lambda _release, number: number > 1
+    outcome = yard.ask(FIRST, jobs=3)
+    assert verdicts(outcome) == [Verdict.PASS] * CELLS
+    assert yard.starts[FIRST] == 3
+    assert [line for line in yard.shown.told if "did not start" in line] == [
+        f"{FIRST}: a further machine did not start, 2 go on: the guest did not boot: the boot",
+        f"{FIRST}: a further machine did not start, 1 go on: the guest did not boot: the boot",
+    ]
+    assert len(outcome.result.run.kernels[0].consoles) == 3
+
+
+def test_the_kernel_ends_when_no_worker_has_a_machine_any_more(yard: Yard) -> None:
+    yard.no_boot = lambda _release, number: number > 1
+    yard.trouble = lambda _release, request: (
+        failed(FailureKind.CRASH) if request.get("functions") == ["ver_001", "ver_001_accepted"] else None
+    )
+    outcome = yard.ask(FIRST, SECOND, jobs=2)
+    first = [cell.verdict for cell in outcome.result.cells if cell.kernel == FIRST]
+    assert first.count(Verdict.CRASH) == 1
+    assert Verdict.NOT_RUN in first
+    assert outcome.result.run.kernels[0].stopped == "no fresh machine: the guest did not boot: the boot"
+
+
+def test_machines_lost_one_after_the_other_end_a_kernel_whoever_had_them(yard: Yard) -> None:
+    yard.trouble = lambda release, _request: failed(FailureKind.CRASH) if release == FIRST else None
+    outcome = yard.ask(FIRST, SECOND, jobs=2)
+    first, second = outcome.result.run.kernels
+    assert first.stopped == "3 machines were lost in a row"
+    assert first.last_console == "console of the crash"
+    assert second.stopped is None
+    cells = {kernel: [cell.verdict for cell in outcome.result.cells if cell.kernel == kernel]
+             for kernel in (FIRST, SECOND)}  # fmt: skip
+    # a question that was under way when the kernel was given up has its verdict, too
+    assert 3 <= cells[FIRST].count(Verdict.CRASH) <= 4
+    assert cells[SECOND] == [Verdict.PASS] * CELLS
+
+
+def test_an_answer_between_losses_means_that_it_makes_sense_to_go_on(yard: Yard) -> None:
+    asked = 0
+
+    def trouble(_release: str, _request: dict[str, Any]) -> Exception | None:
+        nonlocal asked
+        asked += 1
+        return failed(FailureKind.HANG) if asked % 3 else None
+
+    yard.trouble = trouble
+    outcome = yard.ask(FIRST, plan=ONE_BY_ONE)
+    assert verdicts(outcome) == [Verdict.HANG, Verdict.HANG, Verdict.PASS] * 4
+    assert outcome.result.run.kernels[0].stopped is None
+
+
+@pytest.mark.parametrize(
+    ("isolation", "machines"), [(Isolation.RUN, 1), (Isolation.TYPE, 3), (Isolation.CASE, CELLS)]
+)
+def test_a_machine_is_asked_no_more_than_the_isolation_allows(
+    yard: Yard, isolation: Isolation, machines: int
+) -> None:
+    (kernel,) = yard.ask(FIRST, isolation=isolation).result.run.kernels
+    assert kernel.boots == machines
+    if isolation is Isolation.TYPE:
+        types = [{asked["prog_type"] for asked in each.asked} for each in yard.machines]
+        assert sorted(types, key=sorted) == [{"KPROBE"}, {"LSM"}, {"SYSCALL"}]
+
+
+def test_equal_requests_are_asked_once_also_where_cases_are_isolated(yard: Yard) -> None:
+    outcome = yard.ask(FIRST, plan=make(PROG_TYPES, ALIKE, ["LSM"]), jobs=2, isolation=Isolation.CASE)
+    assert verdicts(outcome) == [Verdict.PASS] * 2
+    assert len(yard.requests(FIRST)) == 1
+
+
+def test_what_is_not_as_expected_is_told_while_the_rest_runs(yard: Yard) -> None:
+    told: list[int] = []
+
+    def trouble(_release: str, request: dict[str, Any]) -> Exception | None:
+        told.append(len(yard.shown.told))
+        return failed(FailureKind.CRASH) if request["prog_type"] == "KPROBE" and len(told) == 1 else None
+
+    yard.trouble = trouble
+    outcome = yard.ask(FIRST)
+    (cell,) = (cell for cell in outcome.result.cells if not cell.ok)
+    assert yard.shown.told == [f"CRASH {cell.case} in KPROBE, {FIRST}: the crash"]
+    assert told[:2] == [0, 1]
+
+
+def test_only_the_first_failures_of_a_kernel_are_told_at_once(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sheet, "TOLD_AT_ONCE", 2)
+    monkeypatch.setattr(account, "LOSSES_IN_A_ROW", 100)
+    yard.trouble = lambda _release, _request: failed(FailureKind.LOST)
+    yard.ask(FIRST)
+    assert len(yard.shown.told) == 3
+    assert yard.shown.told[-1] == f"{FIRST}: what else is not as expected is told at the end"
+
+
+def test_a_signal_ends_the_machines_of_all_workers_at_once(yard: Yard) -> None:
+    began = 0.0
+
+    def trouble(_release: str, _request: dict[str, Any]) -> None:
+        nonlocal began
+        if len(yard.living) == 2 and not began:
+            began = time.monotonic()
+            os.kill(os.getpid(), signal.SIGINT)
+
+    yard.trouble = trouble
+    outcome = yard.ask(FIRST, SECOND, jobs=2)
+    assert time.monotonic() - began < 1
+    assert yard.most == 2
+    assert outcome.exit_status == 130
+    assert Verdict.NOT_RUN in verdicts(outcome)
+    assert {kernel.stopped for kernel in outcome.result.run.kernels} == {"interrupted by SIGINT"}
+
+
+def test_a_defect_of_ours_in_one_worker_ends_the_others(yard: Yard) -> None:
+    def trouble(release: str, _request: dict[str, Any]) -> None:
+        if release == SECOND:
+            raise ZeroDivisionError
+
+    yard.trouble = trouble
+    with pytest.raises(ZeroDivisionError):
+        yard.ask(FIRST, SECOND, jobs=2)
+    assert len(yard.machines) == 2
+    assert not yard.living

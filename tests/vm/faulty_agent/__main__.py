@@ -1,0 +1,48 @@
+"""The agent of the harness, and a fault: what a request has in `fault` is done instead of it.
+
+- `panic`: the kernel panics.
+- `spin`: a BPF program spins for ever in a timer's interrupt, so that its processor takes no other.
+- `wait`: nothing is answered any more.
+"""
+
+from __future__ import annotations
+
+import runpy
+import time
+from pathlib import Path
+from typing import Any
+
+from harness.guest.experiments import OBJECTS, Lab
+
+REAL_AGENT = "/payload/real_agent.py"
+
+
+def fail(lab: Lab, fault: str) -> None:
+    """Never returns."""
+    match fault:
+        case "panic":
+            Path("/proc/sysrq-trigger").write_text("c")
+        case "spin":
+            perf_event = lab._types["PERF_EVENT"]
+            with perf_event.attached(perf_event.load_from(OBJECTS / "spin.bpf.o", "spin", {})):
+                while True:
+                    perf_event.fire()
+    while True:
+        time.sleep(1)
+
+
+def main() -> None:
+    """Run the agent with other answers."""
+    answer = Lab.answer
+
+    def answer_or_fail(lab: Lab, request: dict[str, Any]) -> dict[str, Any]:
+        if "fault" in request:
+            fail(lab, request["fault"])
+        return answer(lab, request)
+
+    Lab.answer = answer_or_fail  # type: ignore[assignment]
+    runpy.run_path(REAL_AGENT, run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,313 @@
+"""What goes wrong for real in a run costs the cells it happens in, and no other."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness import asking
+from harness.asking import session
+from harness.cache import Cache
+from harness.conformance.catalogue import CASES, PROG_TYPES
+from harness.conformance.verdicts import Verdict
+from harness.guest_image import boot, objects, payload
+from harness.plan import make
+from harness.prepare import Subject
+from harness.progress import Silent
+from harness.report.progress import Timed
+from harness.settings import Settings
+from harness.vm.machine import Machine
+from harness.vm.qemu import Spec
+from harness.vm.snapshot import KIND, Snapshots
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from harness.guest_image.model import GuestImage
+    from harness.kernels.model import Kernel
+    from harness.vm.accelerator import Accelerator
+
+pytestmark = pytest.mark.vm
+
+FAULTY_AGENT = Path(__file__).with_name("faulty_agent")
+SHARED_KINDS = ("apt", "boot", "guest-root", "kernels", "kvm-probe", "objects", "payload")
+PLAN = make(
+    PROG_TYPES,
+    CASES,
+    ["KPROBE", "LSM", "TRACING"],
+    ["ATT-001", "CMT-00[12]", "RSV-011", "VER-001", "VER-004"],
+)
+FEW = ("--prog-type=KPROBE", "--case=CMT-00[12]")
+RUN_DEADLINE = 300.0
+INTERRUPT_FLAG = 1 << 9  # IF of RFLAGS
+
+
+@pytest.fixture(scope="module")
+def cache(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of its own for snapshots, with all else as in the real one."""
+    folder = tmp_path_factory.mktemp("cache")
+    share(settings.cache, folder)
+    return folder
+
+
+def share(cache: Path, folder: Path) -> None:
+    """Have in `folder` what is in the cache, but for snapshots and consoles."""
+    for kind in SHARED_KINDS:
+        (cache / kind).mkdir(exist_ok=True)
+        (folder / kind).symlink_to(cache / kind)
+
+
+@pytest.fixture(scope="module")
+def subject(
+    kernel: Kernel,
+    image: GuestImage,
+    settings: Settings,
+    accelerator: Accelerator,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Subject:
+    """A kernel with an agent that does what breaks the machine, when it is asked to."""
+    program = tmp_path_factory.mktemp("objects") / "spin.bpf.o"
+    source = FAULTY_AGENT / "spin.bpf.c"
+    subprocess.run(["clang", *objects.FLAGS, "-c", source, "-o", program], check=True, timeout=60)
+    replaced = {
+        "real_agent.py": payload.PACKAGE / "guest/__main__.py",
+        "harness/guest/__main__.py": FAULTY_AGENT / "__main__.py",
+        "objects/spin.bpf.o": program,
+    }
+    files = boot.files(kernel, image, settings=settings, progress=Silent(), replaced=replaced)
+    return Subject("6.12", kernel, files, accelerator)
+
+
+def ask(cache: Path, folder: Path, *subjects: Subject) -> asking.Outcome:
+    """Ask the cells of PLAN, on two machines."""
+    snapshots = Snapshots(Settings(cache))
+
+    async def start(subject: Subject, folder: Path) -> Machine:
+        return await snapshots.start(Spec(subject.files, subject.accelerator), folder)
+
+    return asking.ask(
+        subjects,
+        PLAN,
+        boot=start,
+        folder=folder,
+        progress=Timed(Silent()),
+        qemu="",
+        guest_packages={},
+        jobs=2,
+    )
+
+
+Key = tuple[str, str]  # of a cell: program type and case
+
+
+def verdicts(outcome: asking.Outcome, release: str) -> dict[Key, Verdict]:
+    cells = outcome.result.cells
+    return {(cell.prog_type, cell.case): cell.verdict for cell in cells if cell.kernel == release}
+
+
+ALL_PASS = {(cell.prog_type.name, cell.case.id): Verdict.PASS for cell in PLAN.cells}
+
+# Each in another program type: the fault, and the verdict that it must end in.
+FAULTS: dict[Key, tuple[str, Verdict]] = {
+    ("KPROBE", "RSV-011"): ("killed", Verdict.LOST),
+    ("LSM", "VER-001"): ("panic", Verdict.CRASH),
+    ("TRACING", "CMT-001"): ("spin", Verdict.HANG),
+}
+
+
+def break_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on a machine that is asked what belongs to FAULTS does that instead."""
+    requests = [(cell.request(), FAULTS.get((cell.prog_type.name, cell.case.id))) for cell in PLAN.cells]
+    ask = Machine.ask
+
+    async def ask_or_fail(machine: Machine, request: dict[str, Any], deadline: float) -> dict[str, Any]:
+        fault = next((fault for asked, fault in requests if asked == request), None)
+        if not fault:
+            return await ask(machine, request, deadline)
+        if fault[0] == "killed":  # in the middle of the case
+            asyncio.get_running_loop().call_later(0.2, os.kill, machine.pid, signal.SIGKILL)
+        return await ask(machine, {**request, "fault": fault[0]}, deadline)
+
+    monkeypatch.setattr(Machine, "ask", ask_or_fail)
+    monkeypatch.setattr(session, "CELL_DEADLINE", 15.0)
+
+
+def test_a_machine_that_is_killed_panics_or_spins_costs_one_cell(
+    cache: Path, subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_machines(monkeypatch)
+    outcome = ask(cache, tmp_path, subject)
+    release = subject.kernel.release
+    assert verdicts(outcome, release) == ALL_PASS | {key: verdict for key, (_, verdict) in FAULTS.items()}
+    cells = {(cell.prog_type, cell.case): cell for cell in outcome.result.cells}
+    killed, panicked, hung = (cells[key] for key in FAULTS)
+    assert killed.seen == "QEMU was ended by SIGKILL"
+    assert panicked.seen == "Kernel panic - not syncing: sysrq triggered crash"
+    assert "Call Trace:" in str(panicked.console)
+    assert hung.seen.endswith("after 15 s")
+    (registers,) = tmp_path.rglob("registers.txt")
+    processors = re.findall(r"RFL=(\w+) .* HLT=(\d)", registers.read_text())
+    spins = [halted == "0" and not int(flags, 16) & INTERRUPT_FLAG for flags, halted in processors]
+    assert any(spins), registers.read_text()
+
+
+def test_a_truncated_guest_image_costs_its_kernel_and_no_other(
+    cache: Path, subject: Subject, tmp_path: Path
+) -> None:
+    short = tmp_path / "root.erofs"
+    image = subject.files.root.read_bytes()
+    short.write_bytes(image[: len(image) // 2])
+    spoilt = replace(
+        subject,
+        kernel=replace(subject.kernel, release="spoilt"),
+        files=replace(subject.files, root=short),
+    )
+    outcome = ask(cache, tmp_path, spoilt, subject)
+    assert set(verdicts(outcome, "spoilt").values()) == {Verdict.NOT_RUN}
+    assert verdicts(outcome, subject.kernel.release) == ALL_PASS
+    spoilt_run, sound_run = outcome.result.run.kernels
+    assert str(spoilt_run.stopped).startswith("the guest did not boot: ")
+    assert (spoilt_run.boots, sound_run.stopped) == (1, None)
+
+
+def test_a_corrupt_snapshot_is_told_and_costs_no_cell(
+    cache: Path, subject: Subject, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    ask(cache, tmp_path / "first", subject)  # there is one now
+    for folder in Cache(cache).entries(KIND):
+        state = folder / "state"
+        before = state.stat()
+        with state.open("r+b") as file:
+            file.write(b"garbage" * 1000)
+        os.utime(state, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with caplog.at_level(logging.WARNING):
+        outcome = ask(cache, tmp_path / "second", subject)
+    assert verdicts(outcome, subject.kernel.release) == ALL_PASS
+    assert "is of no use and is made anew" in caplog.text
+    (run,) = outcome.result.run.kernels
+    assert (run.boots, run.restores) == (2, 1)  # the second from what the first made anew
+
+
+@contextmanager
+def command(cache: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """The command, running with a cache of its own; it is gone afterwards."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "harness", "run", "--kernel", "6.12", *arguments],
+        env={**os.environ, "DYNPTR_HARNESS_CACHE": str(cache)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+def small_disk(settings: Settings, tmp_path: Path) -> Iterator[Path]:
+    """A cache on a disk of its own that has room for consoles, and for no snapshot."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if os.geteuid():
+        pytest.skip("only root can mount a small disk")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", folder], check=True, timeout=60)
+    try:
+        share(settings.cache, folder)
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True, timeout=60)
+
+
+def test_a_disk_without_room_for_a_snapshot_costs_no_cell(small_disk: Path, tmp_path: Path) -> None:
+    results = tmp_path / "results.json"
+    with command(small_disk, *FEW, "--json", str(results)) as process:
+        out, err = process.communicate(timeout=RUN_DEADLINE)
+    assert process.returncode == 0, out + err
+    assert re.search(
+        rf"warning: no snapshot was made: {small_disk} has \d+ MiB free, 1024 MiB are needed", err
+    )
+    told = json.loads(results.read_text())
+    assert {cell["verdict"] for cell in told["cells"]} == {"pass"}
+
+
+def test_a_full_disk_fails_the_environment_and_is_told(small_disk: Path) -> None:
+    with suppress(OSError), (small_disk / "filler").open("wb", buffering=0) as filler:
+        while True:
+            filler.write(bytes(4096))
+    with command(small_disk, *FEW) as process:
+        out, err = process.communicate(timeout=RUN_DEADLINE)
+    assert process.returncode == 3, out + err
+    assert re.search(rf"cells not run: cannot write {small_disk}/\S+: No space left on device", out)
+
+
+def test_two_runs_at_a_time_in_one_cache_do_not_disturb_each_other(
+    settings: Settings, tmp_path: Path
+) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    share(settings.cache, cache)
+    with ExitStack() as stack:
+        runs = [
+            stack.enter_context(command(cache, *FEW, "--json", str(tmp_path / f"{name}.json")))
+            for name in ("a", "b")
+        ]
+        for process in runs:
+            out, err = process.communicate(timeout=RUN_DEADLINE)
+            assert process.returncode == 0, out + err
+    for name in ("a", "b"):
+        told = json.loads((tmp_path / f"{name}.json").read_text())
+        assert {cell["verdict"] for cell in told["cells"]} == {"pass"}
+    assert len(Cache(cache).entries(KIND)) == 1
+
+
+def qemus(process: subprocess.Popen[str]) -> list[int]:
+    """The process ids of the machines of a command: it has no other children while it asks."""
+    return [
+        int(each) for each in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    ]
+
+
+def wait_for_answers_of_two_machines(process: subprocess.Popen[str]) -> None:
+    """Returns when two machines are being asked and something was answered."""
+    assert process.stderr
+    give_up = time.monotonic() + RUN_DEADLINE
+    heard = ""
+    while not re.search(r"[1-9]\d* answered", heard) or len(qemus(process)) < 2:
+        assert time.monotonic() < give_up, f"no two machines that answer after {RUN_DEADLINE:g} s"
+        heard = process.stderr.readline()
+        assert heard, process.communicate()
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_all_machines_within_a_second(
+    settings: Settings, number: signal.Signals, status: int
+) -> None:
+    with command(settings.cache, "--jobs=2", "--case=RSV-*", "--case=CMT-*") as process:
+        wait_for_answers_of_two_machines(process)
+        watched = [os.pidfd_open(pid) for pid in qemus(process)]
+        began = time.monotonic()
+        process.send_signal(number)
+        for each in watched:
+            ended, _, _ = select.select([each], [], [], max(0, began + 1 - time.monotonic()))
+            os.close(each)
+            assert ended, f"a machine lived on 1 s after {number.name}"
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == status, out + err
+    assert f"interrupted by {number.name}: " in out
+    assert re.search(r"[1-9]\d* run, [1-9]\d* not run", out)
