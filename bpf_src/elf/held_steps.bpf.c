@@ -95,16 +95,32 @@ static inline void run_held_steps(struct control *control_page)
 		run_held_step(ring, &control_page->steps[0], &control_page->outcomes[0]);
 }
 
+/* For types whose event comes from other processes, too: takes those of the agent only. */
+PROGRAM
+int held_steps_own_return_0(void *ctx)
+{
+	run_held_steps(claim_own_event());
+	return 0;
+}
+
+/* For types whose event is ours alone, by what they must answer to let it pass. */
 PROGRAM
 int held_steps_return_0(void *ctx)
 {
-	run_held_steps(claim_own_event());
+	run_held_steps(claim_event());
 	return 0;
 }
 
 PROGRAM
 int held_steps_return_1(void *ctx)
 {
-	run_held_steps(claim_own_event());
+	run_held_steps(claim_event());
 	return 1;
+}
+
+PROGRAM
+int held_steps_return_2(void *ctx)
+{
+	run_held_steps(claim_event());
+	return 2;
 }

@@ -22,3 +22,24 @@ int lsm_example(unsigned long long *ctx)
 	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
 	return 0;
 }
+
+/*
+ * The same for a cgroup, here on the hook socket_create: asked of the processes in it only.
+ *
+ * There the answer is that of programs for cgroups: 1, it may be done.
+ */
+int lsm_cgroup_example(unsigned long long *ctx)
+{
+	struct control *control_page = claim_own_event();
+	struct record record = {};
+	struct bpf_dynptr ptr;
+
+	if (!control_page)
+		return 1;
+	fill_record(&record, control_page, BPF_PROG_TYPE_LSM);
+
+	if (bpf_ringbuf_reserve_dynptr(events_map(), sizeof(record), 0, &ptr) == 0)
+		bpf_dynptr_write(&ptr, 0, &record, sizeof(record), 0);
+	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
+	return 1;
+}

@@ -82,6 +82,7 @@ class Case:
         overwrites: it needs a ring that overwrites its oldest records; a kernel without has nothing to show.
         without_helper: the case says something of kernels that lack the helper, too.
         splats: complaints of the kernel about itself that are known; any other is a failure.
+        variants: the case says something of the other ways to attach a type, too.
     """
 
     id: str
@@ -96,6 +97,7 @@ class Case:
     overwrites: bool = False
     without_helper: bool = False
     splats: tuple[Splat, ...] = ()
+    variants: bool = False
 
     def loaders_for(self, prog_type: ProgType) -> tuple[str, ...]:
         """The loaders that the case is done through in this type, each in a cell of its own."""
@@ -107,4 +109,6 @@ class Case:
 
     def applies(self, prog_type: ProgType) -> bool:
         """Whether the case says anything of this type."""
-        return not self.types or prog_type.name in self.types
+        if self.types:
+            return prog_type.name in self.types
+        return prog_type.offers_helper and (self.variants or not prog_type.is_variant)

@@ -12,7 +12,9 @@ from harness.conformance.case import Case
 from harness.conformance.cases import (
     access,
     attach,
+    availability,
     commit,
+    examples,
     kfuncs,
     load,
     maps,
@@ -38,6 +40,8 @@ def _through_both(case: Case) -> Case:
 
 _ROWS = (
     *attach.CASES,
+    *examples.CASES,
+    *availability.CASES,
     *reserve.CASES,
     *commit.CASES,
     *wakeup.CASES,

@@ -30,7 +30,13 @@ def as_markdown(
     selftests: Mapping[str, Mapping[str, tuple[str, ...] | str]],
 ) -> str:
     """The page, with a line feed at its end."""
-    parts = (_groups(cases, exceptions), _defects(cases), _exceptions(exceptions), _selftests(selftests))
+    parts = (
+        _groups(cases, exceptions),
+        _defects(cases),
+        _exceptions(exceptions),
+        _cases(cases),
+        _selftests(selftests),
+    )
     return "\n\n".join([HEAD, *("\n".join(part) for part in parts)]) + "\n"
 
 
@@ -73,6 +79,16 @@ def _exceptions(exceptions: Mapping[str, str]) -> Iterator[str]:
     yield from _row("---", "---")
     for name, reason in sorted(exceptions.items()):
         yield from _row(name, reason)
+
+
+def _cases(cases: Sequence[Case]) -> Iterator[str]:
+    """All cases, each with an anchor that other pages link to."""
+    yield "## Cases"
+    yield ""
+    yield from _row("case", "what must hold")
+    yield from _row("---", "---")
+    for case in sorted(cases, key=lambda case: (list(GROUPS).index(group_of(case.id)), case.id)):
+        yield from _row(f'<a id="{case.id.lower()}"></a>{case.id}', case.title)
 
 
 def _selftests(selftests: Mapping[str, Mapping[str, tuple[str, ...] | str]]) -> Iterator[str]:

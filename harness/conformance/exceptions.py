@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 EXCEPTIONS: dict[str, str] = {
+    "AVL-040": "covered by VER-004 and RSV-045: a release is owed even when the reservation failed",
+    "AVL-041": "covered by RSV-011: flags must be 0",
+    "AVL-042": "covered by RSV-005, RSV-009 and RSV-011: the errors are -EINVAL and -E2BIG",
+    "AVL-043": "about what the helper's documentation does not say, not about a kernel",
+    "AVL-044": "covered by RSV-016 and VER-160: signature and number of the helper",
     "VER-159": "a BPF token needs a BPF file system made for a user namespace; read in the source, not seen",
     "MAP-005": "no size that fits into max_entries is above that limit, which later kernels no longer have",
     "MAP-018": "a property of libbpf, not of the kernel; MAP-002 passes it by with bare system calls",

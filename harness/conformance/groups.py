@@ -4,6 +4,8 @@ from __future__ import annotations
 
 GROUPS: dict[str, str] = {
     "ATT": "the example of each program type, before it is attached, while, and after",
+    "AVL": "which program types may use the helper",
+    "EXA": "the examples for what dynptrs are good for: sizes of the run, records in pieces",
     "RSV": "what a reservation grants and refuses, and what a refused one leaves behind",
     "CMT": "submit and discard: headers, order, what reaches the consumer",
     "QRY": "what bpf_ringbuf_query says",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from errno import EOPNOTSUPP
 from typing import TYPE_CHECKING, Any
 
 from harness.conformance.kfuncs import KFUNCS
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 HELPER_SINCE: Version = (5, 19)  # commit bc34dee65a65
 OVERWRITING_SINCE: Version = (6, 19)
+
+ATTACHED = "the program is attached"  # what is expected where that fails
+NOT_TO_BE_HAD = "not to be had here"  # why there is no answer where the surroundings lack something
 
 # What the verifier says of a helper that it does not have, or not for this program type.
 ABSENT = re.compile(r"invalid func unknown#198\b")
@@ -81,12 +85,13 @@ def _judge_answer(case: Case, prog_type: ProgType, facts: Mapping[str, Any], rep
     log = "\n".join(filter(None, (refusal["log"] for refusal in refusals))) or None
     if absent := _nothing_to_show(case, prog_type, facts, reply, refusals, log):
         return absent
-    if never_began := _never_began(reply, refusals, log):
+    if never_began := _never_began(prog_type, reply, refusals, log):
         return never_began
     judgement = _compare(list(case.experiment.findings(prog_type, facts, reply)), log)
     if not judgement.ok:
         judgement = _differing(case, prog_type, facts, reply, judgement)
-    return _judge_not_allowed(log) if not judgement.ok and _not_allowed(refusals) else judgement
+    not_allowed = not judgement.ok and _not_allowed(refusals)
+    return _judge_not_allowed(prog_type, log) if not_allowed else judgement
 
 
 def _nothing_to_show(
@@ -99,30 +104,35 @@ def _nothing_to_show(
 ) -> Judgement | None:
     """The judgement where the kernel lacks what the case is about, else None."""
     version = version_of(facts["release"])
-    lacks_helper = not case.without_helper and _lacks_helper(refusals, facts)
-    if lacks_helper or _is_unknown(refusals, prog_type, version):
+    if "no_type" in reply:
+        return _judge_no_type(prog_type, version, facts.get("options_set", ()))
+    if not case.without_helper and _lacks_helper(refusals, facts):
         return _judge_absent(version, log)
+    if prog_type.is_variant and (absent := _no_such_way(prog_type, version, reply, log)):
+        return absent
     if missing := [name for name in case.kfuncs if name not in facts["kfuncs"]]:
         return _judge_missing(missing, version, log)
     if case.overwrites and not facts["overwriting_rings"]:
         return _judge_never_overwriting(version)
     if "unavailable" in reply:
         seen = reply["unavailable"]
-        return Judgement(Verdict.ABSENT, True, seen, seen, reason=f"this kernel is built so: {seen}")
+        return Judgement(Verdict.ABSENT, True, seen, seen, reason=f"{NOT_TO_BE_HAD}: {seen}")
     return None
 
 
-def _never_began(reply: Reply, refusals: Sequence[dict[str, Any]], log: str | None) -> Judgement | None:
+def _never_began(
+    prog_type: ProgType, reply: Reply, refusals: Sequence[dict[str, Any]], log: str | None
+) -> Judgement | None:
     """The judgement where the program was not loaded or attached, or there is no ring, else None."""
     if "no_ring" in reply:
         return Judgement(Verdict.FAIL, False, "a ring is made", f"refused with {-reply['no_ring']}")
     if "refused" in reply and _not_allowed(refusals):
-        return _judge_not_allowed(log)
+        return _judge_not_allowed(prog_type, log)
     if "refused" in reply:
         seen = f"refused with {-reply['refused']['errno']}"
         return Judgement(Verdict.REJECTED, False, "the verifier accepts the program", seen, log)
     if "attach_failed" in reply:
-        return Judgement(Verdict.FAIL, False, "the program is attached", reply["attach_failed"]["what"])
+        return Judgement(Verdict.FAIL, False, ATTACHED, reply["attach_failed"]["what"])
     return None
 
 
@@ -152,25 +162,50 @@ def _refusals(reply: Reply) -> Iterator[dict[str, Any]]:
     yield from (answer for answer in answers if not answer["accepted"])
 
 
-def _is_unknown(refusals: Sequence[dict[str, Any]], prog_type: ProgType, version: Version) -> bool:
-    """The kernel does not know the type: it refuses it before the verifier logs."""
-    return version < prog_type.since and any(not refusal["log"] for refusal in refusals)
-
-
 def _lacks_helper(refusals: Sequence[dict[str, Any]], facts: Mapping[str, Any]) -> bool:
     """The kernel lacks the helper, whatever a program is refused for first: that may be as new to it."""
     no_helper = bool(refusals) and not facts["has_helper"]
     return no_helper or any(ABSENT.search(refusal["log"]) for refusal in refusals)
 
 
-def _judge_not_allowed(log: str | None) -> Judgement:
-    return Judgement(
-        Verdict.NOT_ALLOWED,
-        False,
-        "the helper is allowed in this program type",
-        "the verifier refuses it",
-        log,
-    )
+def _judge_not_allowed(prog_type: ProgType, log: str | None) -> Judgement:
+    """The verifier refuses the helper in its own words: as it should be in types that do not offer it."""
+    if not prog_type.offers_helper:
+        text = "the helper is refused in this program type"
+        reason = f"{prog_type.name} has a list of helpers of its own, without this one"
+        return Judgement(Verdict.NOT_ALLOWED, True, text, text, log, reason)
+    expected = "the helper is allowed in this program type"
+    return Judgement(Verdict.NOT_ALLOWED, False, expected, "the verifier refuses it", log)
+
+
+def _judge_no_type(prog_type: ProgType, version: Version, options_set: Sequence[str]) -> Judgement:
+    """The kernel refuses every program of the type: it may be too old, or built without."""
+    seen = f"no programs of type {prog_type.name}: one that does nothing is refused, too"
+    since = ".".join(map(str, prog_type.since))
+    if version < prog_type.since:
+        return Judgement(Verdict.ABSENT, True, seen, seen, reason=f"{seen}; the type came with {since}")
+    if prog_type.option and prog_type.option not in options_set:
+        reason = f"{seen}; this kernel is built without {prog_type.option}"
+        return Judgement(Verdict.ABSENT, True, seen, seen, reason=reason)
+    expected = f"the program type, as in every kernel since {since}"
+    return Judgement(Verdict.ABSENT, False, expected, seen)
+
+
+def _no_such_way(prog_type: ProgType, version: Version, reply: Reply, log: str | None) -> Judgement | None:
+    """The judgement where the kernel lacks this way to attach a type, else None.
+
+    Older kernels refuse it in many ways; one that is built without it says that it is not supported.
+    """
+    if not ("refused" in reply or "attach_failed" in reply):
+        return None
+    since = ".".join(map(str, prog_type.since))
+    if version < prog_type.since:
+        text = f"no {prog_type.name}: that came with {since}"
+    elif prog_type.option and reply.get("attach_failed", {}).get("errno") == EOPNOTSUPP:
+        text = f"no {prog_type.name}: this kernel is built without {prog_type.option}"
+    else:
+        return None
+    return Judgement(Verdict.ABSENT, True, text, text, log, reason=text)
 
 
 def _judge_absent(version: Version, log: str | None) -> Judgement:

@@ -74,7 +74,7 @@ def functions_of(case: Case, prog_types: Sequence[ProgType]) -> tuple[str, ...]:
     """The C functions that a case is about; for the example of a type, that of each of `prog_types`."""
     request = case.experiment.request()
     if request["kind"] == "phases":
-        return tuple(f"{prog_type.name.lower()}_example" for prog_type in prog_types)
+        return tuple(prog_type.example for prog_type in prog_types)
     if request["kind"] == "script":
         step = f"run_{request['object'].removesuffix('s')}"  # of the program that does the steps
         return (step, *(["run_fill"] if any("fill" in act for act in request["acts"]) else []))

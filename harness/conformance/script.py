@@ -21,8 +21,8 @@ BUSY, DISCARDED = 1 << 31, 1 << 30  # bits in the length of a record's header
 U32, U64 = 1 << 32, 1 << 64
 
 # How long epoll may take to tell of a wake-up that must come, and how long it listens where none may:
-# a wake-up goes through irq_work (kernel/bpf/ringbuf.c, bpf_ringbuf_commit), which interrupts the CPU at once,
-# or waits for its next tick where it cannot.
+# a wake-up goes through irq_work (kernel/bpf/ringbuf.c, bpf_ringbuf_commit), which interrupts the CPU at
+# once, or waits for its next tick where it cannot.
 WAKE_S, NO_WAKE_S = 2.0, 0.01
 
 
@@ -237,6 +237,8 @@ class Event:
 
     def findings(self, seen: Reply) -> Iterator[Finding]:
         yield Finding("the program ran", 1, seen["fired"])
+        if not seen["fired"]:
+            return  # nor did it write any outcome
         if self.fill:
             want = {"granted": self.fill.granted, "error": -self.fill.errno}
             yield Finding(f"filled with records of {self.fill.each.size}", want, seen["fill"])
@@ -412,6 +414,8 @@ class Held:
 
     def findings(self, seen: Reply) -> Iterator[Finding]:
         yield Finding("the program ran", 1, seen["fired"])
+        if not seen["fired"]:
+            return  # nor did it write any outcome
         outcome = seen["outcomes"][0]
         yield Finding("reserve", [-slot.errno for slot in self.slots], outcome["reserved"])
         yield Finding("pauses ended by user space", len(self._pauses), outcome["paused"])

@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
+from harness.guest.command import Command, run_to_end
 from harness.guest.ports import Ports
 
 if TYPE_CHECKING:
@@ -46,20 +47,25 @@ def _network() -> None:
     network.loopback_up()
 
 
-def _answer(lab: Lab, request: dict[str, Any]) -> dict[str, Any]:
+def _answer(lab: Lab, ports: Ports, request: dict[str, Any]) -> dict[str, Any]:
     """Do what is asked of the machine itself, or the experiment.
 
-    - `warm`: all is compiled that can be compiled; the host asks it before it saves the machine.
+    - `warm`: all is compiled and made that can be; the host asks it before it saves the machine.
     - `resume`: the machine goes on from a snapshot, and it is `now`, in seconds since 1970.
     - `forget_warnings`: warnings that the kernel gives only once it will give again.
+    - `exec`, `run`: a command of a person's own; see command.py.
     """
     match request["kind"]:
         case "warm":
-            lab.compile_all()
+            lab.prepare()
         case "resume":
             time.clock_settime(time.CLOCK_REALTIME, request["now"])
         case "forget_warnings":
             CLEAR_WARN_ONCE.write_text("1")
+        case "exec":
+            return Command(ports, request).run()
+        case "run":
+            return run_to_end(request)
         case _:
             return lab.answer(request)
     return {}
@@ -96,7 +102,7 @@ def main() -> None:
         ports.send("begin", id=request["id"])
         began = time.monotonic()
         try:
-            reply = _answer(lab, request)
+            reply = _answer(lab, ports, request)
         except Exception:
             ports.send("error", id=request["id"], error=traceback.format_exc())
         else:

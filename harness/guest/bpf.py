@@ -12,21 +12,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bcc import BPF
 from bcc.libbcc import bpf_test_run_opts, lib
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
+
+    from harness.guest import btf
 
 BPF_F_SLEEPABLE = 1 << 4
 BPF_F_RB_OVERWRITE = 1 << 19
 BPF_F_MMAPABLE = 1 << 10
 MAP_TYPE_ARRAY = 2
 MAP_TYPE_ARRAY_OF_MAPS = 12
+MAP_TYPE_STRUCT_OPS = 26
 MAP_TYPE_RINGBUF = 27
-BTF_KIND_FUNC = 12
 VERIFIER_LOG_BYTES = 1 << 20
 
 
@@ -36,30 +38,88 @@ class ProgType(IntEnum):
     SOCKET_FILTER = 1
     KPROBE = 2
     SCHED_CLS = 3
+    SCHED_ACT = 4
     TRACEPOINT = 5
+    XDP = 6
     PERF_EVENT = 7
     CGROUP_SKB = 8
     CGROUP_SOCK = 9
+    LWT_IN = 10
+    LWT_OUT = 11
+    LWT_XMIT = 12
+    SOCK_OPS = 13
+    SK_SKB = 14
+    CGROUP_DEVICE = 15
     SK_MSG = 16
     RAW_TRACEPOINT = 17
     CGROUP_SOCK_ADDR = 18
+    LWT_SEG6LOCAL = 19
+    LIRC_MODE2 = 20
+    SK_REUSEPORT = 21
+    FLOW_DISSECTOR = 22
+    CGROUP_SYSCTL = 23
     RAW_TRACEPOINT_WRITABLE = 24
+    CGROUP_SOCKOPT = 25
     TRACING = 26
+    STRUCT_OPS = 27
+    EXT = 28
     LSM = 29
+    SK_LOOKUP = 30
     SYSCALL = 31
+    NETFILTER = 32
 
 
 class AttachType(IntEnum):
     """enum bpf_attach_type of include/uapi/linux/bpf.h."""
 
+    CGROUP_INET_INGRESS = 0
+    CGROUP_INET_EGRESS = 1
     CGROUP_INET_SOCK_CREATE = 2
+    CGROUP_SOCK_OPS = 3
+    SK_SKB_STREAM_VERDICT = 5
+    CGROUP_DEVICE = 6
     SK_MSG_VERDICT = 7
+    CGROUP_INET4_BIND = 8
+    CGROUP_INET6_BIND = 9
     CGROUP_INET4_CONNECT = 10
+    CGROUP_INET6_CONNECT = 11
+    CGROUP_INET4_POST_BIND = 12
+    CGROUP_INET6_POST_BIND = 13
+    CGROUP_UDP4_SENDMSG = 14
+    CGROUP_UDP6_SENDMSG = 15
+    LIRC_MODE2 = 16
+    FLOW_DISSECTOR = 17
+    CGROUP_SYSCTL = 18
+    CGROUP_UDP4_RECVMSG = 19
+    CGROUP_UDP6_RECVMSG = 20
+    CGROUP_GETSOCKOPT = 21
+    CGROUP_SETSOCKOPT = 22
+    TRACE_RAW_TP = 23
     TRACE_FENTRY = 24
+    TRACE_FEXIT = 25
+    MODIFY_RETURN = 26
     LSM_MAC = 27
+    TRACE_ITER = 28
+    CGROUP_INET4_GETPEERNAME = 29
+    CGROUP_INET6_GETPEERNAME = 30
+    CGROUP_INET4_GETSOCKNAME = 31
+    CGROUP_INET6_GETSOCKNAME = 32
+    CGROUP_INET_SOCK_RELEASE = 34
+    SK_LOOKUP = 36
+    XDP = 37
+    SK_SKB_VERDICT = 38
+    TRACE_KPROBE_MULTI = 42
+    LSM_CGROUP = 43
+    NETFILTER = 45
+    TCX_EGRESS = 47
+    CGROUP_UNIX_CONNECT = 49
+    CGROUP_UNIX_SENDMSG = 50
+    CGROUP_UNIX_RECVMSG = 51
+    CGROUP_UNIX_GETPEERNAME = 52
+    CGROUP_UNIX_GETSOCKNAME = 53
 
 
-class _ProgLoadOpts(ct.Structure):
+class ProgLoadOpts(ct.Structure):
     """struct bpf_prog_load_opts (libbpf 1.0 and later); `sz` tells libbpf how much of it we know."""
 
     _fields_ = (
@@ -93,7 +153,7 @@ lib.bpf_prog_load.argtypes = [
     ct.c_char_p,
     ct.c_char_p,
     ct.c_size_t,
-    ct.POINTER(_ProgLoadOpts),
+    ct.POINTER(ProgLoadOpts),
 ]
 lib.bpf_obj_get_info_by_fd.restype = ct.c_int
 lib.bpf_obj_get_info_by_fd.argtypes = [ct.c_int, ct.c_void_p, ct.POINTER(ct.c_uint32)]
@@ -116,12 +176,10 @@ lib.bpf_table_fd_id.restype = ct.c_int
 lib.bpf_table_fd_id.argtypes = [ct.c_void_p, ct.c_size_t]
 lib.libbpf_probe_bpf_helper.restype = ct.c_int
 lib.libbpf_probe_bpf_helper.argtypes = [ct.c_int, ct.c_int, ct.c_void_p]
-lib.btf__load_vmlinux_btf.restype = ct.c_void_p
-lib.btf__load_vmlinux_btf.argtypes = []
-lib.btf__find_by_name_kind.restype = ct.c_int32
-lib.btf__find_by_name_kind.argtypes = [ct.c_void_p, ct.c_char_p, ct.c_uint32]
-lib.btf__free.restype = None
-lib.btf__free.argtypes = [ct.c_void_p]
+lib.libbpf_probe_bpf_prog_type.restype = ct.c_int
+lib.libbpf_probe_bpf_prog_type.argtypes = [ct.c_int, ct.c_void_p]
+lib.bpf_link_create.restype = ct.c_int
+lib.bpf_link_create.argtypes = [ct.c_int, ct.c_int, ct.c_int, ct.c_void_p]
 lib.libbpf_version_string.restype = ct.c_char_p
 lib.libbpf_version_string.argtypes = []
 
@@ -198,8 +256,9 @@ def load_by_libbpf(
     prog_type: ProgType,
     *,
     flags: int = 0,
-    attach_type: AttachType | None = None,
+    attach_type: int | None = None,
     btf_target: str | None = None,
+    **more: Any,
 ) -> Program:
     """Load a function of a compiled module with what BCC's loader cannot pass.
 
@@ -208,25 +267,42 @@ def load_by_libbpf(
         attach_type: expected attach type, needed with `btf_target`.
         btf_target: the kernel function or LSM hook that a TRACING or LSM program is for. BCC takes it
             from the function's name, and then loads and attaches when the module is compiled.
+        more: other fields of struct bpf_prog_load_opts.
 
     Raises:
         LoadRefused: the kernel did not take the program, or does not have the target.
     """
     code: bytes = module.dump_func(function.encode())
-    log = ct.create_string_buffer(VERIFIER_LOG_BYTES)
-    options = _ProgLoadOpts(
-        sz=ct.sizeof(_ProgLoadOpts),
+    if btf_target:
+        more["attach_btf_id"] = btf_id(btf_target, attach_type or 0)
+    return load_code(
+        function,
+        code,
+        prog_type,
+        license_=lib.bpf_module_license(module.module),
         prog_flags=flags,
         expected_attach_type=attach_type or 0,
-        attach_btf_id=btf_id(btf_target, attach_type) if btf_target and attach_type else 0,
-        log_size=len(log),
-        log_buf=ct.cast(log, ct.c_char_p),
+        **more,
     )
-    license_ = lib.bpf_module_license(module.module)
-    fd = lib.bpf_prog_load(
-        prog_type, function.encode()[:15], license_, code, len(code) // 8, ct.byref(options)
+
+
+def load_code(
+    name: str, code: bytes, prog_type: ProgType, *, license_: bytes = b"Dual MIT/GPL", **options: Any
+) -> Program:
+    """Load instructions.
+
+    Args:
+        options: fields of struct bpf_prog_load_opts.
+
+    Raises:
+        LoadRefused: the kernel did not take the program.
+    """
+    log = ct.create_string_buffer(VERIFIER_LOG_BYTES)
+    opts = ProgLoadOpts(
+        sz=ct.sizeof(ProgLoadOpts), log_size=len(log), log_buf=ct.cast(log, ct.c_char_p), **options
     )
-    return Program(function, _checked(fd, log))
+    fd = lib.bpf_prog_load(prog_type, name.encode()[:15], license_, code, len(code) // 8, ct.byref(opts))
+    return Program(name, _checked(fd, log))
 
 
 def maps_of(module: BPF) -> dict[str, int]:
@@ -236,7 +312,7 @@ def maps_of(module: BPF) -> dict[str, int]:
 
 
 @cache
-def btf_id(target: str, attach_type: AttachType) -> int:
+def btf_id(target: str, attach_type: int) -> int:
     """The id of a kernel function or LSM hook in the kernel's BTF; parsing that takes a tenth of a second."""
     found: int = lib.libbpf_find_vmlinux_btf_id(target.encode(), attach_type)
     if found < 0:
@@ -252,15 +328,33 @@ def has_helper(prog_type: ProgType, helper: int) -> bool:
     return found == 1
 
 
-def kernel_functions(names: Iterable[str]) -> list[str]:
-    """Which of these functions the kernel has in its BTF; a kfunc that is not there cannot be called."""
-    btf = lib.btf__load_vmlinux_btf()
-    if not btf:
-        return []
-    try:
-        return [name for name in names if lib.btf__find_by_name_kind(btf, name.encode(), BTF_KIND_FUNC) > 0]
-    finally:
-        lib.btf__free(btf)
+@cache
+def refused_prog_types() -> frozenset[str]:
+    """The program types of which the kernel refuses every program, even one that does nothing.
+
+    It does not know them, or is built without them. A type that libbpf cannot try is not among them.
+    """
+    return frozenset(each.name for each in ProgType if lib.libbpf_probe_bpf_prog_type(each, None) == 0)
+
+
+class LinkCreateOpts(ct.Structure):
+    """The beginning of struct bpf_link_create_opts; what comes then depends on the attach type."""
+
+    _fields_: ClassVar[Sequence[tuple[str, Any]]] = (
+        ("sz", ct.c_size_t),
+        ("flags", ct.c_uint32),
+        ("iter_info", ct.c_void_p),
+        ("iter_info_len", ct.c_uint32),
+        ("target_btf_id", ct.c_uint32),
+    )
+
+
+def link_create(fd: int, target: int, attach_type: AttachType, options: LinkCreateOpts | None = None) -> int:
+    """A link that attaches the program `fd` to `target`: its descriptor, or a negative number."""
+    if options:
+        options.sz = ct.sizeof(options)
+    link: int = lib.bpf_link_create(fd, target, attach_type, ct.byref(options) if options else None)
+    return link
 
 
 def prog_run(fd: int, data: bytes = b"") -> tuple[int, int]:
@@ -293,6 +387,18 @@ def mapped_array(value_size: int) -> int:
     options = _MapCreateOpts(sz=ct.sizeof(_MapCreateOpts), map_flags=BPF_F_MMAPABLE)
     fd: int = lib.bpf_map_create(MAP_TYPE_ARRAY, b"mapped", 4, value_size, 1, ct.byref(options))
     _map_call("making an array that can be mapped", fd)
+    return fd
+
+
+def struct_ops_map(value: btf.Struct, btf_fd: int) -> int:
+    """A map of one structure of functions for the kernel, wrapped in `value`; its descriptor.
+
+    Args:
+        btf_fd: BTF that somebody has loaded. The kernel demands some, and does not look what is in it.
+    """
+    options = _MapCreateOpts(sz=ct.sizeof(_MapCreateOpts), btf_fd=btf_fd, btf_vmlinux_value_type_id=value.id)
+    fd: int = lib.bpf_map_create(MAP_TYPE_STRUCT_OPS, b"ops", 4, value.size, 1, ct.byref(options))
+    _map_call("making a map of kernel functions", fd)
     return fd
 
 
@@ -354,6 +460,7 @@ class MapInfo(ct.Structure):
         ("value_size", ct.c_uint32),
         ("max_entries", ct.c_uint32),
         ("map_flags", ct.c_uint32),
+        ("name", ct.c_char * 16),
     )
 
 
@@ -364,12 +471,48 @@ def map_info(map_fd: int) -> MapInfo:
     return info
 
 
+class _ProgInfo(ct.Structure):
+    """The first fields of struct bpf_prog_info."""
+
+    _fields_ = (
+        ("type", ct.c_uint32),
+        ("id", ct.c_uint32),
+        ("tag", ct.c_uint8 * 8),
+        ("jited_prog_len", ct.c_uint32),
+        ("xlated_prog_len", ct.c_uint32),
+        ("jited_prog_insns", ct.c_uint64),
+        ("xlated_prog_insns", ct.c_uint64),
+        ("load_time", ct.c_uint64),
+        ("created_by_uid", ct.c_uint32),
+        ("nr_map_ids", ct.c_uint32),
+        ("map_ids", ct.c_uint64),
+    )
+
+
+def rings_of(program: Program) -> dict[str, int]:
+    """The ring buffers that a loaded program uses, by name: their descriptors, to be closed."""
+    ids = (ct.c_uint32 * 64)()
+    info = _ProgInfo(nr_map_ids=len(ids), map_ids=ct.addressof(ids))
+    size = ct.c_uint32(ct.sizeof(info))
+    _map_call("program info", lib.bpf_obj_get_info_by_fd(program.fd, ct.byref(info), ct.byref(size)))
+    rings = {}
+    for number in ids[: info.nr_map_ids]:
+        fd = lib.bpf_map_get_fd_by_id(number)
+        _map_call("opening a map", fd)
+        told = map_info(fd)
+        if told.type == MAP_TYPE_RINGBUF:
+            rings[told.name.decode()] = fd
+        else:
+            os.close(fd)
+    return rings
+
+
 def _map_call(what: str, result: int) -> None:
     if result < 0:
         raise OSError(last_errno(), f"{what}: {os.strerror(last_errno())}")
 
 
-def map_write(map_fd: int, key: int, value: ct.Structure) -> None:
+def map_write(map_fd: int, key: int, value: ct.Structure | ct.Array[ct.c_char]) -> None:
     """Store `value` under `key` of an array."""
     _map_call("map update", lib.bpf_update_elem(map_fd, ct.byref(ct.c_uint32(key)), ct.byref(value), 0))
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import ctypes as ct
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from bcc.libbcc import lib
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.guest.bpf import AttachType, ProgType
+
+
+PROGRAM_SECTION = b"raw_tp"  # of PROGRAM in bpf_src/include/dynptr_harness.h
 
 
 def _declare(name: str, result: type | None, *arguments: type) -> None:
@@ -43,6 +47,13 @@ _declare("bpf_program__set_attach_target", _INT, _POINTER, _INT, _TEXT)
 _declare("bpf_program__set_flags", _INT, _POINTER, _U32)
 _declare("bpf_program__set_log_buf", _INT, _POINTER, _POINTER, ct.c_size_t)
 _declare("bpf_program__fd", _INT, _POINTER)
+_declare("bpf_program__name", _TEXT, _POINTER)
+_declare("bpf_program__section_name", _TEXT, _POINTER)
+_declare("bpf_program__attach", _POINTER, _POINTER)
+_declare("bpf_link__destroy", _INT, _POINTER)
+_declare("bpf_object__btf", _POINTER, _POINTER)
+_declare("libbpf_register_prog_handler", _INT, _TEXT, _INT, _INT, _POINTER)
+_declare("libbpf_unregister_prog_handler", _INT, _INT)
 
 
 def load(
@@ -54,6 +65,7 @@ def load(
     flags: int = 0,
     attach_type: AttachType | None = None,
     btf_target: str | None = None,
+    prepare: Callable[[int, int], None] | None = None,
 ) -> Program:
     """Load one program of an object, whatever type its section says.
 
@@ -63,11 +75,118 @@ def load(
         flags: BPF_F_* of the program.
         attach_type: expected attach type.
         btf_target: the kernel function or LSM hook that a TRACING or LSM program is for.
+        prepare: is given the object and the program, to do what else is to be done before they are loaded.
 
     Raises:
         LoadRefused: the kernel did not take the program. Its log is empty where libbpf gave up before
             the verifier; then libbpf has said why on standard error, which is the console.
     """
+    options = _Options(flags, attach_type, btf_target, prepare)
+    with _loaded(path, function, prog_type, maps, options) as program:
+        return Program(function, os.dup(lib.bpf_program__fd(program)))
+
+
+def btf_of(obj: int) -> int:
+    """The BTF of an opened object, to be changed before that is loaded."""
+    return int(lib.bpf_object__btf(obj))
+
+
+def replace_function(program: int, target_fd: int, function: str) -> None:
+    """Make a program of an opened object one that replaces a function of another program."""
+    if lib.bpf_program__set_attach_target(program, target_fd, function.encode()) < 0:
+        raise LoadRefused(bpf.last_errno(), f"the program has no function {function}")
+
+
+_PrepareLoad = ct.CFUNCTYPE(ct.c_int, ct.c_void_p, ct.POINTER(bpf.ProgLoadOpts), ct.c_long)
+
+
+class _HandlerOpts(ct.Structure):
+    """struct libbpf_prog_handler_opts."""
+
+    _fields_ = (
+        ("sz", ct.c_size_t),
+        ("cookie", ct.c_long),
+        ("setup", ct.c_void_p),
+        ("prepare_load", _PrepareLoad),
+        ("attach", ct.c_void_p),
+    )
+
+
+@contextmanager
+def programs_are(prog_type: ProgType, attach_type: int, btf_id: int) -> Iterator[None]:
+    """Within this context PROGRAM marks one of this type, for what has this id in the kernel's BTF.
+
+    libbpf knows such ids for few types; for others it has to be told how their section is to be read.
+    """
+
+    def prepare_load(_program: int, options: Any, _cookie: int) -> int:
+        options.contents.attach_btf_id = btf_id
+        return 0
+
+    opts = _HandlerOpts(sz=ct.sizeof(_HandlerOpts), prepare_load=_PrepareLoad(prepare_load))
+    handler = lib.libbpf_register_prog_handler(PROGRAM_SECTION, prog_type, attach_type, ct.byref(opts))
+    if handler < 0:
+        raise OSError(-handler, f"telling libbpf about {prog_type.name}: {os.strerror(-handler)}")
+    try:
+        yield
+    finally:
+        lib.libbpf_unregister_prog_handler(handler)
+
+
+@dataclass
+class BySection(Program):
+    """A program that was loaded as its section says, and can be attached so."""
+
+    handle: int
+
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        """It is attached within this context. Raises OSError where the kernel does not attach it."""
+        link = _checked(lib.bpf_program__attach(self.handle), f"attach {self.name} as its section says")
+        try:
+            yield
+        finally:
+            lib.bpf_link__destroy(link)
+
+
+@contextmanager
+def by_section(path: Path, function: str) -> Iterator[BySection]:
+    """One program of an object, loaded within this context as its section says.
+
+    Raises:
+        LoadRefused: as `load`.
+    """
+    with _loaded(path, function, None, {}, _Options()) as program:
+        yield BySection(function, lib.bpf_program__fd(program), program)
+
+
+def programs(path: Path) -> dict[str, str]:
+    """The programs of an object: their names, and the section that each is in."""
+    with _opened(path) as obj:
+        return {
+            lib.bpf_program__name(each).decode(): lib.bpf_program__section_name(each).decode()
+            for each in _each(lib.bpf_object__next_program, obj)
+        }
+
+
+@dataclass(frozen=True)
+class _Options:
+    """What else `load` is given."""
+
+    flags: int = 0
+    attach_type: AttachType | None = None
+    btf_target: str | None = None
+    prepare: Callable[[int, int], None] | None = None
+
+
+@contextmanager
+def _loaded(
+    path: Path,
+    function: str,
+    prog_type: ProgType | None,
+    maps: Mapping[str, int],
+    options: _Options,
+) -> Iterator[int]:
     with _opened(path) as obj:
         program = _checked(
             lib.bpf_object__find_program_by_name(obj, function.encode()), f"{path.name} has no {function}"
@@ -80,17 +199,20 @@ def load(
                 raise OSError(bpf.last_errno(), f"putting the agent's map {name} into {path.name}")
         if prog_type is not None:
             lib.bpf_program__set_type(program, prog_type)
-            lib.bpf_program__set_expected_attach_type(program, attach_type or 0)
-            lib.bpf_program__set_flags(program, flags)
-        if btf_target and lib.bpf_program__set_attach_target(program, 0, btf_target.encode()) < 0:
-            raise LoadRefused(bpf.last_errno(), f"{btf_target} is not in the kernel's BTF")
+            lib.bpf_program__set_expected_attach_type(program, options.attach_type or 0)
+            lib.bpf_program__set_flags(program, options.flags)
+        target = options.btf_target
+        if target and lib.bpf_program__set_attach_target(program, 0, target.encode()) < 0:
+            raise LoadRefused(bpf.last_errno(), f"{target} is not in the kernel's BTF")
+        if options.prepare:
+            options.prepare(obj, program)
         # libbpf asks for a log, as BCC does, only when the first try has failed
         log = ct.create_string_buffer(bpf.VERIFIER_LOG_BYTES)
         lib.bpf_program__set_log_buf(program, log, len(log))
         result = lib.bpf_object__load(obj)
         if result < 0:
             raise LoadRefused(-result, log.value.decode(errors="replace"))
-        return Program(function, os.dup(lib.bpf_program__fd(program)))
+        yield program
 
 
 @contextmanager

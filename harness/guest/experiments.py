@@ -10,6 +10,10 @@ loads the programs: 'bcc', or 'libbpf' from the ELF object `object`.
 - `rights`: functions of bpf_src/cases loaded by processes with few capabilities, see rights.py.
 - `maps`: calls on maps in a row, see maps.py.
 - `flood`: far more reservations than a ring has room for, see flood.py.
+- `example`: one of bpf_src/examples while it watches some calls, see examples.py.
+- `own`: programs of a person's own, see own_programs.py; without a type or loader of the whole request.
+
+Where the kernel refuses every program of the type, even one that does nothing, the reply is `no_type`.
 
 With `sysctl` in the request, settings of the kernel by their names, all is done under these settings; where
 the kernel does not take them the reply says so in `unavailable`.
@@ -17,20 +21,22 @@ the kernel does not take them the reply says so in `unavailable`.
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.guest import bpf, elf, rights, sysctl
+from harness.guest import bpf, configuration, elf, examples, network, rights, sysctl
 from harness.guest.bpf import LoadRefused, Program, RingRefused
 from harness.guest.consumer import Consumer
 from harness.guest.control import Control
 from harness.guest.flood import Flood
 from harness.guest.maps import Maps
+from harness.guest.own_programs import OwnPrograms
 from harness.guest.pauses import Pauses
 from harness.guest.prog_types import TYPES, AttachFailed, GuestType
 from harness.guest.stage import Stage
+from harness.guest.sysctl import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,11 +50,18 @@ SILENCE_S = 0.01
 
 OBJECTS = Path("/payload/objects")
 
+ATTACHING = frozenset({"phases", "script", "flood"})
+
 Reply = dict[str, Any]
 
 
 def _refusal(error: LoadRefused) -> Reply:
     return {"errno": error.errno, "log": error.log}
+
+
+def _loads_into_type(request: dict[str, Any]) -> bool:
+    """Whether the experiment loads programs into the type that the request names."""
+    return request["kind"] in {"phases", "script", "flood", "load"} and not request.get("sections")
 
 
 class Lab:
@@ -61,6 +74,8 @@ class Lab:
         self._compile_flood = compile_flood
         self._types = {name: kind(module) for name, kind in TYPES.items()}
         self._control = Control(module)
+        for each in self._types.values():
+            each.ran = self._control.ran
         self._consumer = Consumer(module["events"].map_fd)
         self._rings: dict[int, int] = {0: module["rings"].map_fd}  # by the flags of what is in them
         self._pauses = Pauses()
@@ -70,12 +85,17 @@ class Lab:
         self._standing = ExitStack()
         self._standing_for: tuple[str, str, str, int] | None = None
 
-    def compile_all(self) -> None:
-        """Compile now what is else compiled when it is first needed."""
+    def prepare(self) -> None:
+        """Compile and make now what is else compiled or made when it is first needed."""
         _ = self._case_types, self._flood_module
+        with suppress(Unavailable):
+            network.wire()
 
     def answer(self, request: dict[str, Any]) -> Reply:
         """Do what the request asks for."""
+        if request["kind"] == "own":
+            self._release_standing()
+            return self._own_programs.answer(request)
         experiments: dict[str, Callable[[GuestType, dict[str, Any]], Reply]] = {
             "phases": self.phases,
             "script": self.script,
@@ -83,11 +103,17 @@ class Lab:
             "flood": self.flood,
             "maps": self.maps,
             "rights": self.rights,
+            "example": self.example,
         }
+        guest_type = self._types[request["prog_type"]]
+        if _loads_into_type(request) and guest_type.type_name in bpf.refused_prog_types():
+            return {"loader": request["loader"], "no_type": True}
         try:
+            if request["kind"] in ATTACHING:
+                configuration.demand(guest_type.type_name)
             with self._settings(request.get("sysctl", {})):
-                reply = experiments[request["kind"]](self._types[request["prog_type"]], request)
-        except sysctl.Unavailable as error:
+                reply = experiments[request["kind"]](guest_type, request)
+        except Unavailable as error:
             reply = {"unavailable": str(error)}
         return {"loader": request["loader"], **reply}
 
@@ -105,13 +131,13 @@ class Lab:
 
     def rights(self, _guest_type: GuestType, request: dict[str, Any]) -> Reply:
         """What processes with few capabilities may make and load."""
-        return rights.experiment(self._case_module, request)
+        return rights.experiment(self._case_types, request)
 
     def phases(self, guest_type: GuestType, request: dict[str, Any]) -> Reply:
         """Fire before attach, attached and after detach; in each, what the consumer got."""
         self._release_standing()
         try:
-            program = guest_type.load(f"{guest_type.name.lower()}_example")
+            program = guest_type.load(guest_type.example)
         except LoadRefused as error:
             return {"refused": _refusal(error)}
         first, second = request["words"]
@@ -156,7 +182,7 @@ class Lab:
         if self._standing_for == wanted:
             return
         self._release_standing()
-        program = self._loaded(guest_type, f"{request['object']}_return_{guest_type.returns}", request)
+        program = self._loaded(guest_type, guest_type.steps(request["object"]), request)
         with ExitStack() as stack:
             stack.callback(program.close)
             stack.enter_context(guest_type.attached(program))
@@ -205,6 +231,11 @@ class Lab:
         with Maps() as maps:
             return {"acts": [maps.perform(act) for act in request["acts"]]}
 
+    def example(self, _guest_type: GuestType, request: dict[str, Any]) -> Reply:
+        """An example that watches calls of ours, by its section."""
+        self._release_standing()
+        return examples.run(request)
+
     def flood(self, _guest_type: GuestType, request: dict[str, Any]) -> Reply:
         """Flood a ring by the type and by a perf event, and read it empty."""
         self._release_standing()
@@ -214,6 +245,11 @@ class Lab:
             return {"refused": _refusal(error)}
         except AttachFailed as error:
             return {"attach_failed": {"errno": error.errno, "what": str(error)}}
+
+    @cached_property
+    def _own_programs(self) -> OwnPrograms:
+        # types of their own, which do not look at the control page for whether a program ran
+        return OwnPrograms({name: kind(self._types[name].module) for name, kind in TYPES.items()})
 
     @cached_property
     def _flood_module(self) -> BPF:

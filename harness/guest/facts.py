@@ -10,7 +10,7 @@ from typing import Any
 
 import bcc
 
-from harness.guest import bpf
+from harness.guest import bpf, btf, configuration
 
 HELPER = 198  # BPF_FUNC_ringbuf_reserve_dynptr
 # Those that programs of bpf_src/elf call.
@@ -71,7 +71,10 @@ def measure() -> dict[str, Any]:
         "clang": _clang_version(),
         "clang_of_objects": COMPILER.read_text() if COMPILER.exists() else None,
         "has_helper": bpf.has_helper(bpf.ProgType.KPROBE, HELPER),
-        "kfuncs": bpf.kernel_functions(KFUNCS),
+        "prog_types": btf.prog_types(),
+        "refused_prog_types": sorted(bpf.refused_prog_types()),
+        "options_set": configuration.options_set(),
+        "kfuncs": btf.functions(KFUNCS),
         "overwriting_rings": bpf.overwriting_rings(),
         "lsm": security.read_text().strip().split(",") if security.exists() else [],
     }

@@ -22,7 +22,8 @@ from harness.guest import bpf
 from harness.guest.children import Child
 from harness.guest.flood_consumer import FloodConsumer, die, saved
 from harness.guest.ledger import FOOTPRINT, Ledger
-from harness.guest.prog_types import CPU_CLOCK, SOFTWARE_EVENT, TYPES
+from harness.guest.prog_types import TYPES
+from harness.guest.prog_types.tracing import CPU_CLOCK, SOFTWARE_EVENT
 from harness.guest.raw_reader import RawReader
 
 if TYPE_CHECKING:

@@ -16,7 +16,9 @@ from harness.guest.children import Child
 from harness.guest.sysctl import changed
 
 if TYPE_CHECKING:
-    from bcc import BPF
+    from collections.abc import Mapping
+
+    from harness.guest.prog_types import GuestType
 
 CAPABILITIES = {"NET_ADMIN": 12, "SYS_ADMIN": 21, "PERFMON": 38, "BPF": 39}  # uapi/linux/capability.h
 CAPABILITY_VERSION_3 = 0x20080522
@@ -49,23 +51,26 @@ def keep_only(capabilities: list[str]) -> None:
         raise OSError(ct.get_errno(), f"capset: {os.strerror(ct.get_errno())}")
 
 
-def experiment(module: BPF, request: Reply) -> Reply:
+def experiment(types: Mapping[str, GuestType], request: Reply) -> Reply:
     """What each holder of the request was given.
+
+    Args:
+        types: the program types over the module with the functions of bpf_src/cases.
 
     Raises:
         Unavailable: the kernel's setting for unprivileged processes cannot be changed any more.
     """
     with changed(UNPRIVILEGED, request["unprivileged_bpf_disabled"]):
-        return {"holders": [_in_child(module, holder) for holder in request["holders"]]}
+        return {"holders": [_in_child(types, holder) for holder in request["holders"]]}
 
 
-def _in_child(module: BPF, holder: Reply) -> Reply:
+def _in_child(types: Mapping[str, GuestType], holder: Reply) -> Reply:
     reader, writer = os.pipe()
 
     def hold() -> None:
         with os.fdopen(writer, "w") as answer:
             keep_only(holder["capabilities"])
-            json.dump(_try_all(module, holder), answer)
+            json.dump(_try_all(types, holder), answer)
 
     child = Child(hold)
     os.close(writer)
@@ -79,8 +84,8 @@ def _in_child(module: BPF, holder: Reply) -> Reply:
     return reply
 
 
-def _try_all(module: BPF, holder: Reply) -> Reply:
-    return {"ring": _try_ring(), "programs": [_try_program(module, each) for each in holder["programs"]]}
+def _try_all(types: Mapping[str, GuestType], holder: Reply) -> Reply:
+    return {"ring": _try_ring(), "programs": [_try_program(types, each) for each in holder["programs"]]}
 
 
 def _try_ring() -> int:
@@ -92,11 +97,9 @@ def _try_ring() -> int:
         return error.errno or 0
 
 
-def _try_program(module: BPF, program: Reply) -> Reply:
-    prog_type = bpf.ProgType[program["prog_type"]]
-    flags = bpf.BPF_F_SLEEPABLE if prog_type is bpf.ProgType.SYSCALL else 0
+def _try_program(types: Mapping[str, GuestType], program: Reply) -> Reply:
     try:
-        bpf.load_by_libbpf(module, program["function"], prog_type, flags=flags).close()
+        types[program["prog_type"]].load(program["function"]).close()
     except bpf.LoadRefused as error:
         return {"accepted": False, "errno": error.errno, "log": error.log}
     return {"accepted": True}

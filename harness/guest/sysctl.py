@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Unavailable(Exception):
-    """This kernel does not take the setting."""
+    """This kernel is built without what an experiment needs."""
 
 
 @contextmanager

@@ -30,21 +30,42 @@ FACTS: dict[str, Any] = {
 
 EPERM, EBADF, EINVAL, E2BIG, EAGAIN, ERANGE = 1, 9, 22, 7, 11, 34
 VERIFIER_ANSWERS = json.loads(Path(__file__).with_name("verifier_answers.json").read_text())["answers"]
+NOT_OFFERED = "program of this type cannot use helper bpf_ringbuf_reserve_dynptr#198\n"
 LEAK = "0: R1=ctx() R10=fp0\nUnreleased reference id=2 alloc_insn=5\nprocessed 9 insns (limit 1000000)\n"
-TYPE_NUMBERS = {
-    "CGROUP_SOCK": 9,
-    "CGROUP_SOCK_ADDR": 18,
-    "KPROBE": 2,
-    "LSM": 29,
-    "PERF_EVENT": 7,
-    "RAW_TRACEPOINT": 17,
-    "RAW_TRACEPOINT_WRITABLE": 24,
-    "SK_MSG": 16,
-    "SYSCALL": 31,
-    "TRACEPOINT": 5,
-    "TRACING": 26,
-}
+# enum bpf_prog_type of include/uapi/linux/bpf.h, from 1
+_TYPES = (
+    *("SOCKET_FILTER", "KPROBE", "SCHED_CLS", "SCHED_ACT", "TRACEPOINT", "XDP"),
+    *("PERF_EVENT", "CGROUP_SKB", "CGROUP_SOCK", "LWT_IN", "LWT_OUT", "LWT_XMIT"),
+    *("SOCK_OPS", "SK_SKB", "CGROUP_DEVICE", "SK_MSG", "RAW_TRACEPOINT", "CGROUP_SOCK_ADDR"),
+    *(
+        "LWT_SEG6LOCAL",
+        "LIRC_MODE2",
+        "SK_REUSEPORT",
+        "FLOW_DISSECTOR",
+        "CGROUP_SYSCTL",
+        "RAW_TRACEPOINT_WRITABLE",
+    ),
+    *("CGROUP_SOCKOPT", "TRACING", "STRUCT_OPS", "EXT", "LSM", "SK_LOOKUP"),
+    *("SYSCALL", "NETFILTER"),
+)
+TYPE_NUMBERS = {name: number for number, name in enumerate(_TYPES, 1)}
+# Types whose event is a message: the program lets it pass.
+RECEIVING = frozenset(
+    {
+        *("CGROUP_SKB", "FLOW_DISSECTOR", "LWT_IN", "LWT_OUT", "LWT_SEG6LOCAL", "LWT_XMIT", "NETFILTER"),
+        *("SCHED_ACT", "SCHED_CLS", "SK_LOOKUP", "SK_MSG", "SK_REUSEPORT", "SK_SKB", "SOCKET_FILTER", "XDP"),
+    }
+)
 
+# Types by what loading them takes, from capabilities(7) and what is said of CAP_PERFMON and CAP_NET_ADMIN in
+# include/uapi/linux/capability.h; the rest takes CAP_NET_ADMIN, but for the two that anybody may load.
+NEED_BPF = frozenset({"SK_LOOKUP", "SK_REUSEPORT", "SYSCALL"})
+NEED_PERFMON = frozenset(
+    {
+        *("KPROBE", "LSM", "PERF_EVENT", "RAW_TRACEPOINT", "RAW_TRACEPOINT_WRITABLE"),
+        *("STRUCT_OPS", "TRACEPOINT", "TRACING"),
+    }
+)
 
 BUSY, DISCARDED = 1 << 31, 1 << 30
 NO_WAKEUP, FORCE_WAKEUP = 1, 2
@@ -172,17 +193,26 @@ class KernelModel:
             "maps": self._calls,
             "rights": self._rights,
             "flood": flood,
+            "example": _example,
         }
         return answers[request["kind"]](request)
 
     def _phases(self, request: dict[str, Any]) -> dict[str, Any]:
         name = request["prog_type"]
-        record = struct.pack("<IIQQ", TYPE_NUMBERS[name], 1, *request["words"])
+        if name in {"LIRC_MODE2", "STRUCT_OPS/bpf_dummy_ops"}:
+            return {"loader": "bcc", "refused": {"errno": EINVAL, "log": NOT_OFFERED}}
+        base = name.partition("/")[0]
+        record = struct.pack("<IIQQ", TYPE_NUMBERS[base], 1, *request["words"])
 
         def phase(*, attached: bool) -> dict[str, Any]:
             events: dict[str, Any] = {
+                **({name: {"received": "message"}} if base in RECEIVING else {}),
+                "CGROUP_SYSCTL": {"read": "Linux"},
+                "EXT": {"answer": 2 if attached else 1},
+                "STRUCT_OPS": {"used": attached},
+                "TRACING/iter": {"read": "" if attached else None},
+                "TRACING/sleepable": {"prog_run": 0},
                 "RAW_TRACEPOINT_WRITABLE": {"test_run": -86 if attached else 0},
-                "SK_MSG": {"received": "message"},
                 "SYSCALL": {"prog_run": 0 if attached else -EBADF},
             }
             records = [record.hex()] if attached else []
@@ -400,7 +430,7 @@ class KernelModel:
 
     def _load(self, request: dict[str, Any]) -> dict[str, Any]:
         """What a real kernel answered, see record_verifier.py."""
-        return {"functions": {name: VERIFIER_ANSWERS[name] for name in request["functions"]}}
+        return {"functions": {name: {**VERIFIER_ANSWERS[name]} for name in request["functions"]}}
 
     def _rights(self, request: dict[str, Any]) -> dict[str, Any]:
         anybody = request["unprivileged_bpf_disabled"] == 0
@@ -415,14 +445,10 @@ def _holder(holder: dict[str, Any], *, anybody: bool) -> dict[str, Any]:
     may = anybody or "BPF" in held
 
     def try_load(program: dict[str, str]) -> dict[str, Any]:
-        needed = {
-            "SOCKET_FILTER": set(),
-            "CGROUP_SKB": set(),
-            "SYSCALL": {"BPF"},
-            "KPROBE": {"BPF", "PERFMON"},
-            "RAW_TRACEPOINT": {"BPF", "PERFMON"},
-            "SCHED_CLS": {"BPF", "NET_ADMIN"},
-        }[program["prog_type"]]
+        name = program["prog_type"]
+        needed = {"BPF"} if name in NEED_BPF else {"BPF", "PERFMON"} if name in NEED_PERFMON else set()
+        if not needed and name not in {"SOCKET_FILTER", "CGROUP_SKB"}:
+            needed = {"BPF", "NET_ADMIN"}
         if not may or not needed <= held:
             return {"accepted": False, "errno": EPERM, "log": ""}
         if program["function"] == "ver_001_accepted" and "BPF" not in held:
@@ -431,3 +457,19 @@ def _holder(holder: dict[str, Any], *, anybody: bool) -> dict[str, Any]:
         return {"accepted": True}
 
     return {"ring": 0 if may else EPERM, "programs": [try_load(each) for each in holder["programs"]]}
+
+
+def _example(request: dict[str, Any]) -> dict[str, Any]:
+    """What the examples record of calls of ours, and of one call of another process."""
+    pid, records = 4711, [bytes(24)]
+    for call in request["calls"]:
+        buffers = [bytes.fromhex(buffer) for buffer in call]
+        if request["object"] == "variable_size":
+            (data,) = buffers
+            records.append(struct.pack("<LLQ", pid, min(len(data), 256), len(data)) + data[:256])
+        else:
+            record = struct.pack("<LL", pid, min(len(buffers), 8))
+            for buffer in buffers[:8]:
+                record += struct.pack("<L", min(len(buffer), 128)) + buffer[:128]
+            records.append(record)
+    return {"loader": "libbpf", "pid": pid, "records": [record.hex() for record in records]}

@@ -59,7 +59,8 @@ def _types_that_differ(case: Case) -> list[ProgType]:
 def test_a_faultless_kernel_passes_every_case(case: Case) -> None:
     for prog_type in _types_that_differ(case):
         judgement = judge(case, prog_type, FACTS, answer(case, prog_type))
-        assert (judgement.verdict, judgement.ok) == (Verdict.PASS, True), prog_type.name
+        verdict = Verdict.PASS if prog_type.offers_helper else Verdict.NOT_ALLOWED
+        assert (judgement.verdict, judgement.ok) == (verdict, True), prog_type.name
         assert judgement.expected == judgement.seen
 
 
@@ -233,6 +234,11 @@ FALSIFICATIONS: list[tuple[str, str, Callable[[Reply], None]]] = [
     ("a record that only a wake-up brings", "CON-013", put([], "acts", 1, "records")),
     ("an edge too many", "CON-016", put({"events": 1}, "acts", 5)),
     ("a record on the wrong page", "CON-018", put(3, "acts", 1, "records", 1, "page_offset")),
+    ("an example that records nothing", "EXA-001", put([], "records")),
+    ("an example that records everything twice", "EXA-001", twice("records")),
+    ("a byte of a long record wrong", "EXA-001", flip_last_bit("records")),
+    ("more kept than the example keeps", "EXA-002", put("6712000001010000", "records", 3)),
+    ("a piece of a record wrong", "EXA-003", flip_last_bit("records")),
     ("a record lost in a flood", "LOD-001", put(1, "streams", 2, "arrived", "submitted")),
     ("another record in its place", "LOD-001", put(1, "streams", 2, "arrived", "fingerprint")),
     ("a call without an outcome", "LOD-001", put(1, "streams", 1, "counted", "full")),
@@ -320,7 +326,7 @@ def test_a_wrong_number_anywhere_in_what_is_judged_fails_the_case(case: Case) ->
 
 
 @pytest.mark.parametrize("phase", ["before", "attached", "after"])
-@pytest.mark.parametrize("name", ["RAW_TRACEPOINT_WRITABLE", "SK_MSG", "SYSCALL"])
+@pytest.mark.parametrize("name", [each.name for each in PROG_TYPES if each.event_sees])
 def test_an_event_that_saw_something_else_fails(name: str, phase: str) -> None:
     case_id = {"before": "ATT-001", "attached": "ATT-002", "after": "ATT-003"}[phase]
     reply = answer(BY_ID[case_id], TYPES[name])
@@ -337,6 +343,24 @@ def test_a_program_that_never_ran_is_told_apart(case_id: str, path: tuple[str, .
     reply = answer(BY_ID[case_id], KPROBE)
     put(0, *path)(reply)
     assert judged(case_id, reply).verdict is Verdict.NOT_FIRED
+
+
+@pytest.mark.parametrize("case_id", ["CMT-001", "WKP-002", "RSV-001"])
+def test_a_program_that_never_ran_wrote_no_outcome(case_id: str) -> None:
+    reply = answer(BY_ID[case_id], KPROBE)
+    for act in reply["acts"]:
+        if "fired" in act:
+            act.update(fired=0, outcomes=[_unwritten(outcome) for outcome in act["outcomes"]])
+    assert judged(case_id, reply).verdict is Verdict.NOT_FIRED
+
+
+def _unwritten(value: Any) -> Any:
+    """The same with None for every number."""
+    if isinstance(value, dict):
+        return {name: _unwritten(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_unwritten(each) for each in value]
+    return None if isinstance(value, int) else value
 
 
 NO_HELPER = "0: (b7) r3 = 0\n5: (85) call unknown#198\ninvalid func unknown#198\n"
@@ -386,10 +410,84 @@ def test_a_refused_program_is_judged_by_the_verifier_s_words(
     assert (judgement.log or "") == log
 
 
-@pytest.mark.parametrize(("release", "verdict"), [("5.10.0", Verdict.ABSENT), ("5.15.0", Verdict.REJECTED)])
-def test_a_type_newer_than_the_kernel_is_refused_without_a_log(release: str, verdict: Verdict) -> None:
+@pytest.mark.parametrize(
+    ("name", "release", "ok", "reason"),
+    [
+        ("SYSCALL", "5.10.0", True, "the type came with 5.14"),
+        ("SYSCALL", "5.15.0", False, None),
+        ("NETFILTER", "6.1.0", True, "the type came with 6.4"),
+        ("NETFILTER", "6.12.0", True, "built without CONFIG_NETFILTER_BPF_LINK"),
+        ("LIRC_MODE2", "7.3.4", True, "built without CONFIG_BPF_LIRC_MODE2"),
+        ("KPROBE", "7.3.4", False, None),
+    ],
+)
+def test_a_type_of_which_every_program_is_refused_is_absent(
+    name: str, release: str, reason: str | None, *, ok: bool
+) -> None:
+    case_id = f"AVL-{TYPES[name].number:03}"
+    judgement = judged(case_id, {"no_type": True}, TYPES[name], release=release)
+    assert (judgement.verdict, judgement.ok) == (Verdict.ABSENT, ok)
+    assert "one that does nothing is refused, too" in judgement.seen
+    assert (judgement.reason or "").endswith(reason or "")
+
+
+NOT_SUPPORTED = {"attach_failed": {"errno": 95, "what": "make a link: Operation not supported"}}
+REFUSED = {"refused": {"errno": 22, "log": "bpf_fentry_test1 is not sleepable\n"}}
+
+
+@pytest.mark.parametrize(
+    ("name", "release", "reply", "verdict"),
+    [
+        ("SCHED_CLS/tcx", "6.1.0", REFUSED, Verdict.ABSENT),
+        ("SCHED_CLS/tcx", "6.1.0", NOT_SUPPORTED, Verdict.ABSENT),
+        ("SCHED_CLS/tcx", "6.6.0", NOT_SUPPORTED, Verdict.FAIL),
+        ("TRACING/sleepable", "6.1.0", REFUSED, Verdict.ABSENT),
+        ("TRACING/sleepable", "6.12.0", REFUSED, Verdict.REJECTED),
+        ("KPROBE/multi", "6.1.0", NOT_SUPPORTED, Verdict.ABSENT),
+        ("KPROBE/multi", "6.1.0", {"attach_failed": {"errno": 22, "what": "make a link"}}, Verdict.FAIL),
+        ("KPROBE", "6.1.0", NOT_SUPPORTED, Verdict.FAIL),
+    ],
+)
+def test_a_way_to_attach_is_absent_before_it_came_and_where_the_kernel_is_built_without(
+    name: str, release: str, reply: Reply, verdict: Verdict
+) -> None:
+    judgement = judged("ATT-002", reply, TYPES[name], release=release)
+    assert (judgement.verdict, judgement.ok) == (verdict, verdict is Verdict.ABSENT)
+
+
+def test_an_answer_of_a_kernel_that_should_not_know_the_way_is_judged_all_the_same() -> None:
+    reply = answer(BY_ID["ATT-002"], TYPES["SCHED_CLS/tcx"])
+    assert judged("ATT-002", reply, TYPES["SCHED_CLS/tcx"], release="6.1.0").verdict is Verdict.PASS
+
+
+def test_a_refusal_without_a_word_is_never_taken_for_an_absent_type() -> None:
     reply = {"refused": {"errno": 22, "log": ""}}
-    assert judged("CMT-001", reply, TYPES["SYSCALL"], release=release).verdict is verdict
+    assert judged("CMT-001", reply, TYPES["SYSCALL"], release="5.13.0").verdict is Verdict.REJECTED
+
+
+@pytest.mark.parametrize(
+    ("log", "verdict", "ok"),
+    [
+        (
+            "program of this type cannot use helper bpf_ringbuf_reserve_dynptr#198\n",
+            Verdict.NOT_ALLOWED,
+            True,
+        ),
+        ("unknown func bpf_ringbuf_reserve_dynptr#198\n", Verdict.NOT_ALLOWED, True),
+        ("R0 !read_ok\n", Verdict.REJECTED, False),
+        ("", Verdict.REJECTED, False),
+    ],
+)
+def test_a_type_that_does_not_offer_the_helper_must_refuse_it_in_so_many_words(
+    log: str, verdict: Verdict, *, ok: bool
+) -> None:
+    judgement = judged("AVL-020", {"refused": {"errno": 22, "log": log}}, TYPES["LIRC_MODE2"])
+    assert (judgement.verdict, judgement.ok) == (verdict, ok)
+
+
+def test_a_type_that_should_not_offer_the_helper_and_does_fails() -> None:
+    reply = {"attach_failed": {"errno": 19, "what": "attach to an infrared receiver: there is none"}}
+    assert judged("AVL-020", reply, TYPES["LIRC_MODE2"]).verdict is Verdict.FAIL
 
 
 def test_a_leak_case_on_a_kernel_without_the_helper_is_absent_and_no_pass() -> None:

@@ -14,6 +14,7 @@ CASES = (
         "before the example is attached, its event runs no program and brings no record",
         Phases("before"),
         _SOURCE,
+        variants=True,
     ),
     Case(
         "ATT-002",
@@ -21,6 +22,7 @@ CASES = (
         "the event runs the attached example once, and its record arrives once, as it was written",
         Phases("attached"),
         _SOURCE,
+        variants=True,
     ),
     Case(
         "ATT-003",
@@ -28,5 +30,6 @@ CASES = (
         "after the example was detached, its event runs no program and brings no record",
         Phases("after"),
         _SOURCE,
+        variants=True,
     ),
 )

@@ -19,6 +19,9 @@ _MEMSET = "kernel/bpf/helpers.c, bpf_dynptr_memset (v6.17, commit 5fc5d8fded57)"
 _PROBE = "kernel/trace/bpf_trace.c, bpf_probe_read_kernel_dynptr (v6.16, commit a498ee7576de)"
 _COMMIT = "kernel/bpf/ringbuf.c, bpf_ringbuf_commit: the length is that of the header (v5.8, 457f44363a88)"
 
+# The types that may write to packets; others cannot load a program that asks for a slice to write to.
+WRITING_TYPES = ("CGROUP_SOCKOPT", "LWT_XMIT", "SCHED_ACT", "SCHED_CLS", "SK_MSG", "SK_SKB", "XDP")
+
 PAYLOAD = b"0123456789abcdef"
 OTHER = b"ABCDEFGHIJKLMNOP"
 WRITE = Access("write", 0, 16)
@@ -341,7 +344,7 @@ CASES = (
         "kernel/bpf/helpers.c, bpf_dynptr_slice_rdwr (v6.4, commit 66e3a13e7c2c)",
         loaders=("libbpf",),
         kfuncs=("bpf_dynptr_slice_rdwr",),
-        types=("SK_MSG",),  # of the types here, the one that may write to packets; others cannot load it
+        types=WRITING_TYPES,
     ),
     kfunc_row(
         "KFN-017",

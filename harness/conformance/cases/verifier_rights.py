@@ -36,6 +36,17 @@ UNKNOWN = "unknown func bpf_ringbuf_reserve_dynptr#198"
 OLDER_WORDS = "a helper that a program may not use was called unknown before v6.12"
 
 UNPRIVILEGED_TYPES = ("SOCKET_FILTER", "CGROUP_SKB")
+# What each type demands beside CAP_BPF; EXT demands both, for it may extend a program of any.
+PLAIN_TYPES = (*UNPRIVILEGED_TYPES, "SK_LOOKUP", "SK_REUSEPORT", "SYSCALL")
+NETWORK_TYPES = (
+    *("CGROUP_DEVICE", "CGROUP_SOCK", "CGROUP_SOCKOPT", "CGROUP_SOCK_ADDR", "CGROUP_SYSCTL"),
+    *("FLOW_DISSECTOR", "LWT_IN", "LWT_OUT", "LWT_SEG6LOCAL", "LWT_XMIT"),
+    *("SCHED_ACT", "SCHED_CLS", "SK_MSG", "SK_SKB", "SOCK_OPS", "XDP"),
+)
+TRACING_TYPES = (
+    *("KPROBE", "LSM", "PERF_EVENT", "RAW_TRACEPOINT", "RAW_TRACEPOINT_WRITABLE"),
+    *("STRUCT_OPS", "TRACEPOINT", "TRACING"),
+)
 ANY_LICENCE = (
     "raw_tracepoint",
     "tracepoint",
@@ -142,7 +153,7 @@ CASES = (
         "VER-155",
         "BPF",
         "with CAP_BPF alone the helper can be used in types that demand no more",
-        Rights((Holder(("BPF",), _in_types(_MAY, *UNPRIVILEGED_TYPES, "SYSCALL")),)),
+        Rights((Holder(("BPF",), _in_types(_MAY, *PLAIN_TYPES)),)),
         GATE_SOURCE,
         types=ONE_TYPE,
     ),
@@ -154,11 +165,11 @@ CASES = (
             (
                 Holder(
                     ("BPF", "PERFMON"),
-                    (*_in_types(_MAY, "KPROBE", "RAW_TRACEPOINT"), ("SCHED_CLS", _MAY_NOT)),
+                    (*_in_types(_MAY, *TRACING_TYPES), *_in_types(_MAY_NOT, *NETWORK_TYPES)),
                 ),
                 Holder(
                     ("BPF", "NET_ADMIN"),
-                    (("SCHED_CLS", _MAY), *_in_types(_MAY_NOT, "KPROBE", "RAW_TRACEPOINT")),
+                    (*_in_types(_MAY, *NETWORK_TYPES), *_in_types(_MAY_NOT, *TRACING_TYPES)),
                 ),
             )
         ),
@@ -173,7 +184,7 @@ CASES = (
             (
                 Holder(
                     ("SYS_ADMIN",),
-                    _in_types(_MAY, *UNPRIVILEGED_TYPES, "SYSCALL", "KPROBE", "RAW_TRACEPOINT", "SCHED_CLS"),
+                    _in_types(_MAY, *PLAIN_TYPES, *NETWORK_TYPES, *TRACING_TYPES),
                 ),
             )
         ),
@@ -200,6 +211,30 @@ CASES = (
         ),
         "kernel/bpf/syscall.c, __sys_bpf (v5.13, 08389d888287)",
         types=ONE_TYPE,
+    ),
+    Case(
+        "VER-165",
+        "no type",
+        "without capabilities programs of two types can be loaded, and of no other",
+        Rights(
+            (
+                Holder(
+                    (),
+                    (
+                        *_in_types(accepted(WITHOUT_HELPER), *UNPRIVILEGED_TYPES),
+                        *_in_types(
+                            refused(WITHOUT_HELPER, EPERM),
+                            *(each for each in PLAIN_TYPES if each not in UNPRIVILEGED_TYPES),
+                            *NETWORK_TYPES,
+                            *TRACING_TYPES,
+                        ),
+                    ),
+                ),
+            )
+        ),
+        TYPE_SOURCE,
+        types=ONE_TYPE,
+        without_helper=True,
     ),
     row(
         "VER-160",

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * CGROUP_SKB: a program attached to a cgroup is asked about the packets of its sockets.
+ *
+ * Here about those that leave: attach type BPF_CGROUP_INET_EGRESS. It answers 1: the packet may go.
+ */
+#include "dynptr_harness.h"
+
+int cgroup_skb_example(struct __sk_buff *ctx)
+{
+	struct control *control_page = claim_event();
+	struct record record = {};
+	struct bpf_dynptr ptr;
+
+	if (!control_page)
+		return 1;
+	fill_record(&record, control_page, BPF_PROG_TYPE_CGROUP_SKB);
+
+	if (bpf_ringbuf_reserve_dynptr(events_map(), sizeof(record), 0, &ptr) == 0)
+		bpf_dynptr_write(&ptr, 0, &record, sizeof(record), 0);
+	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
+	return 1;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * CGROUP_SYSCTL: a program attached to a cgroup is asked when a process in it uses a setting in /proc/sys.
+ *
+ * It answers 1: that may be done.
+ */
+#include "dynptr_harness.h"
+
+int cgroup_sysctl_example(struct bpf_sysctl *ctx)
+{
+	struct control *control_page = claim_event();
+	struct record record = {};
+	struct bpf_dynptr ptr;
+
+	if (!control_page)
+		return 1;
+	fill_record(&record, control_page, BPF_PROG_TYPE_CGROUP_SYSCTL);
+
+	if (bpf_ringbuf_reserve_dynptr(events_map(), sizeof(record), 0, &ptr) == 0)
+		bpf_dynptr_write(&ptr, 0, &record, sizeof(record), 0);
+	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
+	return 1;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * SCHED_CLS: a program that is a filter of traffic control, here for all that leaves a network device.
+ *
+ * It is its own action (direct-action) and answers TC_ACT_OK: the packet may go on.
+ */
+#include "dynptr_harness.h"
+
+#define TC_ACT_OK 0
+
+int sched_cls_example(struct __sk_buff *ctx)
+{
+	struct control *control_page = claim_event();
+	struct record record = {};
+	struct bpf_dynptr ptr;
+
+	if (!control_page)
+		return TC_ACT_OK;
+	fill_record(&record, control_page, BPF_PROG_TYPE_SCHED_CLS);
+
+	if (bpf_ringbuf_reserve_dynptr(events_map(), sizeof(record), 0, &ptr) == 0)
+		bpf_dynptr_write(&ptr, 0, &record, sizeof(record), 0);
+	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
+	return TC_ACT_OK;
+}

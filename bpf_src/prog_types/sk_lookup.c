@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * SK_LOOKUP: a program attached to a network namespace is asked when the kernel looks for a packet's socket.
+ *
+ * That is when no connection claims it. It answers SK_PASS without having chosen: then the kernel does it.
+ */
+#include "dynptr_harness.h"
+
+int sk_lookup_example(struct bpf_sk_lookup *ctx)
+{
+	struct control *control_page = claim_event();
+	struct record record = {};
+	struct bpf_dynptr ptr;
+
+	if (!control_page)
+		return SK_PASS;
+	fill_record(&record, control_page, BPF_PROG_TYPE_SK_LOOKUP);
+
+	if (bpf_ringbuf_reserve_dynptr(events_map(), sizeof(record), 0, &ptr) == 0)
+		bpf_dynptr_write(&ptr, 0, &record, sizeof(record), 0);
+	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
+	return SK_PASS;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT OR GPL-2.0-only */
+/*
+ * XDP: a program attached to a network device sees what arrives there before anyone else.
+ *
+ * It answers XDP_PASS: the kernel gets it.
+ */
+#include "dynptr_harness.h"
+
+int xdp_example(struct xdp_md *ctx)
+{
+	struct control *control_page = claim_event();
+	struct record record = {};
+	struct bpf_dynptr ptr;
+
+	if (!control_page)
+		return XDP_PASS;
+	fill_record(&record, control_page, BPF_PROG_TYPE_XDP);
+
+	if (bpf_ringbuf_reserve_dynptr(events_map(), sizeof(record), 0, &ptr) == 0)
+		bpf_dynptr_write(&ptr, 0, &record, sizeof(record), 0);
+	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
+	return XDP_PASS;
+}

@@ -1,0 +1,112 @@
+"""The helper's reference page: what it says follows from the results."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.conformance.catalogue import CASES, PROG_TYPES
+from harness.conformance.catalogue_page import as_markdown
+from harness.conformance.statements import ANSWERS, CONSUMER, USAGE
+from harness.conformance.verdicts import Verdict
+from harness.errors import WrongUsage
+from harness.report.reference import AVAILABLE, as_page
+from tests.unit.samples import cell, kernel_run, result
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from harness.conformance.cells import CellResult
+
+OLD, NEW = "6.1.0-56-cloud-amd64", "6.12.107+deb13-cloud-amd64"
+STATEMENTS = [*USAGE, *CONSUMER, *(statement for _, statement in ANSWERS)]
+EXAMPLE = "int example(void *ctx)\n{\n}\n"
+
+
+def cells(release: str) -> list[CellResult]:
+    """Every case, passed in one type."""
+    return [cell(case=case.id, kernel=release) for case in CASES]
+
+
+def page(old: list[CellResult] | None = None) -> str:
+    """The page about two kernels, of which the newer one passed in everything."""
+    kernels = [kernel_run(release=OLD), kernel_run(release=NEW)]
+    return as_page(result([*(cells(OLD) if old is None else old), *cells(NEW)], kernels), PROG_TYPES, EXAMPLE)
+
+
+def old_but(case: str, **changes: Any) -> list[CellResult]:
+    """The cells of the older kernel, one of them changed."""
+    return [replace(each, **changes) if each.case == case else each for each in cells(OLD)]
+
+
+def line(text: str, beginning: str) -> str:
+    """The line that begins like this."""
+    return next(each for each in text.splitlines() if each.startswith(beginning))
+
+
+@pytest.mark.parametrize("statement", STATEMENTS, ids=lambda statement: statement.text[:40])
+def test_every_sentence_has_cases_that_exist(statement: Any) -> None:
+    assert statement.cases
+    assert set(statement.cases) <= {case.id for case in CASES}
+
+
+def test_every_sentence_is_on_the_page_with_links_to_its_cases() -> None:
+    text = page()
+    for statement in STATEMENTS:
+        said = next(each for each in text.splitlines() if statement.text in each)
+        assert all(f"[{case}](catalogue.md#{case.lower()})" in said for case in statement.cases)
+
+
+def test_every_link_leads_to_an_anchor_of_the_catalogue() -> None:
+    anchors = set(re.findall(r'<a id="([^"]*)">', as_markdown(CASES, {}, {})))
+    linked = set(re.findall(r"\(catalogue\.md#([^)]*)\)", page()))
+    assert linked
+    assert linked <= anchors
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"verdict": Verdict.FAIL, "ok": False}, "fails"),
+        ({"verdict": Verdict.NOT_RUN, "ok": False}, "fails"),
+        ({"verdict": Verdict.KNOWN_DEFECT, "reason": "why"}, "a defect"),
+        ({"verdict": Verdict.EXPECTED_DIFFERENCE, "reason": "why"}, "answers otherwise"),
+        ({"verdict": Verdict.ABSENT}, "cannot be had"),
+    ],
+    ids=lambda value: str(value.get("verdict")) if isinstance(value, dict) else "",
+)
+def test_a_sentence_says_which_kernel_speaks_against_it(changes: dict[str, Any], said: str) -> None:
+    against = line(page(old_but("VER-001", **changes)), "- Every reservation is released")
+    assert re.search(rf"VER-001\]\(catalogue\.md#ver-001\):? {said}(\*\*)? on 6\.1\)", against)
+    assert "6.1" not in line(page(), "- Every reservation is released")
+
+
+@pytest.mark.parametrize("verdict", [Verdict.KNOWN_DEFECT, Verdict.EXPECTED_DIFFERENCE])
+def test_a_difference_is_listed_with_its_reason_and_kernel(verdict: Verdict) -> None:
+    text = page(old_but("DYN-020", verdict=verdict, reason="a commit did it"))
+    assert f"| [DYN-020](catalogue.md#dyn-020) | {verdict} | 6.1 | a commit did it |" in text
+
+
+def test_a_kernel_without_the_helper_is_named_and_proves_nothing() -> None:
+    absent = [replace(each, verdict=Verdict.ABSENT) for each in cells(OLD)]
+    text = page(absent)
+    assert "Measured on Linux 6.12, and not had by Linux 6.1." in text
+    assert "6.1)" not in text
+    assert line(text, "| `KPROBE`").endswith(f"| absent | {len(CASES)} |")
+
+
+def test_a_type_in_which_a_case_fails_stands_out() -> None:
+    failed = old_but(AVAILABLE, verdict=Verdict.FAIL, ok=False)
+    assert f"**{len(CASES) - 1}/{len(CASES)}**" in line(page(failed), "| `KPROBE`")
+
+
+def test_results_without_a_case_that_a_sentence_needs_are_refused() -> None:
+    with pytest.raises(WrongUsage, match=r"nothing of VER-062 on Linux 6\.1$"):
+        page([each for each in cells(OLD) if each.case != "VER-062"])
+
+
+def test_the_example_is_on_the_page() -> None:
+    assert f"```c\n{EXAMPLE}```" in page()
