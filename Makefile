@@ -13,7 +13,7 @@ ARGS ?=
 CACHE := $(or $(DYNPTR_HARNESS_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dynptr-harness)
 
 .NOTPARALLEL:
-.PHONY: help setup packages run test lint unit vm-test bench docs record lock clean distclean
+.PHONY: help setup install packages run matrix test test-packages lint unit browser-test test-docker vm-test bench docs baselines screenshot record lock clean distclean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -21,11 +21,16 @@ help: ## list the targets
 setup: packages $(INSTALLED) ## install system packages, the virtual environment, the guest image, a kernel
 	@$(BIN)/dynptr-harness setup
 
+install: packages $(INSTALLED) ## install system packages and the virtual environment only
+
 run: packages $(INSTALLED) ## test a kernel; ARGS="--kernel 6.1 --prog-type 'CGROUP_*'" is passed on
 	@$(BIN)/dynptr-harness run $(ARGS)
 
-test: setup lint ## do all checks: lint, types, unit tests, tests on a booted kernel
-	@$(BIN)/pytest tests/unit tests/vm
+matrix: packages $(INSTALLED) ## test every kernel series that Debian serves; ARGS="--jobs 2" is passed on
+	@$(BIN)/dynptr-harness run --kernel all $(ARGS)
+
+test: test-packages setup lint ## do all checks: lint, types, unit tests, HTML in a browser, booted kernels, containers
+	@$(BIN)/pytest tests/unit tests/browser tests/vm tests/docker
 
 lint: $(INSTALLED) ## check style and types
 	@$(BIN)/ruff check
@@ -35,6 +40,12 @@ lint: $(INSTALLED) ## check style and types
 unit: $(INSTALLED) ## run the tests that need no virtual machine
 	@$(BIN)/pytest tests/unit
 
+browser-test: test-packages $(INSTALLED) ## run the tests of the HTML report, in Chromium
+	@$(BIN)/pytest tests/browser
+
+test-docker: test-packages setup ## run the tests that need a container engine; they start one of their own
+	@$(BIN)/pytest tests/docker
+
 vm-test: setup ## run the tests that boot a kernel
 	@$(BIN)/pytest tests/vm
 
@@ -42,26 +53,40 @@ docs: $(INSTALLED) ## make docs/catalogue.md anew from the catalogue
 	@$(BIN)/python -m harness.conformance.catalogue_page >docs/.catalogue.md
 	@mv docs/.catalogue.md docs/catalogue.md
 
+baselines: install ## run every kernel and keep the results as baselines/; ARGS="--jobs 2" is passed on
+	@mkdir -p results
+	@$(BIN)/dynptr-harness run --kernel all --json results/matrix.json $(ARGS) || [ $$? -eq 1 ]
+	@$(BIN)/dynptr-harness baseline results/matrix.json
+
+screenshot: install ## make docs/matrix.png and docs/matrix.svg from results/matrix.json
+	@$(BIN)/dynptr-harness report results/matrix.json --html results/matrix.html --svg docs/matrix.svg
+	@$(BIN)/python -m tests.browser.screenshot results/matrix.html docs/matrix.png
+
 record: setup ## record what the newest kernel's verifier says, which the unit tests' model answers
 	@$(BIN)/python -m tests.record_verifier 7.3
 
 bench: setup ## measure cold and warm starts and the whole catalogue; ARGS="--kernel 7.3" is passed on
 	@$(BIN)/python -m tests.bench $(ARGS)
 
-lock: ## pin the newest dependencies in requirements.lock (needs uv)
-	@$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-		--extra dev --custom-compile-command "make lock" \
-		--output-file requirements.lock pyproject.toml provision/build-requirements.txt
+COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--custom-compile-command "make lock" pyproject.toml provision/build-requirements.txt
+
+lock: ## pin the newest dependencies: all, and those of the tool alone (needs uv)
+	@$(UV) $(COMPILE) --upgrade --extra dev --output-file requirements.lock
+	@$(UV) $(COMPILE) --upgrade --constraint requirements.lock --output-file requirements-tool.lock
 
 clean: ## remove the virtual environment and what tools left in the tree
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache dist
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean ## remove also the cache: kernels and guest images
-	cd "$(CACHE)" 2>/dev/null && rm -rf apt boot guest-root kernels kvm-probe objects payload runs snapshots || true
+	cd "$(CACHE)" 2>/dev/null && rm -rf apt boot guest-root guest-tree kernels kvm-probe objects oci-kernels payload payload-tree runs snapshots || true
 
 packages:
 	@provision/install
+
+test-packages:
+	@provision/install tool image vm test
 
 $(INSTALLED): requirements.lock pyproject.toml
 	@echo "making the virtual environment $(VENV)"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,7 +12,7 @@ from harness import apt, process
 from harness.cache import free_mib
 from harness.errors import EnvironmentFailed, HarnessError
 from harness.guest_image import boot, objects, root
-from harness.kernels import debian
+from harness.kernels import debian_index, debian_store
 from harness.vm import accelerator, qemu
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 MEMINFO = Path("/proc/meminfo")
 OLDEST_PYTHON = (3, 11)
 MIRROR_DEADLINE = 60.0
-MMDEBSTRAP_DEADLINE = 30.0
 GUEST_MIB = 1024  # memory of one guest, unless asked otherwise
 FRESH_MIB = 2500  # disk room of a first run: package lists, guest image while it is built, one kernel
 WARM_MIB = 500
@@ -126,7 +124,7 @@ def _memory(_settings: Settings, _progress: Progress) -> str:
 
 def _disk(settings: Settings, _progress: Progress) -> str:
     free = free_mib(settings.cache)
-    is_warm = root.is_cached(settings) and debian.cached(settings)
+    is_warm = root.is_cached(settings) and debian_store.cached(settings)
     needed = WARM_MIB if is_warm else FRESH_MIB
     fact = f"{free} MiB free for {settings.cache}"
     if free < needed:
@@ -136,28 +134,17 @@ def _disk(settings: Settings, _progress: Progress) -> str:
 
 
 def _guest_image(settings: Settings, _progress: Progress) -> str:
-    if root.is_cached(settings):
-        return "built"
-    if os.geteuid() != 0:
-        try:
-            helper = ["mmdebstrap", "--unshare-helper", "true"]
-            process.run(helper, what="entering a user namespace", deadline=MMDEBSTRAP_DEADLINE)
-        except EnvironmentFailed as failed:
-            mend = (
-                "run as root, or give this user ranges of IDs in /etc/subuid and /etc/subgid: see usermod(8)"
-            )
-            raise EnvironmentFailed(failed.fact, mend) from failed
-    return "not built yet; the first run builds it"
+    return "built" if root.is_cached(settings) else "not built yet; the first run builds it"
 
 
 def _kvm(settings: Settings, progress: Progress) -> str:
     """KVM is optional: what is wrong with it is a warning."""
     if reason := accelerator.unusable():
         raise Warned(f"not used: {reason}", "guests run under TCG, several times slower")
-    kernels = debian.cached(settings)
+    kernels = debian_store.cached(settings)
     if not kernels or not root.is_cached(settings):
         raise Warned("the device opens; whether it works is seen at the first boot", "run `make setup`")
-    kernel = debian.resolve(kernels[-1].release, settings, progress)
+    kernel = debian_store.fetch(kernels[-1], settings, progress)
     files = boot.files(kernel, root.ensure(settings, progress), settings=settings, progress=progress)
     chosen = accelerator.choose(files, settings=settings)
     if chosen.name != "kvm":
@@ -166,8 +153,10 @@ def _kvm(settings: Settings, progress: Progress) -> str:
 
 
 def _mirror(settings: Settings, _progress: Progress) -> str:
+    if settings.offline:
+        raise Warned("not looked at: nothing may be fetched", "unset DYNPTR_HARNESS_OFFLINE")
     where = apt.mirror(settings)
-    archive = apt.Archive(settings, debian.ARCHITECTURE)
+    archive = apt.Archive(settings, debian_index.ARCHITECTURE)
     with archive.lock():
         troubles = archive.update(MIRROR_DEADLINE)
     if troubles:

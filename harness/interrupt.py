@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from threading import Thread
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,6 +31,17 @@ def raise_on_signals() -> None:
 
     for number in SIGNALS:
         signal.signal(number, interrupted)
+
+
+def raise_when_stdin_ends() -> None:
+    """From now on the end of standard input is a signal, too: in a container, whoever started it is gone."""
+
+    def watch() -> None:
+        while os.read(0, 1 << 12):
+            pass
+        os.kill(os.getpid(), signal.SIGHUP)
+
+    Thread(target=watch, daemon=True).start()
 
 
 async def until_signal(work: Coroutine[None, None, None]) -> Interrupted | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from harness.errors import EnvironmentFailed, WrongUsage
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 
@@ -28,6 +29,25 @@ def check(option: str, path: Path) -> None:
         raise WrongUsage(f"{option} {path}: there is no folder {folder}", f"make it first: mkdir -p {folder}")
     if not os.access(path if _is_special(path) else folder, os.W_OK):
         raise WrongUsage(f"{option} {path}: no permission to write in {folder}", "choose another folder")
+
+
+def check_all(files: Mapping[str, Path | None]) -> None:
+    """See that every file can be written that an option names, and that no two name the same.
+
+    Args:
+        files: by option; None where it was not given.
+
+    Raises:
+        WrongUsage: as `check`, or two are the same.
+    """
+    options: dict[Path, str] = {}
+    for option, path in files.items():
+        if not path:
+            continue
+        check(option, path)
+        first = options.setdefault(path.resolve(), option)
+        if first != option:
+            raise WrongUsage(f"{first} and {option} both name {path}", "name two files")
 
 
 def write(path: Path, content: bytes) -> None:

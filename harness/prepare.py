@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness import kernels
 from harness.errors import EnvironmentFailed, WrongUsage
 from harness.guest_image import boot, root
-from harness.kernels import resolve
+from harness.report.text import counted
 from harness.vm.accelerator import Accelerator, choose, unusable
 
 if TYPE_CHECKING:
@@ -22,12 +23,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Subject:
-    """One kernel ready to be booted: what was asked for, what was found, and what it is booted with."""
+    """One kernel ready to be booted: what was asked for, what was found, and what it is booted with.
+
+    Attributes:
+        append: kernel arguments beside those that the harness needs.
+    """
 
     selector: str
     kernel: Kernel
     files: BootFiles
     accelerator: Accelerator
+    append: tuple[str, ...] = ()
 
 
 def prepare(
@@ -37,42 +43,46 @@ def prepare(
     progress: Progress,
     modules: Path | None = None,
     accelerator: str = "auto",
+    append: tuple[str, ...] = (),
 ) -> tuple[tuple[Subject, ...], GuestImage]:
     """Have everything on the disk that the runs of some kernels need.
 
     Args:
-        selectors: kernels as in `harness.kernels.resolve`; those that mean the same one count once.
+        selectors: kernels as in `harness.kernels.choose`; those that mean the same one count once.
         modules: folder of modules, for a single kernel that is given as a file.
         accelerator: 'kvm', 'tcg', or 'auto' for KVM where it works.
+        append: further kernel arguments, as `harness.vm.kernel_arguments.words` has them.
 
     Raises:
         WrongUsage: a kernel does not exist, or two have the same release.
         EnvironmentFailed: a tool, the mirror or the disk failed, or KVM was asked for and cannot be used.
     """
-    kernels = _resolve(selectors, settings, progress, modules)
+    found = _fetched(selectors, settings, progress, modules)
     image = root.ensure(settings, progress)
     subjects = []
-    for selector, kernel in kernels:
+    for selector, kernel in found:
         files = boot.files(kernel, image, settings=settings, progress=progress)
         with progress.phase(f"choosing the accelerator for {kernel.release}") as detail:
             chosen = _accelerator(accelerator, files, settings)
             detail(f"{chosen.name}: {chosen.reason}")
-        subjects.append(Subject(selector, kernel, files, chosen))
+        subjects.append(Subject(selector, kernel, files, chosen, append))
     return tuple(subjects), image
 
 
-def _resolve(
+def _fetched(
     selectors: Sequence[str], settings: Settings, progress: Progress, modules: Path | None
 ) -> list[tuple[str, Kernel]]:
+    choices = kernels.choose(selectors, settings=settings, progress=progress, modules=modules)
     found: dict[str, tuple[str, Kernel]] = {}
-    for selector in selectors:
-        kernel = resolve(selector, settings=settings, progress=progress, modules=modules)
-        first, known = found.setdefault(kernel.release, (selector, kernel))
-        if known.sha256 != kernel.sha256:
-            raise WrongUsage(
-                f"{first} and {selector} are two kernels of one release, {kernel.release}",
-                "run one after the other: results are told apart by the release",
-            )
+    with progress.phase(f"{counted(len(choices), 'kernel')}: {', '.join(each.name for each in choices)}"):
+        for choice in choices:
+            kernel = choice.fetch()
+            first, known = found.setdefault(kernel.release, (choice.selector, kernel))
+            if known.sha256 != kernel.sha256:
+                raise WrongUsage(
+                    f"{first} and {choice.selector} are two kernels of one release, {kernel.release}",
+                    "run one after the other: results are told apart by the release",
+                )
     return list(found.values())
 
 

@@ -63,6 +63,7 @@ def run(
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",
+        umask=0o022,  # what a tool makes is the same, whoever runs us
     )
     output: list[str] = []
     tail: deque[str] = deque(maxlen=TAIL_LINES)

@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness import asking, output_file, run_folder, sound_catalogue
+from harness import asking, output_file, result_files, run_folder, sound_catalogue
+from harness.asking import jobs
 from harness.errors import WrongUsage
-from harness.plan import make
-from harness.prepare import prepare
+from harness.ground import Ground
+from harness.host import HOST, running
+from harness.isolation import Isolation
+from harness.kernels import oci
+from harness.machines import Machines, Options
+from harness.plan import fits, make
 from harness.progress import Silent
+from harness.report.comparison import compare, only_asked
+from harness.report.comparison_report import ComparisonReport
 from harness.report.json_report import as_json
 from harness.report.junit import as_junit
 from harness.report.progress import Timed, for_console
 from harness.report.terminal import TerminalReport
-from harness.vm import qemu
-from harness.vm.qemu import Spec
-from harness.vm.snapshot import Snapshots, boot
+from harness.vm import kernel_arguments, qemu
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rich.console import Console
 
-    from harness.prepare import Subject
+    from harness.conformance.cells import CellResult
+    from harness.plan import Plan
+    from harness.progress import Progress
     from harness.report.results import RunResult
     from harness.settings import Settings
-    from harness.vm.machine import Machine
 
 
 @dataclass(frozen=True)
@@ -38,12 +43,24 @@ class Request:
     cases: tuple[str, ...] = ()
     json_file: Path | None = None
     junit_file: Path | None = None
+    baseline: Path | None = None
     modules: Path | None = None
     accelerator: str = "auto"
+    append: tuple[str, ...] = ()
     cpus: int = 2
     memory_mib: int = 1024
     snapshot: bool = True
+    jobs: int | None = None
+    isolation: Isolation = Isolation.RUN
     quiet: bool = False
+    disturb: bool = False
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file that the request names."""
+        kernels = (Path(name) for name in self.kernels if "/" in name and not name.startswith(oci.PREFIX))
+        named = (self.json_file, self.junit_file, self.baseline, self.modules)
+        return (*kernels, *filter(None, named))
 
 
 def run(request: Request, *, settings: Settings, out: Console, err: Console) -> int:
@@ -60,50 +77,64 @@ def run(request: Request, *, settings: Settings, out: Console, err: Console) -> 
     """
     catalogue = sound_catalogue.load()
     plan = make(catalogue.prog_types, catalogue.cases, request.prog_types, request.cases)
-    _check_files(request)
-    version = qemu.version()
+    output_file.check_all({"--json": request.json_file, "--junit": request.junit_file})
+    baseline = result_files.read([request.baseline]) if request.baseline else None
     progress = Timed(Silent() if request.quiet else for_console(err))
-    subjects, image = prepare(
-        request.kernels,
-        settings=settings,
-        progress=progress,
-        modules=request.modules,
-        accelerator=request.accelerator,
-    )
-
-    start = Snapshots(settings).start if request.snapshot and settings.snapshot_limit_mib else boot
-
-    async def machine(subject: Subject, folder: Path) -> Machine:
-        spec = Spec(subject.files, subject.accelerator, request.memory_mib, request.cpus)
-        return await start(spec, folder)
-
+    if HOST in request.kernels:
+        if request.append or request.modules:
+            raise WrongUsage("--append and --modules are for kernels that are booted")
+        ground = running.ready(
+            request.kernels, plan, disturb=request.disturb, settings=settings, progress=progress
+        )
+    else:
+        ground = _machines(request, plan, settings, progress)
     outcome = asking.ask(
-        subjects,
-        plan,
-        boot=machine,
+        ground.subjects,
+        ground.plan,
+        boot=ground.boot,
         folder=run_folder.create(settings.cache),
         progress=progress,
-        qemu=version,
-        guest_packages=image.packages,
+        qemu=ground.qemu,
+        guest_packages=ground.guest_packages,
+        jobs=ground.jobs,
+        isolation=request.isolation,
     )
+    ground.leave()
     try:
         _write_files(request, outcome.result)
     finally:
         report = TerminalReport(outcome.result, catalogue.cases, brief=request.quiet)
         out.print(report, soft_wrap=not out.is_terminal)
+    if baseline and not outcome.interrupted:
+        return _compare(baseline, request, outcome.result, out)
     return outcome.exit_status
 
 
-def _check_files(request: Request) -> None:
-    for option, path in (("--json", request.json_file), ("--junit", request.junit_file)):
-        if path:
-            output_file.check(option, path)
-    if (
-        request.json_file
-        and request.junit_file
-        and request.json_file.resolve() == request.junit_file.resolve()
-    ):
-        raise WrongUsage(f"--json and --junit both name {request.json_file}", "name two files")
+def _machines(request: Request, plan: Plan, settings: Settings, progress: Progress) -> Ground:
+    """Machines with the kernels of the request, ready to be started."""
+    options = Options(
+        modules=request.modules,
+        accelerator=request.accelerator,
+        append=kernel_arguments.words(request.append),
+        cpus=request.cpus,
+        memory_mib=request.memory_mib,
+        snapshot=request.snapshot,
+    )
+    version = qemu.version()
+    machines = Machines(request.kernels, options, settings=settings, progress=progress)
+    at_a_time = request.jobs or jobs.default(request.memory_mib)
+    return Ground(machines.subjects, plan, machines.start, at_a_time, version, machines.guest_packages)
+
+
+def _compare(baseline: RunResult, request: Request, result: RunResult, out: Console) -> int:
+    """Show what changed since the baseline, of the cells that were asked for, and return the exit status."""
+
+    def asked(cell: CellResult) -> bool:
+        return fits(cell.prog_type, request.prog_types) and fits(cell.case, request.cases)
+
+    comparison = compare(only_asked(result, baseline, asked), result)
+    out.print(ComparisonReport(comparison), soft_wrap=not out.is_terminal)
+    return int(comparison.run_status)
 
 
 def _write_files(request: Request, result: RunResult) -> None:

@@ -21,12 +21,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The cases, the rows that are no test with the reason, the program types, and the C programs."""
+    """The cases, the rows that are no test with the reason, the program types, and the C programs.
+
+    Attributes:
+        texts: the text of each C file, by its path below the folder of the C programs.
+    """
 
     cases: Sequence[Case]
     exceptions: Mapping[str, str]
     prog_types: Sequence[ProgType]
     programs: Programs
+    texts: Mapping[str, str]
 
     def choose(self, ids: Sequence[str], groups: Sequence[str] = ()) -> tuple[list[Case], dict[str, str]]:
         """Cases and exceptions as in `harness.plan.choose`."""
@@ -39,9 +44,10 @@ def load() -> Catalogue:
     Raises:
         WrongUsage: a row is wrong; see `harness.conformance.validate`.
     """
-    programs = Programs(_texts())
+    texts = _texts()
+    programs = Programs(texts)
     validate(CASES, PROG_TYPES, EXCEPTIONS, programs)
-    return Catalogue(CASES, EXCEPTIONS, PROG_TYPES, programs)
+    return Catalogue(CASES, EXCEPTIONS, PROG_TYPES, programs, texts)
 
 
 def _texts() -> dict[str, str]:

@@ -6,7 +6,7 @@ import sys
 from typing import NoReturn
 
 from harness import interrupt
-from harness.cli import cases, run  # noqa: F401  (each registers its commands)
+from harness.cli import cases, guest, kernels, results, run  # noqa: F401  (each registers its commands)
 from harness.cli.app import PROGRAM, app, say
 from harness.errors import ExitStatus, HarnessError
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import Annotated
 
@@ -43,9 +44,12 @@ def root(
     """Tell, with evidence, whether a real Linux kernel implements bpf_ringbuf_reserve_dynptr correctly.
 
     **run** boots a kernel in a virtual machine, loads BPF programs into each program type, fires real
-    events, reads the ring buffer and judges what was seen. Nothing is loaded into this machine's own kernel.
+    events, reads the ring buffer and judges what was seen. Nothing is loaded into this machine's own kernel,
+    but by --kernel host.
     """
     interrupt.raise_on_signals()
+    if os.environ.get("DYNPTR_HARNESS_UNTIL_EOF"):  # set by harness.containers.inside
+        interrupt.raise_when_stdin_ends()
     logging.getLogger().addHandler(_Warnings(logging.WARNING))
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from typing import Annotated
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -13,6 +15,16 @@ from harness import complete
 from harness.cli.app import app
 from harness.cli.options import JsonFlag, console_on
 from harness.default_command import WithDefault
+
+ResultOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--result",
+        metavar="RESULT",
+        help="Say what these results tell of each type; may be given several times.",
+        show_default=False,
+    ),
+]
 
 cases_app = typer.Typer(cls=WithDefault)
 app.add_typer(
@@ -23,12 +35,36 @@ app.add_typer(
 
 
 @app.command()
-def types(*, as_json: JsonFlag = False) -> None:
-    """List the program types, and the event that fires each."""
+def types(
+    *,
+    result: ResultOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """List the program types, and the event that fires each; or what became of them on some kernels."""
+    if result:
+        _types_of(result, as_json=as_json)
+        return
     from harness.conformance.catalogue import PROG_TYPES
 
-    rows = [{"prog_type": each.name, "event": each.event} for each in PROG_TYPES]
+    rows = [{"prog_type": each.name, "event": each.event, "listed": each.is_listed} for each in PROG_TYPES]
     _list(rows, as_json=as_json)
+
+
+def _types_of(results: list[Path], *, as_json: bool) -> None:
+    from harness.conformance.catalogue import PROG_TYPES
+    from harness.report.text import columns
+    from harness.report.type_table import as_lines, rows
+    from harness.result_files import read
+
+    result = read(results)
+    table = list(rows(result, PROG_TYPES))
+    if as_json:
+        print(json.dumps([asdict(row) for row in table], indent=1))
+        return
+    for kernel in result.run.kernels:
+        print(f"Linux {kernel.release}")
+        for line in columns(list(as_lines([row for row in table if row.kernel == kernel.release]))):
+            print(line)
 
 
 @cases_app.command("list")
@@ -95,7 +131,7 @@ def show_cases(
         )
 
 
-def _list(rows: list[dict[str, str]], *, as_json: bool) -> None:
+def _list(rows: list[dict[str, Any]], *, as_json: bool) -> None:
     """The rows as JSON, or the first two fields of each as aligned text."""
     if as_json:
         print(json.dumps(rows, indent=1))

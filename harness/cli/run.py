@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path  # noqa: TC003  (typer reads annotations)
 from typing import Annotated
 
@@ -9,8 +11,20 @@ import typer
 
 from harness import complete
 from harness.cli.app import app
-from harness.cli.options import Accel, KernelOption, ModulesOption, console_on
-from harness.errors import ExitStatus
+from harness.cli.options import (
+    Accel,
+    AppendOption,
+    BaselineOption,
+    KernelOption,
+    ModulesOption,
+    OfflineFlag,
+    Place,
+    console_on,
+    settings_for,
+)
+from harness.errors import ExitStatus, WrongUsage
+from harness.host import HOST
+from harness.isolation import Isolation
 from harness.settings import Settings
 
 
@@ -44,15 +58,49 @@ def run(
     junit_file: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="Write results as JUnit XML.")
     ] = None,
+    baseline: BaselineOption = None,
     modules: ModulesOption = None,
+    append: AppendOption = None,
+    offline: OfflineFlag = False,
     accel: Annotated[Accel, typer.Option(help="auto takes KVM where it has proved to work.")] = Accel.AUTO,
     cpus: Annotated[int, typer.Option(min=1, max=64, help="Processors of the guest.")] = 2,
     memory: Annotated[int, typer.Option(min=512, metavar="MIB", help="Memory of the guest in MiB.")] = 1024,
     snapshot: Annotated[
         bool, typer.Option(help="Start from a snapshot of the ready guest; made where there is none.")
     ] = True,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            "-j",
+            min=1,
+            help="Machines at a time; else one for each processor of the host, as far as each finds its "
+            "memory and 512 MiB for QEMU in what the host has available.",
+            show_default=False,
+        ),
+    ] = None,
+    isolate: Annotated[
+        Isolation,
+        typer.Option(
+            help="How often a fresh machine takes the place of one that is well: never in the run, for each "
+            "program type, or for each case."
+        ),
+    ] = Isolation.RUN,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Only what is not as expected, and the summary.")
+    ] = False,
+    place: Annotated[
+        Place, typer.Option("--in", help="docker runs all of this in a container; its image is built here.")
+    ] = Place.HERE,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Do not ask before BPF is loaded into the running kernel.")
+    ] = False,
+    disturb: Annotated[
+        bool,
+        typer.Option(
+            "--disturb",
+            help="Ask the running kernel also what changes its settings for a moment or floods the machine.",
+        ),
     ] = False,
 ) -> None:
     """Boot kernels and ask them every case in every program type.
@@ -62,7 +110,8 @@ def run(
     * `dynptr-harness run`
     * `dynptr-harness run --kernel 6.1 --kernel 7.3 --json results.json`
     * `dynptr-harness run -t 'CGROUP_*' -t lsm -c 'RSV-*'`
-    * `dynptr-harness run --kernel arch/x86/boot/bzImage --quiet`
+    * `dynptr-harness run --kernel all --quiet`
+    * `dynptr-harness run --kernel arch/x86/boot/bzImage --append 'slub_debug=FZ nokaslr'`
     """
     from harness.run import Request
     from harness.run import run as run_all
@@ -73,28 +122,55 @@ def run(
         cases=tuple(case or ()),
         json_file=json_file,
         junit_file=junit_file,
+        baseline=baseline,
         modules=modules,
         accelerator=accel.value,
+        append=tuple(append or ()),
         cpus=cpus,
         memory_mib=memory,
         snapshot=snapshot,
+        jobs=jobs,
+        isolation=isolate,
         quiet=quiet,
+        disturb=disturb,
     )
-    status = run_all(
-        request, settings=Settings.from_environment(), out=console_on(), err=console_on(stderr=True)
-    )
-    raise typer.Exit(status)
+    if HOST in kernel:
+        _consent(place, yes=yes)
+    settings, err = settings_for(offline=offline), console_on(stderr=True)
+    if place is Place.DOCKER:
+        from harness.containers import inside
+
+        raise typer.Exit(inside.repeat(files=request.files, settings=settings, err=err))
+    raise typer.Exit(run_all(request, settings=settings, out=console_on(), err=err))
+
+
+def _consent(place: Place, *, yes: bool) -> None:
+    """Have it confirmed that the running kernel is the one to test."""
+    if place is not Place.HERE:
+        raise WrongUsage("the running kernel cannot be asked from a container", "leave out --in")
+    what = f"this loads and attaches BPF programs in this machine's own kernel, {os.uname().release}"
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise WrongUsage(what, "say --yes if that is what you want")
+    if not typer.confirm(f"{what}. Go on?", err=True):
+        raise WrongUsage("nothing was loaded")
 
 
 @app.command()
-def setup(*, kernel: KernelOption = ["6.12"], modules: ModulesOption = None) -> None:  # noqa: B006
+def setup(
+    *,
+    kernel: KernelOption = ["6.12"],  # noqa: B006
+    modules: ModulesOption = None,
+    offline: OfflineFlag = False,
+) -> None:
     """Make kernels and the guest image ready, so that a run can begin at once."""
     from harness.prepare import prepare
     from harness.report.progress import for_console
 
     subjects, image = prepare(
         kernel,
-        settings=Settings.from_environment(),
+        settings=settings_for(offline=offline),
         progress=for_console(console_on(stderr=True)),
         modules=modules,
     )

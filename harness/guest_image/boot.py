@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from harness.progress import Progress
     from harness.settings import Settings
 
+KIND = "boot"  # of cache entry; the key begins with the kernel's release
+
 
 def files(
     kernel: Kernel,
@@ -44,7 +46,7 @@ def files(
     with progress.phase(f"boot files for {kernel.release}"):
         content = payload.contents(replaced, objects.compiled(payload.bpf_src(), cache))
         boot_key, payload_key = key(kernel, image), payload.key(content)
-        boot = cache.entry("boot", boot_key, lambda folder: _build(kernel, image, folder))
+        boot = cache.entry(KIND, boot_key, lambda folder: _build(kernel, image, folder))
         disk = cache.entry(
             "payload", payload_key, lambda folder: payload.write(content, folder / "payload.erofs")
         )

@@ -12,6 +12,13 @@ if TYPE_CHECKING:
 NO_UUID = "00000000-0000-0000-0000-000000000000"
 
 
+def extract(image: Path, folder: Path) -> None:
+    """Unpack an image into a folder that is not there yet."""
+    process.run(
+        ["fsck.erofs", f"--extract={folder}", str(image)], what=f"unpacking {image.name}", deadline=300
+    )
+
+
 def write(target: Path, folder: Path) -> None:
     """Pack `folder` into the image `target`: owned by root, and the same bytes for the same content."""
     process.run(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from harness.cache import Cache
 
 SUFFIX = ".bpf.c"
+FOLDERS = ("elf", "examples")  # of bpf_src
 HEADERS = Path("/usr/include/bpf")
 COMPILER = "compiler"  # the agent puts its content into its facts
 COMPILE_DEADLINE = 120.0
@@ -37,7 +38,7 @@ def clang_version() -> str:
 
 
 def compiled(bpf_src: Path, store: Cache) -> dict[str, Path]:
-    """Compile every program of bpf_src/elf that is not in the cache.
+    """Compile every program of `FOLDERS` that is not in the cache.
 
     Returns:
         the objects by their names, e.g. 'steps.bpf.o', and a file that says what compiled them.
@@ -45,7 +46,7 @@ def compiled(bpf_src: Path, store: Cache) -> dict[str, Path]:
     Raises:
         EnvironmentFailed: clang or a header is missing, or a program is wrong.
     """
-    sources = sorted((bpf_src / "elf").glob(f"*{SUFFIX}"))
+    sources = [path for folder in FOLDERS for path in sorted((bpf_src / folder).glob(f"*{SUFFIX}"))]
     folder = store.entry("objects", _key(bpf_src), lambda folder: _compile(sources, bpf_src, folder))
     return {path.name: path for path in sorted(folder.glob("[!.]*"))}
 

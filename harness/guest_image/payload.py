@@ -39,6 +39,7 @@ def contents(
         "harness/guest": PACKAGE / "guest",
         "bpf_src": bpf_src(),
         "bcc_headers": PACKAGE / "guest_image/bcc_headers",
+        "agent-start.sh": PACKAGE / "guest_image/agent-start.sh",
         "guest-start.sh": PACKAGE / "guest_image/guest-start.sh",
         **{f"objects/{name}": path for name, path in (objects or {}).items()},
         **(replaced or {}),
@@ -64,9 +65,14 @@ def key(files: Mapping[str, Path]) -> str:
 def write(files: Mapping[str, Path], target: Path) -> None:
     """Write the payload as an erofs image to `target`."""
     tree = target.parent / "payload"
+    lay_out(files, tree)
+    erofs.write(target, tree)
+    shutil.rmtree(tree)
+
+
+def lay_out(files: Mapping[str, Path], tree: Path) -> None:
+    """Write the payload as a folder."""
     for place, path in files.items():
         copy = tree / place
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
-    erofs.write(target, tree)
-    shutil.rmtree(tree)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from harness import apt, process
 from harness.cache import Cache
+from harness.errors import EnvironmentFailed
 from harness.guest_image import erofs
 from harness.guest_image.model import GuestImage
 
@@ -26,9 +26,11 @@ SUITE = "trixie"
 ARCHITECTURE = "amd64"
 PACKAGES = (
     "base-files",  # the links /bin, /lib, /lib64, /sbin and the mount points
+    "bpftool",  # for people in a shell, as what ncurses-base knows of terminals
     "busybox-static",  # the tools of the initramfs, and a shell
     "iproute2",
     "kmod",
+    "ncurses-base",
     "python3-bpfcc",
     "python3-pyroute2",
 )
@@ -55,18 +57,21 @@ MMDEBSTRAP_DEADLINE = 1200.0
 TOOL_DEADLINE = 300.0
 # With these, two builds from the same packages are equal byte by byte.
 BUILD_ENVIRONMENT = {"SOURCE_DATE_EPOCH": "0", "PYTHONHASHSEED": "0"}
-# Unchecked: the image is read-only, and its files have no times of their own to compare.
+# Unchecked: the image is read-only, and its files have no times of their own to compare. sitecustomize is a
+# link to a file in /etc, which is the host's while the image is made.
 COMPILE_BYTECODE = (
-    "python3 -m compileall -q --invalidation-mode unchecked-hash /usr/lib/python3 /usr/lib/python3.13"
+    *("-B", "-S", "-m", "compileall", "-q"),
+    *("--invalidation-mode", "unchecked-hash", "-x", "sitecustomize"),
 )
+LOADER, LIBRARIES = "usr/lib64/ld-linux-x86-64.so.2", "usr/lib/x86_64-linux-gnu"
 PACKAGE_LISTING = "packages"
 
 
 def ensure(settings: Settings, progress: Progress) -> GuestImage:
-    """Return the guest image, made first where the cache does not have it.
+    """Return the guest image, made first where the cache does not have it; in a container without mmdebstrap.
 
-    Needs root, or a user that may use user namespaces (mmdebstrap's own condition). Raises
-    EnvironmentFailed when a tool or the mirror fails, or when there is no room on the disk.
+    Any user can do that, without privileges. Raises EnvironmentFailed when a tool or the mirror fails, or
+    when there is no room on the disk.
     """
 
     def build(folder: Path) -> None:
@@ -74,6 +79,13 @@ def ensure(settings: Settings, progress: Progress) -> GuestImage:
             _build(folder, settings, detail)
 
     key = image_key()
+    if settings.offline and not is_cached(settings):
+        raise EnvironmentFailed(
+            "the guest image is not in the cache, and nothing may be fetched",
+            f"run `dynptr-harness setup` beforehand, {apt.MENDING_OFFLINE}",
+        )
+    if not is_cached(settings) and not process.find_tool("mmdebstrap"):
+        _build_in_container(settings, progress)
     entry = Cache(settings.cache).entry(KIND, key, build, room_mib=ROOM_MIB)
     return GuestImage(
         root=entry / "root.erofs",
@@ -94,6 +106,19 @@ def image_key() -> str:
     return hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:16]
 
 
+def _build_in_container(settings: Settings, progress: Progress) -> None:
+    """Have our own container image do it, which has all tools; it shares the cache with us."""
+    from harness.containers import inside  # takes long, and few hosts need it
+
+    try:
+        status = inside.run([], module=__package__, files=[], settings=settings, progress=progress)
+    except EnvironmentFailed as failed:
+        mend = "run `make setup`, which installs it, or start a container engine"
+        raise EnvironmentFailed(f"mmdebstrap is not installed, and {failed.fact}", mend) from failed
+    if status:
+        raise EnvironmentFailed("the guest image could not be made in a container: see above")
+
+
 def _build(folder: Path, settings: Settings, detail: Callable[[str], None]) -> None:
     archive, tree = folder / "root.tar", folder / "tree"
     _bootstrap(archive, settings, detail)
@@ -105,6 +130,8 @@ def _build(folder: Path, settings: Settings, detail: Callable[[str], None]) -> N
     archive.unlink()
     for name in MOUNT_POINTS:
         (tree / name).mkdir(exist_ok=True)
+        (tree / name).chmod(0o755)
+    _compile_bytecode(tree)
     listing = tree / PACKAGE_LISTING
     versions = _versions(listing.read_text())
     listing.unlink()
@@ -122,24 +149,45 @@ def _bootstrap(archive: Path, settings: Settings, detail: Callable[[str], None])
         if line.endswith("...") and "/" not in line:  # the stages of the work, without its temporary names
             detail(line.removeprefix("I: ").removesuffix("..."))
 
-    # A normal user's mmdebstrap works in a user namespace, whose root cannot reach into a home folder.
-    workplace = archive.parent if os.geteuid() == 0 else "/var/tmp"  # noqa: S108  (mmdebstrap makes its own)
     options = ['APT::Sandbox::User "root"', *apt.host_options()]
     process.run(
         [
             *("mmdebstrap", "--variant=extract", f"--include={','.join(PACKAGES)}"),
             *(f"--architectures={ARCHITECTURE}", f"--keyring={apt.KEYRING}", "--skip=output/dev"),
-            # Mounts of the host's /proc, /sys and /dev/shm would outlive a kill -9, for someone to delete.
-            "--skip=chroot/mount",
+            # Unpacking needs neither root nor a namespace, which a container has not; owners do not matter.
+            # The check is about scripts of packages, and none are run.
+            *("--mode=chrootless", "--skip=check/chrootless"),
             *(f"--aptopt={option}" for option in options),
             f'--extract-hook=ls "$1/var/cache/apt/archives" > "$1/{PACKAGE_LISTING}"',
-            f'--extract-hook=chroot "$1" {COMPILE_BYTECODE}',
-            *(SUITE, str(archive), apt.mirror(settings).main),
+            *(SUITE, str(archive), *_mirror(settings)),
         ],
         what="fetching and unpacking the packages of the guest image",
         deadline=MMDEBSTRAP_DEADLINE,
-        env={**BUILD_ENVIRONMENT, "TMPDIR": str(workplace)},
+        env={**BUILD_ENVIRONMENT, "TMPDIR": str(archive.parent)},
         on_line=heard,
+    )
+
+
+def _mirror(settings: Settings) -> list[str]:
+    """The mirror to fetch from; none where this host is no Debian: mmdebstrap has one of its own then."""
+    try:
+        return [apt.mirror(settings).main]
+    except EnvironmentFailed:
+        return []
+
+
+def _compile_bytecode(tree: Path) -> None:
+    """Let the image's own Python compile its libraries, by its own loader: chroot would take root."""
+    libraries = sorted((tree / "usr/lib").glob("python3*"))
+    process.run(
+        [
+            *(str(tree / LOADER), "--library-path", str(tree / LIBRARIES)),
+            *(str(tree / "usr/bin/python3"), *COMPILE_BYTECODE),
+            *("-s", str(tree), "-p", "/", *map(str, libraries)),
+        ],
+        what="compiling the guest image's Python libraries",
+        deadline=TOOL_DEADLINE,
+        env={**BUILD_ENVIRONMENT, "PYTHONHOME": str(tree / "usr"), "PYTHONPATH": ""},
     )
 
 

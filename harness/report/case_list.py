@@ -58,9 +58,9 @@ def as_lines(
 
 
 def _types(case: Case, prog_types: Sequence[ProgType]) -> str:
-    names = [prog_type.name for prog_type in prog_types if case.applies(prog_type)]
-    if len(names) == len(prog_types):
+    if not case.types:
         return "all"
+    names = [prog_type.name for prog_type in prog_types if case.applies(prog_type)]
     return " ".join(names) if len(names) <= _NAMED_TYPES else f"{len(names)} of {len(prog_types)}"
 
 

@@ -48,7 +48,7 @@ class CaseReport:
     def _facts(self) -> list[tuple[str, str]]:
         case = self.case
         names = [prog_type.name for prog_type in self.prog_types if case.applies(prog_type)]
-        types = f"all {len(names)}" if len(names) == len(self.prog_types) else ", ".join(names)
+        types = ", ".join(names) if case.types else f"all {len(names)}"
         first, *others = case.loaders
         compared = [name for name in names if name in COMPARED_IN]
         place = "" if compared == names else f" in {', '.join(compared)}"
@@ -83,7 +83,7 @@ class CaseReport:
             new_macro = f"{function.macro}\n\n" if function.macro not in {"", *macros} else ""
             macros.add(function.macro)
             code = new_macro + function.text
-            yield _c(code) if highlighted else Text(code)
+            yield c_source(code, highlighted=highlighted)
 
 
 def _kfunc(name: str) -> str:
@@ -108,5 +108,8 @@ def _instead(case: Case, difference: Difference) -> list[str]:
     return [line for line, usual_line in zip(other, usual, strict=True) if line != usual_line]
 
 
-def _c(text: str) -> Syntax:
+def c_source(text: str, *, highlighted: bool) -> Syntax | Text:
+    """C code as something rich prints."""
+    if not highlighted:
+        return Text(text)
     return Syntax(text, "c", theme="ansi_dark", background_color="default", tab_size=8, word_wrap=True)

@@ -12,22 +12,30 @@ if TYPE_CHECKING:
     from harness.report.results import RunResult
 
 
+def schema_text() -> str:
+    """The JSON Schema of the current format, as it is published."""
+    return files("harness.report").joinpath("schema/result-1.schema.json").read_text(encoding="utf-8")
+
+
 def schema() -> dict[str, Any]:
-    """The JSON Schema of the current format."""
-    text = files("harness.report").joinpath("schema/result-1.schema.json").read_text(encoding="utf-8")
-    loaded: dict[str, Any] = json.loads(text)
+    """The same as data."""
+    loaded: dict[str, Any] = json.loads(schema_text())
     return loaded
 
 
 def as_json(result: RunResult) -> str:
-    """The whole result as JSON text; `log` and `console` of a cell are left out where there are none."""
-    document = {
+    """The whole result as JSON text; see `as_document`."""
+    return json.dumps(as_document(result), indent=1, allow_nan=False) + "\n"
+
+
+def as_document(result: RunResult) -> dict[str, Any]:
+    """The whole result; `reason`, `log` and `console` of a cell are left out where there are none."""
+    return {
         "schema_version": result.schema_version,
         "run": asdict(result.run),
         "cells": [_cell(cell) for cell in result.cells],
         "totals": asdict(result.totals),
     }
-    return json.dumps(document, indent=1, allow_nan=False) + "\n"
 
 
 def _cell(cell: CellResult) -> dict[str, Any]:

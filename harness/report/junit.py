@@ -31,7 +31,8 @@ def as_junit(result: RunResult) -> bytes:
 
 def _suite(result: RunResult, kernel: KernelRun) -> TestSuite:
     suite = TestSuite(kernel.release)
-    suite.timestamp = result.run.started.removesuffix("Z")
+    shards = [run for run in result.run.shards if kernel.release in {each.release for each in run.kernels}]
+    suite.timestamp = (shards or [result.run])[0].started.removesuffix("Z")
     for name, value in _properties(result, kernel).items():
         suite.add_property(name, printable(value))
     suite.add_testcases([_testcase(cell) for cell in result.cells_of(kernel)])

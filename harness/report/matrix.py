@@ -35,11 +35,17 @@ _SIGNS = {
     Verdict.EXPECTED_DIFFERENCE: "ed",
     Verdict.KNOWN_DEFECT: "kd",
     Verdict.ABSENT: "ab",
+    Verdict.NOT_ALLOWED: "na",
     Verdict.NOT_RUN: "-",
 }
 _WRONG = "NO"
 # What stands behind a count for answers that are as expected and yet no plain pass; also their order.
-_MARKS = {Verdict.KNOWN_DEFECT: "k", Verdict.EXPECTED_DIFFERENCE: "d", Verdict.ABSENT: "a"}
+_MARKS = {
+    Verdict.KNOWN_DEFECT: "k",
+    Verdict.EXPECTED_DIFFERENCE: "d",
+    Verdict.ABSENT: "a",
+    Verdict.NOT_ALLOWED: "n",
+}
 _INAPPLICABLE = "."
 _FIRST, _LAST = "program type", "time"
 

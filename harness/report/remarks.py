@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from harness.conformance.cells import CellResult
 
 _FEW = 3
-ORDER = (Verdict.KNOWN_DEFECT, Verdict.EXPECTED_DIFFERENCE, Verdict.ABSENT)
+ORDER = (Verdict.KNOWN_DEFECT, Verdict.EXPECTED_DIFFERENCE, Verdict.NOT_ALLOWED, Verdict.ABSENT)
 
 
 class Remark(NamedTuple):

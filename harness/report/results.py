@@ -20,6 +20,14 @@ COMPLETE = "complete"
 UNANSWERED = frozenset({Verdict.LOST, Verdict.NOT_RUN})
 
 
+Key = tuple[str, str, str, str]
+
+
+def key_of(cell: CellResult) -> Key:
+    """What tells a cell from every other of a result: kernel, program type, case and loader."""
+    return cell.kernel, cell.prog_type, cell.case, cell.loader
+
+
 @dataclass(frozen=True)
 class Phase:
     """One phase of the work and how long it took, in seconds of wall-clock time."""
@@ -46,6 +54,7 @@ class KernelRun:
         stopped: why the cells that are not-run were not run; None when all were.
         last_console: the last console lines of the machine because of which it stopped.
         splats: what the kernel said against itself while it was not being asked, such as at boot.
+        append: kernel arguments that the person added.
     """
 
     selector: str
@@ -65,6 +74,7 @@ class KernelRun:
     stopped: str | None = None
     last_console: str | None = None
     splats: tuple[str, ...] = ()
+    append: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -80,6 +90,7 @@ class Provenance:
         guest_packages: version of every package in the guest image, by name.
         kernels: the kernels of the run, in the order in which they were asked for.
         phases: the phases of the work, in the order in which they began.
+        shards: the runs that this one is merged of; empty for a run that was done as one.
     """
 
     harness: str
@@ -90,6 +101,7 @@ class Provenance:
     guest_packages: Mapping[str, str] = field(default_factory=dict)
     phases: tuple[Phase, ...] = ()
     ended: str = COMPLETE
+    shards: tuple[Provenance, ...] = ()
 
 
 @dataclass(frozen=True)

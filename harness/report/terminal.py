@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from harness.conformance.prog_types import PROG_TYPES
 from harness.conformance.verdicts import Verdict
 from harness.errors import ExitStatus
 from harness.report.matrix import Matrix
+from harness.report.problems import alike
 from harness.report.remarks import Asked, remarks
 from harness.report.results import COMPLETE, UNANSWERED
 from harness.report.text import columns, printable, tail
+from harness.report.type_table import unknown_types
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
 _EXCERPT = 15  # lines of a log or a console that are shown; the whole is in the files
 _DETAILED = 25  # answers not as expected that are shown in full
+_CONSOLES = 5  # of a kernel whose files are named
 _INDENT = "    "
 
 
@@ -78,7 +82,9 @@ def _matrices(
 def _kernel_line(kernel: KernelRun, qemu: str) -> Text:
     package = f"{kernel.package} {kernel.package_version}" if kernel.package else kernel.origin
     tools = [f"{tool} {kernel.guest[tool]}" for tool in ("bcc", "libbpf", "clang") if tool in kernel.guest]
-    facts = [kernel.arch, package, f"QEMU {qemu} {kernel.accelerator}", *tools]
+    added = f"booted with {' '.join(kernel.append)}" if kernel.append else ""
+    machine = f"QEMU {qemu} {kernel.accelerator}" if qemu else ""
+    facts = [kernel.arch, package, machine, *tools, added]
     return Text.assemble(
         (f"Linux {kernel.release}", "bold"), (f" ({', '.join(fact for fact in facts if fact)})", "dim")
     )
@@ -101,29 +107,15 @@ def _remarks(
 def _problems(result: RunResult, titles: Mapping[str, str], width: int | None) -> Iterator[RenderableType]:
     """Each answer that is not as expected; the cells not run share one reason a kernel."""
     asked = {kernel.release: Asked.of(result.cells_of(kernel)) for kernel in result.run.kernels}
-    alike = _alike(result, list(titles))
-    for cells in alike[:_DETAILED]:
+    problems = alike(result, list(titles))
+    for cells in problems[:_DETAILED]:
         yield from _problem(cells, asked[cells[0].kernel], titles, width)
-    more = [cell for cells in alike[_DETAILED:] for cell in cells]
+    more = [cell for cells in problems[_DETAILED:] for cell in cells]
     if more:
         names = ", ".join(dict.fromkeys(cell.case for cell in more))
         yield Text(f"... and {len(more)} cells more not as expected; --json FILE writes them all", "red")
         yield from _quoted("cases", [names], width)
         yield Text()
-
-
-def _alike(result: RunResult, order: Sequence[str]) -> list[list[CellResult]]:
-    """The cells that are not as expected, those together of which the same is to be said.
-
-    That is so for the cells of one case; and where there was no answer, for all that have one reason.
-    """
-    alike: dict[tuple[object, ...], list[CellResult]] = {}
-    place = {case: number for number, case in enumerate(order)}
-    for cell in sorted(result.cells, key=lambda cell: place.get(cell.case, len(place))):
-        if not cell.ok and cell.verdict is not Verdict.NOT_RUN:
-            about = None if cell.verdict is Verdict.LOST else (cell.case, cell.expected)
-            alike.setdefault((cell.kernel, cell.verdict, about, cell.seen, cell.console), []).append(cell)
-    return list(alike.values())
 
 
 def _problem(
@@ -167,6 +159,9 @@ def _quoted(name: str, lines: Sequence[str], width: int | None) -> Iterator[Rend
 
 def _afterword(kernel: KernelRun, cells: Sequence[CellResult], width: int | None) -> Iterator[RenderableType]:
     """Why a kernel's run stopped, what it said against itself, and its consoles if all is not as expected."""
+    if unknown := unknown_types(kernel, PROG_TYPES):
+        names = ", ".join(unknown)
+        yield Text(f"Linux {kernel.release}: program types unknown to the harness: {names}", "yellow")
     for splat in kernel.splats:
         yield Text(f"Linux {kernel.release}, outside of cells: {printable(splat)}", "bold red")
     if kernel.stopped:
@@ -177,7 +172,9 @@ def _afterword(kernel: KernelRun, cells: Sequence[CellResult], width: int | None
         if kernel.last_console:
             yield from _quoted("console", tail(kernel.last_console, _EXCERPT), width)
     if kernel.consoles and any(not cell.ok for cell in cells):
-        yield from _quoted("whole console", kernel.consoles, width)
+        few = kernel.consoles[:_CONSOLES]
+        more = len(kernel.consoles) - len(few)
+        yield from _quoted("whole console", [*few, *([f"and {more} more beside it"] if more else [])], width)
         yield Text()
 
 

@@ -28,6 +28,12 @@ def tail(text: str, lines: int) -> tuple[str, ...]:
     return (f"... {counted(left_out, 'line')} before", *whole[-lines:])
 
 
+def excerpt(text: str, length: int) -> str:
+    """`text` printable and in one line, of at most `length` characters and a sign that more was cut off."""
+    line = " ".join(printable(text).split())
+    return line if len(line) <= length else f"{line[:length]}…"
+
+
 def counted(number: int, noun: str) -> str:
     """'1 case', '2 cases'."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -12,6 +12,7 @@ from functools import singledispatch
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from harness.conformance.examples import Example
 from harness.conformance.experiments import Phases
 from harness.conformance.flood import Flood
 from harness.conformance.maps import Calls
@@ -133,6 +134,16 @@ def _(script: Script) -> Lines:
 @describe.register
 def _(calls: Calls) -> Lines:
     return [line for act in calls.acts for line in in_words(act)]
+
+
+@describe.register
+def _(example: Example) -> Lines:
+    lines = [f"attach bpf_src/examples/{example.name}.bpf.c"]
+    for call in example.calls:
+        sizes = " + ".join(str(len(buffer)) for buffer in call)
+        name = "write" if len(call) == 1 else "writev"
+        lines.append(f"{name} of {sizes} bytes -> a record of them arrives")
+    return lines
 
 
 @describe.register

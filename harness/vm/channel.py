@@ -57,6 +57,29 @@ class Channel:
             raise NotTheProtocol(line[:200].decode(errors="replace").rstrip())
         return message
 
+    async def first_event(self) -> dict[str, Any]:
+        """What the agent says first: that it is ready, with its facts, or that it failed.
+
+        Raises EOFError and NotTheProtocol as `receive`.
+        """
+        event = await self.receive()
+        if event.get("event") != "failed" and not isinstance(event.get("facts"), dict):
+            raise NotTheProtocol(str(event)[:200])
+        return event
+
+    async def answer(self, request: dict[str, Any], number: int) -> dict[str, Any]:
+        """The event with the reply to a request, or with the agent's error.
+
+        Raises EOFError and NotTheProtocol as `receive`.
+        """
+        await self.send({**request, "id": number})
+        while (event := await self.receive()) == {"event": "begin", "id": number}:
+            pass
+        is_reply = event.get("event") == "reply" and isinstance(event.get("reply"), dict)
+        if event.get("id") != number or not (is_reply or event.get("event") == "error"):
+            raise NotTheProtocol(str(event)[:200])
+        return event
+
     def close(self) -> None:
         """Give up both sockets."""
         for stream in self._streams:

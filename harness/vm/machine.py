@@ -24,7 +24,7 @@ from harness.vm.process import QemuProcess
 from harness.vm.qemu import Spec
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -235,7 +235,7 @@ class Machine:
         late = f"no reply to request {number} after {deadline:g} s"
         console = self._process.console
         before, position = len(console.splats), console.size
-        event = await self._within(self._answer(request, number), deadline, late)
+        event = await self._within(self._channel.answer(request, number), deadline, late)
         # What the kernel said before the reply was in the pipe before it, and has been read with it.
         complaints: dict[str, Any] = {}
         if splats := console.splats[before:]:
@@ -243,6 +243,38 @@ class Machine:
         if event["event"] == "error":
             raise RequestFailed(str(event.get("error")), complaints)
         return {**event["reply"], "seconds": event.get("seconds"), **complaints}
+
+    async def converse(
+        self, request: dict[str, Any], heard: Callable[[dict[str, Any]], None], *, silence: float
+    ) -> dict[str, Any]:
+        """Ask the agent for something that takes as long as it takes, and listen to what it says meanwhile.
+
+        Args:
+            request: what is asked; an id is added.
+            heard: is given each event before the reply.
+            silence: seconds without a word from the agent, after which the machine counts as hanging.
+
+        Raises:
+            RequestFailed, MachineFailed: as `ask`.
+        """
+        self._requests += 1
+        number = self._requests
+        late = f"no word from the agent for {silence:g} s"
+        await self._within(self._channel.send({**request, "id": number}), silence, late)
+        while (event := await self._within(self._channel.receive(), silence, late)).get("event") not in (
+            "reply",
+            "error",
+        ):
+            heard(event)
+        if event["event"] == "error":
+            raise RequestFailed(str(event.get("error")))
+        reply: dict[str, Any] = event["reply"]
+        return reply
+
+    async def tell(self, message: dict[str, Any]) -> None:
+        """Say something to an agent that is busy with what `converse` asked of it."""
+        with contextlib.suppress(OSError):  # a machine that is gone; `converse` finds out why
+            await self._channel.send(message)
 
     async def close(self) -> None:
         """End the guest in order, or by force when it does not; does nothing when it is gone."""
@@ -295,7 +327,7 @@ class Machine:
             await self._monitor.execute("cont")
         except (QMPError, AssertionError) as error:
             raise EOFError from error  # QEMU has ended or is about to; it says why on the console
-        await self._answer({"kind": "resume", "now": time.time()}, 0)
+        await self._channel.answer({"kind": "resume", "now": time.time()}, 0)
 
     async def _migrated(self, command: str, uri: str) -> str | None:
         """Have QEMU write or read its state, until that is done; None, or why it failed."""
@@ -338,19 +370,7 @@ class Machine:
 
     async def _first_event(self) -> dict[str, Any]:
         await self._connect()
-        event = await self._channel.receive()
-        if event.get("event") != "failed" and not isinstance(event.get("facts"), dict):
-            raise NotTheProtocol(str(event)[:200])
-        return event
-
-    async def _answer(self, request: dict[str, Any], number: int) -> dict[str, Any]:
-        await self._channel.send({**request, "id": number})
-        while (event := await self._channel.receive()) == {"event": "begin", "id": number}:
-            pass
-        is_reply = event.get("event") == "reply" and isinstance(event.get("reply"), dict)
-        if event.get("id") != number or not (is_reply or event.get("event") == "error"):
-            raise NotTheProtocol(str(event)[:200])
-        return event
+        return await self._channel.first_event()
 
     async def _within(self, wanted: Coroutine[Any, Any, T], deadline: float, late: str) -> T:
         """The result of `wanted`, which talks to the guest, or MachineFailed with what the evidence says.

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from harness.vm.qemu import Spec
 
 PROG_TYPE_NAMES = [prog_type.name for prog_type in PROG_TYPES]
+ASKED_EVERYTHING = [each.name for each in PROG_TYPES if each.offers_helper and not each.is_variant]
 CRASH = MachineFailed(FailureKind.CRASH, "Kernel panic", tail="BUG\nend", console=Path("/runs/1/console.txt"))
 NO_BOOT = MachineFailed(FailureKind.BOOT, "no word", tail="VFS: no root", console=Path("/runs/1/console.txt"))
 
@@ -56,23 +58,24 @@ class Command:
         self.prepared: list[dict[str, Any]] = []
         self.booted: list[dict[str, Any]] = []
         self.failure: BaseException | None = None
-        monkeypatch.setattr("harness.run.prepare", self._prepare)
+        monkeypatch.setattr("harness.machines.prepare", self._prepare)
         monkeypatch.setattr("harness.vm.qemu.version", lambda: "10.0.2")
-        monkeypatch.setattr("harness.run.Snapshots.start", self._start)
-        monkeypatch.setattr("harness.run.boot", self._boot)
+        monkeypatch.setattr("harness.machines.Snapshots.start", self._start)
+        monkeypatch.setattr("harness.machines.boot", self._boot)
 
     def _prepare(self, selectors: tuple[str, ...], **options: Any) -> Any:
         self.prepared.append({"selectors": selectors, **options})
         if self.failure:
             raise self.failure
-        return [subject()], SimpleNamespace(packages={"busybox-static": "1"})
+        prepared = replace(subject(), append=options.get("append", ()))
+        return [prepared], SimpleNamespace(packages={"busybox-static": "1"})
 
     async def _start(self, spec: Spec, folder: Path) -> FakeGuest:
         return await self._boot(spec, folder, snapshot=True)
 
     async def _boot(self, spec: Spec, folder: Path, *, snapshot: bool = False) -> FakeGuest:
         options = {"cpus": spec.cpus, "memory_mib": spec.memory_mib, "snapshot": snapshot, "folder": folder}
-        self.booted.append(options)
+        self.booted.append({**options, "cmdline": spec.cmdline})
         machine = self.machines.pop(0) if self.machines else FakeGuest()
         if isinstance(machine, Exception):
             raise machine
@@ -102,7 +105,7 @@ def test_all_as_expected_is_status_0_with_a_matrix_on_standard_output(command: C
     ended = command("run", "-c", "CMT*")
     assert ended.status == 0, ended
     assert f"{len(make(PROG_TYPES, CASES, (), ['CMT*']).cells)} cells planned" in ended.out
-    assert all(re.search(rf"^{name} ", ended.out, re.MULTILINE) for name in PROG_TYPE_NAMES)
+    assert all(re.search(rf"^{name} ", ended.out, re.MULTILINE) for name in ASKED_EVERYTHING)
     assert "starting" in ended.err
     assert "\x1b" not in ended.out + ended.err
     assert command.prepared[0]["selectors"] == ("6.12",)
@@ -130,12 +133,15 @@ def test_options_reach_the_parts(command: Command, tmp_path: Path) -> None:
     ended = command(
         "run", "--kernel", "6.1", "-k", "7.3", "--accel", "tcg", "--modules", str(tmp_path),
         "--cpus", "3", "--memory", "2048", "-t", "bpf_prog_type_lsm", "--case", "cmt-00[12]",
+        "--append", "nokaslr initcall_debug", "--append", "slub_debug=FZ", "--offline",
     )  # fmt: skip
     assert ended.status == 0, ended
     (prepared,) = command.prepared
     assert prepared["selectors"] == ("6.1", "7.3")
     assert prepared["modules"] == tmp_path
     assert prepared["accelerator"] == "tcg"
+    assert prepared["append"] == ("nokaslr", "initcall_debug", "slub_debug=FZ")
+    assert prepared["settings"].offline
     (booted,) = command.booted
     assert (booted["cpus"], booted["memory_mib"], booted["snapshot"]) == (3, 2048, True)
     assert booted["folder"].parent.parent == tmp_path / "cache" / "runs"
@@ -167,6 +173,7 @@ def test_a_limit_that_is_no_number_is_wrong_usage(command: Command, monkeypatch:
         (["run", "--junit", "/nonexistent/a.xml"], ["--junit /nonexistent/a.xml"]),
         (["run", "--json", "same", "--junit", "./same"], ["both name same"]),
         (["run", "--accel", "xen"], ["xen"]),
+        (["run", "--append", "panic=0"], ["--append panic=0 cannot be", "reset at once"]),
         (["run", "--cpus", "0"], ["--cpus"]),
         (["run", "--nonsense"], ["--nonsense"]),
         (["nonsense"], ["nonsense"]),
@@ -225,6 +232,15 @@ def test_results_are_written(command: Command, tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "r.json", "r.xml"]
 
 
+def test_added_kernel_arguments_reach_the_machine_and_the_result(command: Command, tmp_path: Path) -> None:
+    ended = command(
+        "run", "-t", "LSM", "-c", "CMT-001", "--append", "nokaslr", "--json", str(tmp_path / "r.json")
+    )
+    assert ended.status == 0, ended
+    assert command.booted[0]["cmdline"] == ("nokaslr",)
+    assert json.loads((tmp_path / "r.json").read_text())["run"]["kernels"][0]["append"] == ["nokaslr"]
+
+
 def test_a_file_that_cannot_be_written_does_not_cost_the_report(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -251,8 +267,8 @@ def test_a_piped_table_is_as_wide_as_columns_says_or_else_sane(
     if columns:
         monkeypatch.setenv("COLUMNS", columns)
     lines = command("run", "-c", "RSV-00[1-4]", "-c", "CMT-00*").out.splitlines()
-    table = [line for line in lines if line.startswith(("program type", *PROG_TYPE_NAMES))]
-    assert len(table) >= 1 + len(PROG_TYPES)
+    table = [line for line in lines if line.startswith(("program type", *ASKED_EVERYTHING))]
+    assert len(table) >= 1 + len(ASKED_EVERYTHING)
     assert max(map(len, table)) <= width
     assert (max(map(len, table)) > 60) is (width > 60)
 
@@ -400,8 +416,8 @@ def test_doctor_shows_every_check_and_fails_when_one_does(
 @pytest.mark.parametrize(
     ("offered", "words"),
     [
-        (complete.prog_types("cg"), ["CGROUP_SOCK", "CGROUP_SOCK_ADDR"]),
-        (complete.prog_types("X"), []),
+        (complete.prog_types("lwt_o"), ["LWT_OUT"]),
+        (complete.prog_types("Y"), []),
         (complete.groups("r"), ["RSV"]),
     ],
 )
@@ -411,15 +427,6 @@ def test_completion_offers_the_catalogue(offered: list[tuple[str, str]], words: 
 
 def test_completion_offers_every_case_in_either_case_of_letters() -> None:
     assert complete.cases("rsv-") == [(case.id, case.title) for case in CASES if case.id.startswith("RSV-")]
-
-
-def test_completion_offers_the_kernels_on_the_disk_in_either_case_of_letters(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    stored = [SimpleNamespace(series="6.12", release="6.12.1+deb13", version="6.12.1-1")]
-    monkeypatch.setattr("harness.kernels.debian.cached", lambda _settings: stored)
-    assert [word for word, _meaning in complete.kernels("6.")] == ["6.12", "6.12.1+deb13"]
-    assert [word for word, _meaning in complete.kernels("6.12.1+DEB")] == ["6.12.1+deb13"]
 
 
 def shell(arguments: str, **environment: str) -> str:
@@ -479,14 +486,16 @@ def test_the_shell_is_offered_what_can_follow_cases(arguments: str, offered: lis
     assert shell(arguments).split() == offered
 
 
-def test_the_shell_is_offered_no_kernel_where_none_was_fetched(tmp_path: Path) -> None:
-    assert shell("run --kernel ", DYNPTR_HARNESS_CACHE=str(tmp_path)).split() == []
+def test_where_no_kernel_was_seen_the_shell_is_offered_keywords(tmp_path: Path) -> None:
+    words = shell("run --kernel ", DYNPTR_HARNESS_CACHE=str(tmp_path)).split()
+    assert words == ["all", "oldest", "newest"]
 
 
 SLOW = """
 import asyncio, sys
 from types import SimpleNamespace
-from harness import cli, run
+from harness import cli, machines
+from harness.vm import qemu
 from tests.unit.samples import FakeGuest, subject
 
 async def wait():
@@ -503,9 +512,9 @@ def prepare(*_, **__):
         time.sleep(60)
     return [subject()], SimpleNamespace(packages={})
 
-run.prepare = prepare
-run.qemu.version = lambda: "10.0.2"
-run.Snapshots.start = boot
+machines.prepare = prepare
+qemu.version = lambda: "10.0.2"
+machines.Snapshots.start = boot
 cli.main()
 """
 
@@ -522,6 +531,7 @@ def interrupted(number: signal.Signals, folder: Path, *arguments: str) -> Ended:
             "LSM",
             "-c",
             "CMT*",
+            "--jobs=1",
             "--json",
             str(folder / "r.json"),
             *arguments,

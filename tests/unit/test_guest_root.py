@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
+from harness.errors import EnvironmentFailed
 from harness.guest_image import root
+from harness.progress import Silent
+from harness.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_versions_are_read_from_the_names_of_packages() -> None:
@@ -17,3 +25,9 @@ def test_the_key_changes_with_each_part_of_the_recipe(monkeypatch: pytest.Monkey
     before = root.image_key()
     monkeypatch.setattr(root, part, "something else")
     assert root.image_key() != before
+
+
+def test_offline_an_image_that_is_not_in_the_cache_is_told_at_once(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentFailed, match="guest image is not in the cache, and nothing") as caught:
+        root.ensure(Settings(tmp_path, offline=True), Silent())
+    assert "dynptr-harness setup" in caught.value.mend

@@ -246,3 +246,43 @@ def test_qemu_dies_with_the_process_that_started_it(
     os.close(watched)
     holder.join()
     assert ended, "QEMU lived on for 10 s"
+
+
+def test_a_conversation_lasts_as_long_as_the_agent_speaks(tmp_path: Path) -> None:
+    heard: list[dict[str, Any]] = []
+
+    async def life() -> dict[str, Any]:
+        async with await boot(tmp_path) as machine:
+            return await machine.converse({"do": "echo", "n": 1}, heard.append, silence=10)
+
+    assert asyncio.run(life()) == {"do": "echo", "n": 1, "id": 1}
+    assert heard == [{"event": "begin", "id": 1}]
+
+
+@pytest.mark.parametrize(
+    ("do", "kind", "reason"),
+    [
+        ("hang", FailureKind.HANG, "no word from the agent for 1 s"),
+        ("panic", FailureKind.CRASH, "Kernel panic - not syncing: sysrq triggered crash"),
+        ("killed", FailureKind.LOST, "QEMU was ended by SIGKILL"),
+    ],
+)
+def test_a_conversation_that_breaks_off_says_why(
+    tmp_path: Path, do: str, kind: FailureKind, reason: str
+) -> None:
+    async def life() -> None:
+        async with await boot(tmp_path) as machine:
+            await machine.converse({"do": do}, lambda _event: None, silence=1)
+
+    with pytest.raises(MachineFailed) as failed:
+        asyncio.run(life())
+    assert (failed.value.kind, failed.value.reason) == (kind, reason)
+
+
+def test_what_is_said_to_a_machine_that_is_gone_does_no_harm(tmp_path: Path) -> None:
+    async def life() -> None:
+        machine = await boot(tmp_path)
+        await machine.kill()
+        await machine.tell({"input": ""})
+
+    asyncio.run(life())

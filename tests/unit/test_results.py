@@ -13,6 +13,7 @@ from harness.conformance.verdicts import Verdict
 from harness.errors import ExitStatus
 from harness.report.json_report import as_json, schema
 from harness.report.junit import as_junit
+from harness.report.merge import merge
 from harness.report.results import RunResult
 from tests.unit.samples import FACTS, RELEASE, SHA256, cell, full, kernel_run, result
 
@@ -187,6 +188,12 @@ def test_junit_has_a_suite_a_kernel_and_a_class_a_program_type() -> None:
     assert properties["package_version"] == "6.12.107-1"
     assert properties["sha256"] == SHA256
     assert properties["bcc"] == FACTS["bcc"]
+
+
+def test_each_suite_of_a_merged_result_began_when_its_shard_did() -> None:
+    later = result([cell(kernel="7.3.4")], [kernel_run(release="7.3.4")], started="2026-02-03T04:05:06Z")
+    suites = read_back(merge([("a", later), ("b", result([cell()]))]))
+    assert [suite.timestamp for suite in suites] == ["2026-01-02T03:04:05", "2026-02-03T04:05:06"]
 
 
 def test_junit_tells_failures_from_missing_answers_and_never_skips() -> None:

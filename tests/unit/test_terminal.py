@@ -231,6 +231,14 @@ def test_a_failing_cell_is_shown_with_expected_seen_log_and_console() -> None:
     assert "0: insn\n" not in text.replace("30: insn\n", "")
 
 
+def test_of_many_consoles_the_first_are_named() -> None:
+    kernel = kernel_run(consoles=tuple(f"/runs/1/{number}/console.txt" for number in range(8)))
+    text = shown(result([cell(verdict=Verdict.FAIL, ok=False)], [kernel]))
+    assert "/runs/1/4/console.txt" in text
+    assert "/runs/1/5/console.txt" not in text
+    assert "and 3 more beside it" in text
+
+
 def test_one_wrong_answer_in_several_types_is_told_once() -> None:
     wrong = [cell(name, "RSV-006", verdict=Verdict.FAIL, ok=False, seen="reserve: 0") for name in TYPES]
     assert "FAIL RSV-006 in all 11 types: what 6 says" in shown(replaced(*wrong), 200)
@@ -402,3 +410,18 @@ def test_a_tail_says_how_much_is_before_it() -> None:
 def test_what_a_kernel_says_against_itself_outside_of_cells_is_shown() -> None:
     text = shown(result(full(), [kernel_run(splats=("WARNING: at boot",))]), brief=True)
     assert f"Linux {RELEASE}, outside of cells: WARNING: at boot" in text
+
+
+@pytest.mark.parametrize("width", [200, 120, 80, 40])
+def test_a_helper_that_is_refused_as_it_should_be_is_no_failure_at_any_width(width: int) -> None:
+    refused = cell("KPROBE", HEADS[0].id, verdict=Verdict.NOT_ALLOWED, reason="a list of helpers of its own")
+    text = shown(replaced(refused), width)
+    assert "a list of helpers of its own" in shown(replaced(refused), 200)
+    assert "DENIED" not in text
+    assert "NOT-ALLOWED" not in text
+
+
+def test_a_program_type_that_only_the_kernel_knows_is_named() -> None:
+    kernel = kernel_run(guest={"prog_types": {"KPROBE": 2, "TELEPATHY": 99}})
+    assert "program types unknown to the harness: TELEPATHY (99)" in shown(result([cell()], [kernel]))
+    assert "unknown to the harness" not in shown(result([cell()]))

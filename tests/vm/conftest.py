@@ -25,7 +25,8 @@ def settings() -> Settings:
 
 @pytest.fixture(scope="session")
 def kernel(settings: Settings) -> Kernel:
-    return kernels.resolve("6.12", settings=settings, progress=Silent())
+    (choice,) = kernels.choose(["6.12"], settings=settings, progress=Silent())
+    return choice.fetch()
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness.guest_image import boot
+from harness.progress import Silent
 from harness.vm.failures import FailureKind, MachineFailed
 from harness.vm.machine import Machine, RequestFailed
 
@@ -21,8 +23,9 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from pathlib import Path
 
-    from harness.guest_image.model import BootFiles
+    from harness.guest_image.model import BootFiles, GuestImage
     from harness.kernels.model import Kernel
+    from harness.settings import Settings
     from harness.vm.accelerator import Accelerator
 
 pytestmark = pytest.mark.vm
@@ -157,6 +160,14 @@ def test_a_guest_that_cannot_boot_says_why(
     assert time.monotonic() - began < 50
     assert failed.value.kind is FailureKind.BOOT
     assert failed.value.reason.startswith(reason)
+
+
+def test_a_kernel_without_its_modules_names_what_it_lacks(
+    kernel: Kernel, image: GuestImage, settings: Settings, accelerator: Accelerator, tmp_path: Path
+) -> None:
+    files = boot.files(replace(kernel, modules=None), image, settings=settings, progress=Silent())
+    with pytest.raises(MachineFailed, match=r"this kernel has no virtio_blk erofs overlay: .* --modules"):
+        asyncio.run(Machine.boot(files, accelerator=accelerator, folder=tmp_path, boot_deadline=60))
 
 
 def test_a_qemu_that_is_killed_is_lost(

@@ -1,0 +1,126 @@
+"""Machines for what a person wants to do with a kernel: made ready together, started one by one."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
+
+from harness import run_folder
+from harness.interrupt import until_signal
+from harness.prepare import prepare
+from harness.vm.accelerator import confirm
+from harness.vm.qemu import Spec
+from harness.vm.snapshot import Snapshots, boot
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from pathlib import Path
+
+    from harness.prepare import Subject
+    from harness.progress import Progress
+    from harness.settings import Settings
+    from harness.vm.machine import Machine
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a machine is made of beside its kernel; the fields are options of commands.
+
+    Attributes:
+        modules: folder of modules, for a single kernel that is given as a file.
+        accelerator: 'kvm', 'tcg', or 'auto' for KVM where it works.
+        append: further kernel arguments, as `harness.vm.kernel_arguments.words` has them.
+        cpus: processors of the guest.
+        memory_mib: memory of the guest in MiB.
+        snapshot: start from a snapshot, made where there is none.
+    """
+
+    modules: Path | None = None
+    accelerator: str = "auto"
+    append: tuple[str, ...] = ()
+    cpus: int = 2
+    memory_mib: int = 1024
+    snapshot: bool = True
+
+
+class Machines:
+    """Starts machines of some kernels.
+
+    Args:
+        selectors: kernels as in `harness.kernels.choose`.
+
+    Attributes:
+        subjects: the kernels.
+        guest_packages: version of every package of the guest image, by name.
+
+    Raises:
+        HarnessError: as `harness.prepare.prepare`.
+    """
+
+    def __init__(
+        self, selectors: Sequence[str], options: Options, *, settings: Settings, progress: Progress
+    ) -> None:
+        self.subjects, image = prepare(
+            selectors,
+            settings=settings,
+            progress=progress,
+            modules=options.modules,
+            accelerator=options.accelerator,
+            append=options.append,
+        )
+        self._options = options
+        self._start = Snapshots(settings).start if options.snapshot and settings.snapshot_limit_mib else boot
+        self.guest_packages = image.packages
+        self._settings = settings
+        self._started = 0
+
+    @cached_property
+    def folder(self) -> Path:
+        """Gets the consoles."""
+        return run_folder.create(self._settings.cache)
+
+    async def start(self, subject: Subject, folder: Path | None = None) -> Machine:
+        """A machine that nobody has asked anything; whoever has it ends it.
+
+        Args:
+            folder: for its console; else one of our own.
+
+        Raises:
+            HarnessError: it does not come up, or is not what was asked for.
+        """
+        self._started += 1
+        options = self._options
+        spec = Spec(subject.files, subject.accelerator, options.memory_mib, options.cpus, subject.append)
+        place = folder or self.folder / f"{subject.kernel.release}-{self._started}"
+        machine = await self._start(spec, place)
+        try:
+            confirm(subject.accelerator, machine.facts)
+        except BaseException:
+            await machine.kill()
+            raise
+        return machine
+
+    def visit(self, subject: Subject, work: Callable[[Machine], Awaitable[T]]) -> T:
+        """What comes of some work with a machine of its own, which ends with the work.
+
+        Raises:
+            Interrupted: a signal ended the work.
+            HarnessError: as `start`, and what the work raises.
+        """
+        done: list[T] = []
+
+        async def stay() -> None:
+            machine = await self.start(subject)
+            try:
+                done.append(await work(machine))
+            finally:
+                await machine.kill()
+
+        if interrupted := asyncio.run(until_signal(stay())):
+            raise interrupted
+        return done[0]

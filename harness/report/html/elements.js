@@ -1,0 +1,25 @@
+/* Elements, made as nodes; or as text, where thousands are drawn at a time. */
+
+function element(name, attributes, ...children) {
+    const made = document.createElement(name);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    made.append(...children);
+    return made;
+}
+
+/** The sign of a verdict on its colour. */
+function mark(verdict, ok) {
+    return element("span", { class: `mark ${colour(verdict, ok)}`, "aria-hidden": "true" }, SIGNS[verdict]);
+}
+
+function escaped(text) {
+    return String(text).replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
+}
+
+/** An element as text; an attribute that is null is left out, and `content` is HTML. */
+function tag(name, attributes, content = "") {
+    let text = `<${name}`;
+    for (const key in attributes)
+        if (attributes[key] !== null) text += ` ${key}="${escaped(attributes[key])}"`;
+    return `${text}>${content}</${name}>`;
+}

@@ -1,0 +1,1 @@
+"""What pytest_plugin.py is made of: cells as items, machines as fixtures. Imported when they are used."""

@@ -1,0 +1,117 @@
+"""The image that the Dockerfile makes: what it is, and that the whole tool works in it without privileges."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import harness
+from harness import process
+from harness.containers import image
+from harness.guest_image import erofs, root
+from harness.process import find_tool
+from harness.progress import Silent
+from tests.docker import command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import pytest
+    from docker import DockerClient
+
+    from harness.settings import Settings
+
+LARGEST_MIB = 900
+NOBODY = 65532  # the image's own user
+# Every kind of question: examples, scripts by both loaders, programs for the verifier.
+PART = ("--kernel", "6.12", "--prog-type", "SYSCALL", "--prog-type", "TRACEPOINT", "--case", "[ACDRQ]*-00*")
+
+
+class Phases(Silent):
+    """Remembers the titles of all phases."""
+
+    def __init__(self) -> None:
+        self.titles: list[str] = []
+
+    @contextmanager
+    def phase(self, title: str) -> Iterator[Callable[[str], None]]:
+        self.titles.append(title)
+        yield lambda _line: None
+
+
+def test_the_image_is_small_and_labelled_and_not_roots(client: DockerClient, harness_image: str) -> None:
+    facts = client.images.get(harness_image).attrs
+    assert facts["Size"] < LARGEST_MIB << 20
+    assert facts["Config"]["User"] == f"{NOBODY}:{NOBODY}"
+    assert facts["Config"]["Labels"]["org.opencontainers.image.version"] == harness.__version__
+    assert facts["Config"]["Healthcheck"]["Test"] == ["CMD", "dynptr-harness", "--version"]
+
+
+def test_what_looks_after_its_health_succeeds(client: DockerClient, harness_image: str) -> None:
+    said = client.containers.run(harness_image, ["--version"], remove=True, network_mode="none")
+    assert said.decode() == f"dynptr-harness {harness.__version__}\n"
+
+
+def test_an_image_is_built_once_for_the_same_tree(
+    client: DockerClient, harness_image: str, settings: Settings
+) -> None:
+    phases = Phases()
+    assert image.ensure(client, settings, phases) == harness_image
+    assert phases.titles == []
+
+
+def test_a_run_in_a_container_without_privileges_answers_as_one_outside(
+    client: DockerClient, harness_image: str, cache: Path, tmp_path: Path
+) -> None:
+    for path in (cache, *cache.rglob("*")):
+        os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+    client.containers.run(
+        harness_image,
+        ["run", *PART, "--json", "/cache/result.json"],
+        remove=True,
+        network_mode="host",
+        cap_drop=["ALL"],
+        security_opt=["no-new-privileges"],
+        volumes=[f"{cache}:/cache"],
+    )
+    status, _, err = command.run("run", *PART, "--json", "result.json", folder=tmp_path)
+    assert status == 0, err
+    inside_cells = command.cells(cache / "result.json")
+    assert len(inside_cells) > 50
+    assert inside_cells == command.cells(tmp_path / "result.json")
+
+
+def files_of(guest_image: Path, folder: Path) -> dict[str, tuple[int, str]]:
+    """Mode and digest of every file of a guest image; tools of another version pack them in another way."""
+    erofs.extract(guest_image, folder)
+    return {
+        str(path.relative_to(folder)): (path.lstat().st_mode, _digest(path)) for path in folder.rglob("*")
+    }
+
+
+def _digest(path: Path) -> str:
+    if path.is_symlink():
+        return str(path.readlink())
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+def test_a_guest_image_made_in_a_container_has_the_same_files(
+    harness_image: str,  # noqa: ARG001  (used by its tree)
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On a host without mmdebstrap, that is."""
+
+    def find(name: str) -> str | None:
+        return None if name == "mmdebstrap" else find_tool(name)
+
+    monkeypatch.setattr(process, "find_tool", find)
+    made = [root.ensure(each, Silent()).root for each in (replace(settings, cache=tmp_path), settings)]
+    one, other = (files_of(path, tmp_path / str(number)) for number, path in enumerate(made))
+    assert len(one) > 1000
+    assert one == other

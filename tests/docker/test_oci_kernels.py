@@ -1,0 +1,122 @@
+"""Kernels out of container images."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from harness.errors import EnvironmentFailed, HarnessError, WrongUsage
+from harness.kernels import oci
+from harness.progress import Silent
+from tests.docker import command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from docker import DockerClient
+
+    from harness.kernels.model import Kernel
+    from harness.settings import Settings
+
+    Layout = Callable[[Kernel], dict[str, Path | bytes]]
+
+
+def image_of(client: DockerClient, name: str, content: dict[str, Path | bytes]) -> str:
+    """An image of files and folders, by their places in it; how to select a kernel in it."""
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for place, source in content.items():
+            if isinstance(source, bytes):
+                member = tarfile.TarInfo(place)
+                member.size = len(source)
+                tar.addfile(member, io.BytesIO(source))
+            else:
+                tar.add(source, place)
+    client.api.import_image_from_data(archive.getvalue(), repository="tests/kernel", tag=name)
+    return f"oci:tests/kernel:{name}"
+
+
+def modules_of(kernel: Kernel) -> Path:
+    assert kernel.modules
+    return kernel.modules
+
+
+def usual_layout(kernel: Kernel) -> dict[str, Path | bytes]:
+    return {
+        f"boot/vmlinuz-{kernel.release}": kernel.image,
+        f"boot/config-{kernel.release}": b"CONFIG_BPF=y\n",
+        f"lib/modules/{kernel.release}": modules_of(kernel),
+    }
+
+
+def top_folder(kernel: Kernel) -> dict[str, Path | bytes]:
+    """A kernel beside its modules, without the index that depmod makes."""
+    return {
+        "kernel/bzImage": kernel.image,
+        f"kernel/lib/modules/{kernel.release}/kernel": modules_of(kernel) / "kernel",
+    }
+
+
+@pytest.mark.parametrize("layout", [usual_layout, top_folder])
+def test_a_kernel_from_an_image_is_recorded_by_its_digest_and_boots(
+    layout: Layout, client: DockerClient, settings: Settings, kernel: Kernel, tmp_path: Path
+) -> None:
+    selector = image_of(client, tmp_path.name, layout(kernel))
+    found = oci.fetch(selector, settings, Silent())
+    assert (found.release, found.sha256) == (kernel.release, kernel.sha256)
+    assert str(client.images.get(selector.removeprefix("oci:")).id) in found.origin
+    arguments = ("--kernel", selector, "--prog-type", "SYSCALL", "--case", "ATT*", "--no-snapshot")
+    status, out, err = command.run("run", *arguments, folder=tmp_path)
+    assert status == 0, err
+    assert "3 cells planned, 3 run" in out
+
+
+def test_an_image_is_looked_through_once(client: DockerClient, settings: Settings, kernel: Kernel) -> None:
+    selector = image_of(client, "once", usual_layout(kernel))
+    first = oci.fetch(selector, settings, Silent())
+    before = first.image.stat().st_ino
+    assert oci.fetch(selector, settings, Silent()).image.stat().st_ino == before
+    assert client.containers.list(all=True) == []
+
+
+def without_kernel(_kernel: Kernel) -> dict[str, Path | bytes]:
+    return {"boot/vmlinuz": b"this is no kernel"}
+
+
+def with_two_kernels(kernel: Kernel) -> dict[str, Path | bytes]:
+    return {"boot/vmlinuz-1": kernel.image, "boot/vmlinuz-2": kernel.image.read_bytes() + b"changed"}
+
+
+@pytest.mark.parametrize(
+    ("content", "fact"),
+    [
+        (without_kernel, "there is no kernel in the image"),
+        (with_two_kernels, "boot/vmlinuz-1, boot/vmlinuz-2"),
+    ],
+)
+def test_an_image_without_one_kernel_is_refused(
+    content: Layout, fact: str, client: DockerClient, settings: Settings, kernel: Kernel, tmp_path: Path
+) -> None:
+    selector = image_of(client, tmp_path.name, content(kernel))
+    with pytest.raises(WrongUsage, match=fact):
+        oci.fetch(selector, settings, Silent())
+    assert client.containers.list(all=True) == []
+
+
+@pytest.mark.parametrize(
+    ("selector", "kind", "fact"),
+    [
+        ("oci:", WrongUsage, "names no image"),
+        ("oci:NOT A NAME", WrongUsage, "is not the name of an image"),
+        ("oci:localhost:1/kernel:1", EnvironmentFailed, "pulling localhost:1/kernel:1 failed"),
+    ],
+)
+def test_an_image_that_cannot_be_had_is_one_clear_error(
+    selector: str, kind: type[HarnessError], fact: str, settings: Settings
+) -> None:
+    with pytest.raises(kind, match=fact):
+        oci.fetch(selector, settings, Silent())

@@ -1,0 +1,33 @@
+"""The provisioning of a machine that has nothing yet: what a box of Vagrant goes through."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import harness
+from harness.containers.image import TREE
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+SCRIPT = """
+set -e
+cp -r /tree /project
+/project/provision/install tool image
+/project/provision/install tool image  # says nothing, for there is nothing left to do
+/project/provision/tool /opt/dynptr-harness
+/opt/dynptr-harness/bin/dynptr-harness --version
+"""
+
+
+def test_a_clean_machine_has_the_command_afterwards(client: DockerClient, base: str) -> None:
+    said = client.containers.run(
+        base,
+        ["sh", "-c", SCRIPT],
+        remove=True,
+        network_mode="host",
+        volumes=[f"{TREE}:/tree:ro"],
+        stderr=True,
+    ).decode()
+    assert said.endswith(f"dynptr-harness {harness.__version__}\n")
+    assert said.count("provision/install: installing") == 1

@@ -1,0 +1,60 @@
+"""The command in a process of its own, with a small catalogue, made-up kernels and made-up machines.
+
+A kernel that the variable WRONG_KERNEL names gives a wrong answer to the first request.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+from harness import cli
+from harness.conformance import catalogue
+from harness.conformance.prog_types import PROG_TYPES
+from tests.unit.samples import FACTS, FakeGuest, subject
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+KERNELS = ("6.1.9-cloud-amd64", "6.12.120+deb13-cloud-amd64")
+CASES = ("ATT-001", "CMT-001", "RSV-001", "VER-001")
+TYPES = ("KPROBE", "LSM", "SYSCALL")
+
+
+def _prepare(selectors: Sequence[str], **_options: Any) -> Any:
+    subjects = [replace(subject(release), selector=release) for release in selectors]
+    return subjects, SimpleNamespace(packages={"python3-bpfcc": "0.31.0+ds-7"})
+
+
+async def _start(_snapshots: object, _spec: object, folder: Path) -> FakeGuest:
+    release = folder.name.rpartition("-")[0]
+    trouble = {0: {"loader": "bcc"}} if release == os.environ.get("WRONG_KERNEL") else {}
+    return FakeGuest(trouble, facts={**FACTS, "release": release})
+
+
+def _choose(selectors: Sequence[str], **_options: Any) -> list[Any]:
+    names = KERNELS if list(selectors) == ["all"] else selectors
+    return [SimpleNamespace(name=name) for name in names]
+
+
+def main() -> None:
+    """Run the command."""
+    stand_ins = {
+        "harness.sound_catalogue.CASES": tuple(case for case in catalogue.CASES if case.id in CASES),
+        "harness.sound_catalogue.PROG_TYPES": tuple(each for each in PROG_TYPES if each.name in TYPES),
+        "harness.machines.prepare": _prepare,
+        "harness.vm.qemu.version": lambda: "10.0.2",
+        "harness.machines.Snapshots.start": _start,
+        "harness.reporting.choose": _choose,
+    }
+    for name, stand_in in stand_ins.items():
+        patch(name, stand_in).start()
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""An agent that does as it is told, over the descriptors that it is started with."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+
+REQUESTS, EVENTS = map(int, os.environ["DYNPTR_HARNESS_PORTS"].split(","))
+
+
+def send(**event: object) -> None:
+    """Send one event."""
+    os.write(EVENTS, json.dumps(event).encode() + b"\n")
+
+
+print("the agent's own words", flush=True)
+if "fail" in sys.argv:
+    send(event="failed", error="no BCC")
+    sys.exit(1)
+send(event="ready", facts={"release": os.uname().release})
+for line in os.fdopen(REQUESTS):
+    request = json.loads(line)
+    match request["kind"]:
+        case "echo":
+            send(event="begin", id=request["id"])
+            send(event="reply", id=request["id"], reply={"said": request["say"]}, seconds=0.5)
+        case "error":
+            send(event="error", id=request["id"], error="Traceback\nValueError: no")
+        case "nonsense":
+            os.write(EVENTS, b"nonsense\n")
+        case "end":
+            sys.exit(3)
+        case "sleep":
+            time.sleep(60)

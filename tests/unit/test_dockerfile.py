@@ -1,0 +1,47 @@
+"""The Dockerfile, as far as it can be judged without an engine."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from harness.containers import image
+
+TREE = Path(__file__).parents[2]
+RECIPE = ("Dockerfile", ".dockerignore")
+DOCKERFILE = (TREE / "Dockerfile").read_text()
+
+
+def test_hadolint_finds_nothing() -> None:
+    hadolint = Path(sys.executable).with_name("hadolint")
+    found = subprocess.run([hadolint, TREE / "Dockerfile"], capture_output=True, text=True, check=False)
+    assert (found.stdout, found.returncode) == ("", 0)
+
+
+def test_everything_that_is_copied_is_in_the_context_and_nothing_else() -> None:
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE)
+    wanted = [TREE / place for line in copied for place in line.split()]
+    files = {place: path for place, path in image._files().items() if place not in RECIPE}
+    for place, path in files.items():
+        assert any(path == each or each in path.parents for each in wanted), f"{place} is not used"
+    for each in wanted:
+        assert any(path == each or each in path.parents for path in files.values()), f"{each} is left out"
+
+
+def test_no_bytecode_is_in_the_context() -> None:
+    assert not [place for place in image._files() if "__pycache__" in place]
+
+
+def test_the_name_of_the_image_changes_with_its_content_and_base_and_not_with_the_network(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("one")
+    key = image._key({"file": file}, {"BASE": "a"})
+    assert key == image._key({"file": file}, {"BASE": "a", "PIP_INDEX_URL": "b"})
+    assert key != image._key({"file": file}, {"BASE": "b"})
+    assert key != image._key({"other": file}, {"BASE": "a"})
+    file.write_text("two")
+    assert key != image._key({"file": file}, {"BASE": "a"})

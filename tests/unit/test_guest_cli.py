@@ -1,0 +1,288 @@
+"""exec, shell, probe and demo: exit statuses, messages and what is shown; machines are made up."""
+
+from __future__ import annotations
+
+import base64
+import json
+import signal
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from harness import cli, own_source
+from harness.interrupt import SIGNALS
+from harness.report.verifier_log import reason_in
+from harness.vm.failures import FailureKind, MachineFailed
+from tests.unit.samples import RELEASE, FakeGuest, subject
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from harness.prepare import Subject
+
+CRASH = MachineFailed(FailureKind.CRASH, "Kernel panic", tail="BUG\nend", console=Path("/runs/1/console.txt"))
+REFUSED = {"refused": {"errno": 22, "log": "5: (95) exit\nUnreleased reference id=2\nprocessed 9 insns\n"}}
+WITHOUT_SECTIONS = "int good(void *ctx) { return 0; }\nint bad(void *ctx) { return 0; }\n"
+WITH_SECTIONS = (
+    '#include <linux/bpf.h>\n#include <bpf/bpf_helpers.h>\nSEC("xdp") int drop(void *ctx) { return 1; }\n'
+)
+
+
+class OwnGuest(FakeGuest):
+    """A machine that takes programs of people's own and runs their commands.
+
+    Attributes:
+        answers: to each load in turn: a reply, or something to raise; else it is accepted.
+        programs: what is in the file, with the section of each.
+        compiled: the reply to its compilation.
+        spoken: what a command writes, by stream, and its status at last.
+    """
+
+    def __init__(self, *answers: Any, **attributes: Any) -> None:
+        super().__init__()
+        self.answers = list(answers)
+        self.programs: dict[str, str] = {"good": "", "bad": ""}
+        self.compiled: dict[str, Any] | None = None
+        self.spoken: list[tuple[str, bytes]] = []
+        self.status = 0
+        vars(self).update(attributes)
+
+    async def ask(self, request: dict[str, Any], deadline: float) -> dict[str, Any]:
+        if request["kind"] != "own":
+            return await super().ask(request, deadline)
+        self.asked.append(request)
+        match request["do"]:
+            case "compile":
+                return self.compiled or {"file": 0, "programs": self.programs, "diagnostics": "a warning\n"}
+            case "load":
+                answer = self.answers.pop(0) if self.answers else {"program": 0}
+                if isinstance(answer, Exception):
+                    raise answer
+                return dict(answer)
+        return {}
+
+    async def converse(
+        self, request: dict[str, Any], heard: Callable[[dict[str, Any]], None], *, silence: float
+    ) -> dict[str, Any]:
+        assert silence > 0
+        self.asked.append(request)
+        for stream, data in self.spoken:
+            heard({"event": "output", "stream": stream, "data": base64.b64encode(data).decode()})
+        return {"status": self.status}
+
+
+class Ended(NamedTuple):
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+class Command:
+    """Runs the command in this process, on machines that are made up."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+        self.machines: list[FakeGuest] = []
+        self.kernels = [RELEASE]
+        self._monkeypatch = monkeypatch
+        self._capfd = capfd
+        monkeypatch.setattr("harness.machines.prepare", self._prepare)
+        monkeypatch.setattr(
+            "harness.kernels.choose", lambda *_, **__: [SimpleNamespace()] * len(self.kernels)
+        )
+        monkeypatch.setattr("harness.machines.Snapshots.start", self._start)
+
+    def _prepare(self, *_: Any, **__: Any) -> tuple[list[Subject], Any]:
+        return [subject(release) for release in self.kernels], SimpleNamespace(packages={})
+
+    async def _start(self, *_: Any) -> FakeGuest:
+        return self.machines.pop(0)
+
+    def __call__(self, *arguments: str) -> Ended:
+        self._monkeypatch.setattr(sys, "argv", ["dynptr-harness", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return Ended(int(ended.value.code or 0), *self._capfd.readouterr())
+
+
+@pytest.fixture
+def command(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> Iterator[Command]:
+    monkeypatch.setenv("DYNPTR_HARNESS_CACHE", str(tmp_path / "cache"))
+    for name in ("COLUMNS", "FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield Command(monkeypatch, capfd)
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "own.c"
+    path.write_text(WITHOUT_SECTIONS)
+    return path
+
+
+def test_a_command_has_its_own_output_errors_and_status(command: Command) -> None:
+    guest = OwnGuest(spoken=[("stdout", b"out\n"), ("stderr", b"err\n")], status=7)
+    command.machines = [guest]
+    assert command("exec", "-q", "ls", "-l", "--kernel") == Ended(7, "out\n", "err\n")
+    assert guest.asked == [{"kind": "exec", "argv": ["ls", "-l", "--kernel"]}]
+    assert guest.closed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("shell",), "a shell needs a terminal, and standard input is none"),
+        (("exec", "-k", "all", "ls"), "'all' means 2 kernels"),
+        (("demo",), "nothing to show was named"),
+        (("demo", "kprob"), "there is no demonstration 'kprob'"),
+        (("probe", "/nonexistent.c"), "cannot read /nonexistent.c: No such file or directory"),
+        (("probe", "FILE", "-t", "XPD"), "there is no program type 'XPD'"),
+        (("probe", "FILE", "-f", "god"), "has no program 'god'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_what_cannot_be_is_told_once(
+    command: Command, file: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    command.kernels = [RELEASE, "6.1.0"]
+    command.machines = [OwnGuest()]
+    ended = command(*(str(file) if each == "FILE" else each for each in arguments))
+    assert ended.status == 2, ended
+    assert words in ended.err
+
+
+def test_a_program_is_shown_for_each_type_and_kernel_with_the_reason_once(
+    command: Command, file: Path
+) -> None:
+    command.kernels = ["6.1.0-x", RELEASE]
+    command.machines = [OwnGuest(REFUSED, REFUSED), OwnGuest()]
+    ended = command("probe", "-q", str(file), "-t", "xdp", "-t", "kprobe", "-f", "bad")
+    assert ended.status == 1
+    assert [line.split() for line in ended.out.splitlines()] == [
+        ["program", "loaded", "as", "6.1.0-x", RELEASE],
+        ["bad", "KPROBE", "EINVAL", "accepted"],
+        ["bad", "XDP", "EINVAL", "accepted"],
+        [],
+        ["bad", "as", "KPROBE", "on", "6.1.0-x", "and", "1", "more:"],
+        ["Unreleased", "reference", "id=2"],
+    ]
+    assert ended.err == "a warning\n"
+
+
+def test_all_accepted_is_status_0_and_the_answers_are_there_as_json(command: Command, file: Path) -> None:
+    command.machines = [OwnGuest()]
+    ended = command("probe", "-q", str(file), "-t", "XDP", "--json")
+    assert ended.status == 0
+    document = json.loads(ended.out)
+    assert (document["loader"], document["file"]) == ("bcc", str(file))
+    assert [(each["function"], each["accepted"]) for each in document["answers"]] == [
+        ("good", True),
+        ("bad", True),
+    ]
+
+
+def test_a_kernel_that_a_program_brings_down_is_an_answer_and_the_rest_is_asked_on(
+    command: Command, file: Path
+) -> None:
+    command.machines = [OwnGuest({"program": 0}, CRASH), OwnGuest({"no_type": True})]
+    ended = command("probe", "-q", str(file), "-t", "XDP", "-t", "LSM", "-f", "good", "--json")
+    assert ended.status == 1
+    answers = [(each["accepted"], each["reason"]) for each in json.loads(ended.out)["answers"]]
+    assert answers == [(True, ""), (False, "crash: Kernel panic")]
+    assert command.machines  # nothing was left to ask
+
+
+def test_a_machine_that_was_lost_is_no_answer(command: Command, file: Path) -> None:
+    lost = MachineFailed(FailureKind.LOST, "QEMU was ended by SIGKILL", tail="last words", console=Path("/c"))
+    command.machines = [OwnGuest(lost)]
+    ended = command("probe", "-q", str(file), "-t", "XDP")
+    assert ended.status == 3
+    assert "last words\ndynptr-harness: machine lost: QEMU was ended by SIGKILL" in ended.err
+
+
+@pytest.mark.parametrize(
+    "text", ["int f(void *ctx) { return x; }", '#define SEC(x)\nSEC("xdp") int f() { return x; }']
+)
+def test_clang_has_the_word_where_it_does_not_take_the_file(command: Command, file: Path, text: str) -> None:
+    file.write_text(text)
+    command.machines = [
+        OwnGuest(compiled={"diagnostics": "own.c:1:27: error: use of undeclared identifier 'x'\n"})
+    ]
+    ended = command("probe", "-q", str(file))
+    assert ended.status == 2
+    assert "error: use of undeclared identifier 'x'\n" in ended.err
+    assert f"dynptr-harness: clang does not compile {file}" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("text", "loader"),
+    [
+        (WITHOUT_SECTIONS, "bcc"),
+        (WITH_SECTIONS, "libbpf"),
+        ('// SEC("xdp") is not used here\n', "bcc"),
+        ('#define PROGRAM __attribute__((section("xdp")))\n', "bcc"),
+    ],
+)
+def test_a_file_says_itself_who_compiles_it(file: Path, text: str, loader: str) -> None:
+    file.write_text(text)
+    assert own_source.OwnSource.read(file).loader == loader
+
+
+@pytest.mark.parametrize(
+    ("log", "reason"),
+    [
+        ("", "Invalid argument"),
+        (
+            "0: R1=ctx() R10=fp0\n5: (95) exit\nUnreleased reference\nprocessed 9 insns\n",
+            "Unreleased reference",
+        ),
+        ("R0 !read_ok\nprocessed 3 insns\nverification time 3 usec\n\n", "R0 !read_ok"),
+        (
+            (
+                "libbpf: prog 'f': missing BPF prog type, check ELF section name 'x'\n"
+                "libbpf: prog 'f': failed to load: -22\nlibbpf: failed to load object 'own'\n"
+            ),
+            "libbpf: prog 'f': missing BPF prog type, check ELF section name 'x'",
+        ),
+        ("libbpf: no BTF\nlibbpf: prog 'f': failed to load: -22\n", "libbpf: no BTF"),
+        ("R2 unbounded memory access, use 'x'\nstack depth 264\n", "R2 unbounded memory access, use 'x'"),
+    ],
+)
+def test_the_reason_is_the_last_line_that_says_something(log: str, reason: str) -> None:
+    assert reason_in(log, 22) == reason
+
+
+def test_a_demonstration_shows_its_source_its_records_and_what_they_mean(command: Command) -> None:
+    command.machines = [OwnGuest()]
+    ended = command("demo", "-q", "In-Pieces")
+    assert ended.status == 0, ended
+    assert 'SEC("tracepoint/syscalls/sys_enter_writev")' in ended.out
+    assert "writev: 'GET ', '/index.html'" in ended.out
+    assert "piece      11 bytes at 20: '/index.html'" in ended.out
+    assert f"pass: Linux {RELEASE}" in ended.out
+
+
+def test_a_demonstration_of_a_type_shows_all_three_phases(command: Command) -> None:
+    command.machines = [OwnGuest()]
+    ended = command("demo", "-q", "kprobe")
+    assert ended.status == 0, ended
+    assert "int kprobe_example(struct pt_regs *ctx)" in ended.out
+    assert "while it is attached: the program ran 1 time, 1 record announced" in ended.out
+    assert "prog_type  2: BPF_PROG_TYPE_KPROBE" in ended.out
+
+
+def test_everything_that_can_be_shown_is_listed(command: Command) -> None:
+    ended = command("demo", "--list")
+    assert ended.status == 0
+    names = [line.split()[0] for line in ended.out.splitlines()]
+    assert {"variable-size", "in-pieces", "kprobe", "lsm"} <= set(names)
+    assert len(names) == len(set(names))

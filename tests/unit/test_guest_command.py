@@ -1,0 +1,111 @@
+"""A command as the agent runs it: what is sent to the host, in which order, and what it is given."""
+
+from __future__ import annotations
+
+import base64
+import os
+import shutil
+from queue import Queue
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from harness.guest import command
+from harness.guest.command import Command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TERMINAL = {"rows": 24, "columns": 80, "term": "dumb"}
+
+
+class Host:
+    """The host's end of both ports."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self.messages: Queue[dict[str, Any]] = Queue()
+        self.answers: dict[bytes, bytes] = {}  # what is typed once something was heard
+
+    def send(self, event: str, **fields: Any) -> None:
+        self.sent.append({"event": event, **fields})
+        for words in [words for words in self.answers if words in self.heard("stdout")]:
+            self.type(self.answers.pop(words))
+
+    def requests(self) -> Iterator[dict[str, Any]]:
+        while True:
+            yield self.messages.get()
+
+    def type(self, data: bytes) -> None:
+        self.messages.put({"input": base64.b64encode(data).decode()})
+
+    def heard(self, stream: str) -> bytes:
+        """All that was written to a stream."""
+        outputs = [each for each in self.sent if each["event"] == "output" and each["stream"] == stream]
+        assert all(each["id"] == 7 for each in outputs)
+        return b"".join(base64.b64decode(each["data"]) for each in outputs)
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Host:
+    monkeypatch.setattr(command, "FOLDER", str(tmp_path))
+    monkeypatch.setattr(command, "PATH", os.environ["PATH"])
+    return Host()
+
+
+def run(host: Host, *argv: str, **fields: Any) -> int:
+    status = Command(host, {"id": 7, "argv": list(argv), **fields}).run()["status"]  # type: ignore[arg-type]
+    return int(status)
+
+
+@pytest.mark.parametrize(
+    ("argv", "status", "stdout", "stderr"),
+    [
+        (("sh", "-c", "echo out; echo err >&2; exit 3"), 3, b"out\n", b"err\n"),
+        (("sh", "-c", "kill -TERM $$"), 143, b"", b""),
+        (("no-such-command",), 127, b"", b"no-such-command: No such file or directory\n"),
+        (("/",), 126, b"", b"/: Permission denied\n"),
+        (("sh", "-c", "(sleep 0.1; echo late) & exit 4"), 4, b"late\n", b""),
+    ],
+)
+def test_a_command_is_told_whole(
+    host: Host, argv: tuple[str, ...], status: int, stdout: bytes, stderr: bytes
+) -> None:
+    assert run(host, *argv) == status
+    assert (host.heard("stdout"), host.heard("stderr")) == (stdout, stderr)
+
+
+def test_input_arrives_and_its_end_too(host: Host) -> None:
+    for data in (b"one ", b"two\0", b""):
+        host.type(data)
+    assert run(host, "cat") == 0
+    assert host.heard("stdout") == b"one two\0"
+
+
+def test_input_that_nobody_reads_does_no_harm(host: Host) -> None:
+    host.type(b"x" * (1 << 20))
+    assert run(host, "true") == 0
+
+
+def test_a_long_silence_is_no_death(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "ALIVE_S", 0.02)
+    assert run(host, "sleep", "0.2") == 0
+    assert {"event": "alive", "id": 7} in host.sent
+
+
+@pytest.mark.skipif(not shutil.which("busybox"), reason="takes busybox, as the guest has it")
+def test_a_terminal_has_the_size_of_the_hosts_and_takes_another(host: Host) -> None:
+    host.messages.put({"size": [50, 132]})
+    script = 'while [ "$(stty size)" != "50 132" ]; do :; done; stty size; echo err >&2; tty'
+    assert run(host, "sh", "-c", script, terminal=TERMINAL) == 0
+    lines = host.heard("stdout").split(b"\r\n")
+    assert lines[:2] == [b"50 132", b"err"]
+    assert lines[2].startswith(b"/dev/pts/")
+
+
+@pytest.mark.skipif(not shutil.which("busybox"), reason="takes busybox, as the guest has it")
+def test_a_key_interrupts_what_runs_in_the_terminal(host: Host) -> None:
+    host.answers[b"ready"] = b"\x03"
+    script = "trap 'exit 5' INT; echo ready; while :; do sleep 0.01; done"
+    assert run(host, "sh", "-c", script, terminal=TERMINAL) == 5

@@ -1,0 +1,106 @@
+"""The Markdown report and the picture of a result."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+import pytest
+
+from harness.conformance.verdicts import Verdict
+from harness.report.comparison import compare
+from harness.report.markdown import as_markdown
+from harness.report.svg import as_svg
+from tests.unit.samples import HEADS, RELEASE, TYPES, cell, full, kernel_run, result
+
+if TYPE_CHECKING:
+    from harness.report.results import RunResult
+
+OTHER = "7.3.4+deb14-cloud-amd64"
+FAILED = cell(verdict=Verdict.FAIL, ok=False, seen="a | b <script> *c* _d_ `e`")
+NOT_RUN = cell("TRACING", verdict=Verdict.NOT_RUN, ok=False, seen="not run: interrupted")
+DEFECT = cell("LSM", "RSV-002", verdict=Verdict.KNOWN_DEFECT, reason="a `slice` outlives it")
+GITHUB_TAKES = 1 << 20  # bytes of a job's summary
+
+
+def first_screen(text: str) -> list[str]:
+    return text.splitlines()[:20]
+
+
+@pytest.mark.parametrize(
+    ("made", "heading", "counts"),
+    [
+        (result(full()), "✅ Every cell is as expected", f"**{len(full())} as expected**, **0 not**"),
+        (result([cell(), FAILED]), "❌ Not every cell is as expected", "**1 as expected**, **1 not**"),
+        (result([cell(), NOT_RUN]), "⚠️ Answers are missing", "**1 not**, 1 of these not run"),
+    ],
+)
+def test_the_first_lines_say_how_it_ended(made: RunResult, heading: str, counts: str) -> None:
+    lines = first_screen(as_markdown(made, HEADS))
+    assert lines[0] == f"## {heading}"
+    assert counts in lines[2]
+
+
+def test_each_kernel_is_a_row_on_the_first_screen_with_a_column_a_verdict_that_there_is() -> None:
+    made = result([cell(), DEFECT, cell(kernel=OTHER), FAILED], [kernel_run(), kernel_run(release=OTHER)])
+    lines = first_screen(as_markdown(made, HEADS))
+    assert "| kernel | as expected | pass | known-defect | fail |" in lines
+    assert f"| ❌ {RELEASE} | 2/3 | 1 | 1 | 1 |" in lines
+    assert f"| ✅ {OTHER} | 1/1 | 1 |  |  |" in lines
+
+
+def test_what_is_not_as_expected_is_told_with_expected_and_seen_and_nothing_in_it_is_markup() -> None:
+    text = as_markdown(result([FAILED, NOT_RUN, DEFECT]), HEADS)
+    assert "| FAIL | RSV-011 | in KPROBE (" in text
+    assert "<code>a &#124; b &#60;script&#62; &#42;c&#42; &#95;d&#95; &#96;e&#96;</code>" in text
+    assert r"a \`slice\` outlives it" in text
+
+
+def test_the_rest_is_folded_a_matrix_a_kernel_remarks_and_provenance() -> None:
+    text = as_markdown(result([*full(), DEFECT]), HEADS)
+    for title in (f"Linux {RELEASE}: matrix", f"Linux {RELEASE}: known defects", "Provenance"):
+        assert f"<details><summary>{title}" in text
+    assert "| `LSM` | 14 |" in text
+    assert "bcc 0.31.0" in text
+
+
+def test_the_comparison_comes_before_the_details() -> None:
+    before, after = result([cell(), cell("LSM")]), result([FAILED, cell("LSM")])
+    text = as_markdown(after, HEADS, compare(before, after))
+    assert text.index("### ❌ Compared with the baseline") < text.index("### Not as expected")
+
+
+def test_it_fits_a_job_summary_however_much_is_wrong() -> None:
+    releases = [f"6.{number}.1-cloud-amd64" for number in range(11)]
+    wrong = [
+        cell(name, f"RSV-{case:03}", kernel=release, verdict=Verdict.FAIL, ok=False, seen=f"{case} &" * 999)
+        for release in releases
+        for name in TYPES
+        for case in range(60)
+    ]
+    made = result(wrong, [kernel_run(release=release) for release in releases])
+    text = as_markdown(made, HEADS, compare(result([cell()]), made))
+    assert "cells more" in text
+    assert len(text.encode()) < GITHUB_TAKES / 2
+
+
+def texts(svg: str) -> list[str]:
+    return [each.text or "" for each in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]  # noqa: S314  (ours)
+
+
+def test_the_picture_has_a_box_a_type_and_kernel() -> None:
+    way = cell("KPROBE/uprobe")
+    cells = [
+        cell(),
+        replace(FAILED, case="RSV-001"),
+        way,
+        DEFECT,
+        cell("TRACING", kernel=OTHER, verdict=Verdict.ABSENT),
+    ]
+    svg = as_svg(result(cells, [kernel_run(), kernel_run(release=OTHER)]))
+    told = texts(svg)
+    assert told[:3] == ["bpf_ringbuf_reserve_dynptr: 4 of 5 cells as expected", "6.12", "7.3"]
+    assert told[3:-1] == ["KPROBE", "2/3", "LSM", "1 k", "TRACING", "absent"]
+    assert "prefers-color-scheme: dark" in svg
+    assert "http" not in svg.replace("http://www.w3.org/2000/svg", "")

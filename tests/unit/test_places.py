@@ -1,0 +1,39 @@
+"""Where a run takes place: what is refused before anything is done there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--kernel", "host"), ("this machine's own kernel", "say --yes")),
+        (("--kernel", "host", "--yes", "--in", "docker"), ("cannot be asked from a container", "--in")),
+        (("--kernel", "host", "--kernel", "6.12", "--yes"), ("asked alone", "merge")),
+        (("--kernel", "host", "--yes", "--append", "quiet"), ("kernels that are booted",)),
+        (("--in", "docker", "--json", "/result.json"), ("root of the file system",)),
+        (("--in", "nowhere"), ("nowhere", "docker")),
+    ],
+)
+def test_what_makes_no_sense_in_a_place_is_wrong_usage(
+    arguments: tuple[str, ...], words: tuple[str, ...], tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "harness", "run", "--case", "ATT-001", *arguments],
+        env={"DYNPTR_HARNESS_CACHE": str(tmp_path), "PATH": "/usr/bin:/bin"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    for word in words:
+        assert word in done.stderr

@@ -1,0 +1,75 @@
+"""The one list of packages, and the script that installs from it, where there is nothing to install."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from harness.doctor import TOOLS
+
+PROVISION = Path(__file__).parents[2] / "provision"
+LIST = (PROVISION / "packages.txt").read_text()
+# Those that every Debian has.
+ESSENTIAL = {"apt", "coreutils", "dpkg", "gzip", "tar", "util-linux"}
+
+
+def purposes() -> dict[str, list[str]]:
+    parts = re.split(r"^\[(\w+)\]$", LIST, flags=re.MULTILINE)[1:]
+    lines = [re.findall(r"^[a-z0-9][^\s#]*$", part, re.MULTILINE) for part in parts[1::2]]
+    return dict(zip(parts[::2], lines, strict=True))
+
+
+def test_no_package_is_listed_twice() -> None:
+    packages = [package for purpose in purposes().values() for package in purpose]
+    assert len(packages) == len(set(packages))
+
+
+def test_every_tool_that_is_called_comes_with_a_package_of_the_list() -> None:
+    listed = {package for purpose in ("tool", "image", "vm") for package in purposes()[purpose]}
+    assert set(TOOLS.values()) - ESSENTIAL - listed == set()
+
+
+def install(*wanted: str, path: Path) -> subprocess.CompletedProcess[str]:
+    """Run the script with a dpkg-query and an apt-get that are in the folder `path`."""
+    return subprocess.run(
+        [PROVISION / "install", *wanted],
+        env={"PATH": f"{path}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def all_there(tmp_path: Path) -> Path:
+    """A machine where dpkg has every package, in a very new version."""
+    for name, text in (("dpkg-query", "echo installed 99:1"), ("apt-get", "echo called >&2; exit 1")):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tmp_path / name).chmod(0o755)
+    return tmp_path
+
+
+@pytest.mark.parametrize("wanted", [(), ("tool",), ("tool", "image", "vm", "test")])
+def test_it_does_and_says_nothing_where_all_is_there(all_there: Path, wanted: tuple[str, ...]) -> None:
+    done = install(*wanted, path=all_there)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_purpose_that_there_is_not_is_named(all_there: Path) -> None:
+    done = install("tool", "nonsense", path=all_there)
+    assert done.returncode == 3
+    assert "there is no purpose 'nonsense'" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root installs without sudo")
+def test_qemu_is_no_part_of_what_does_not_boot_machines(all_there: Path) -> None:
+    """Where nothing is installed, only what is asked for is wanted."""
+    (all_there / "dpkg-query").write_text("#!/bin/sh\nexit 1\n")
+    (all_there / "apt-get").write_text("#!/bin/sh\necho apt-get $*\n")
+    done = install("tool", path=all_there)
+    assert "clang" in done.stdout
+    assert "qemu" not in done.stdout
