@@ -76,6 +76,8 @@ def ask(
         guest_packages=dict(guest_packages),
         kernels=tuple(kernel for kernel, _cells in done),
         phases=progress.phases,
+        jobs=jobs,
+        isolation=isolation.value,
     )
     cells = tuple(cell for _kernel, cells in done for cell in cells)
     return Outcome(RunResult(provenance, cells, planned=len(plan.cells) * len(subjects)), interrupted)

@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-MEMINFO = Path("/proc/meminfo")
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path("/")
 # What QEMU takes beside the guest's memory: mostly translated code, where it emulates.
 OVERHEAD_MIB = 512
 
@@ -14,14 +18,28 @@ OVERHEAD_MIB = 512
 def default(memory_mib: int) -> int:
     """One for each processor that we may use, as far as the memory that is available lets them; at least one.
 
+    The limits of our control groups count too, such as those of a container.
+
     Args:
         memory_mib: a guest's memory, in MiB.
     """
-    processors = len(os.sched_getaffinity(0))
-    return max(1, min(processors, _available_mib() // (memory_mib + OVERHEAD_MIB)))
+    quotas = (int(quota) / int(period) for quota, period in _limits("cpu.max"))
+    processors = min([len(os.sched_getaffinity(0)), *quotas])
+    memory = min([_available_mib(), *(int(limit) / 2**20 for (limit,) in _limits("memory.max"))])
+    return max(1, int(min(processors, memory // (memory_mib + OVERHEAD_MIB))))
 
 
 def _available_mib() -> int:
     """Memory that can be taken without swapping (MemAvailable, Linux 3.14)."""
-    found = re.search(r"^MemAvailable: +(\d+) kB$", MEMINFO.read_text(), re.MULTILINE)
+    found = re.search(r"^MemAvailable: +(\d+) kB$", (ROOT / "proc/meminfo").read_text(), re.MULTILINE)
     return int(found[1]) >> 10 if found else 0
+
+
+def _limits(name: str) -> Iterator[list[str]]:
+    """What a file says in each control group of version 2 that we are in, where it says a limit."""
+    ours = re.search(r"^0::/(.*)$", (ROOT / "proc/self/cgroup").read_text(), re.MULTILINE)
+    group = ROOT / "sys/fs/cgroup" / (ours[1] if ours else "")
+    for folder in (group, *group.parents):
+        file = folder / name
+        if file.exists() and (words := file.read_text().split())[0] != "max":
+            yield words

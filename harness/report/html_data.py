@@ -80,7 +80,8 @@ class Index:
         return {
             "run": {
                 "harness": run.harness, "qemu": run.qemu, "started": run.started, "seconds": run.seconds,
-                "ended": run.ended, "shards": len(run.shards), "packages": dict(run.guest_packages),
+                "ended": run.ended, "jobs": run.jobs, "isolation": run.isolation,
+                "shards": len(run.shards), "packages": dict(run.guest_packages),
             },
             "totals": {"planned": self._result.totals.planned, "ok": self._result.totals.ok},
             "baseline": self._baseline(),
@@ -171,8 +172,9 @@ class Index:
 
 def _kernel(kernel: KernelRun) -> dict[str, Any]:
     guest = {name: kernel.guest[name] for name in _GUEST_FACTS if name in kernel.guest}
+    added = {"append": " ".join(kernel.append)} if kernel.append else {}
     return {
         "release": kernel.release, "series": series_of(kernel.release), "boots": kernel.boots,
         "stopped": kernel.stopped, "splats": list(map(printable, kernel.splats)),
-        "facts": {name: str(value) for name in _FACTS if (value := getattr(kernel, name))} | guest,
+        "facts": {name: str(value) for name in _FACTS if (value := getattr(kernel, name))} | added | guest,
     }  # fmt: skip

@@ -136,7 +136,8 @@ def _provenance(result: RunResult) -> str:
         tools = [
             f"{tool} {kernel.guest[tool]}" for tool in ("bcc", "libbpf", "clang") if tool in kernel.guest
         ]
-        rows.append([plain(kernel.release), plain(package), plain(kernel.accelerator or "not booted"),
+        added = f" ({' '.join(kernel.append)})" if kernel.append else ""
+        rows.append([plain(kernel.release + added), plain(package), plain(kernel.accelerator or "not booted"),
                      plain(", ".join(tools)), f"`{kernel.sha256}`"])  # fmt: skip
     run = result.run
     facts = f"dynptr-harness {run.harness}, QEMU {run.qemu}, started {run.started}, {run.seconds:.0f} s"

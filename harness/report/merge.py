@@ -100,6 +100,7 @@ def _provenance(results: Iterable[RunResult], kernels: tuple[KernelRun, ...]) ->
         phases=tuple(phase for shard in shards for phase in shard.phases),
         ended=_words(ended, "; ") or COMPLETE,
         shards=tuple(shards),
+        isolation=_words(shard.isolation for shard in shards),
     )
 
 

@@ -91,6 +91,8 @@ class Provenance:
         kernels: the kernels of the run, in the order in which they were asked for.
         phases: the phases of the work, in the order in which they began.
         shards: the runs that this one is merged of; empty for a run that was done as one.
+        jobs: how many machines there may have been at a time; None for a merged run.
+        isolation: as in `harness.isolation.Isolation`; of a merged run every one, with commas.
     """
 
     harness: str
@@ -102,6 +104,8 @@ class Provenance:
     phases: tuple[Phase, ...] = ()
     ended: str = COMPLETE
     shards: tuple[Provenance, ...] = ()
+    jobs: int | None = None
+    isolation: str = ""
 
 
 @dataclass(frozen=True)

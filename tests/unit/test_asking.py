@@ -96,6 +96,7 @@ def test_the_provenance_says_what_was_booted_and_measured() -> None:
     assert kernel.guest == FACTS
     assert kernel.consoles == ("/runs/1/console.txt",)
     assert outcome.result.run.qemu == "10.0.2"
+    assert (outcome.result.run.jobs, outcome.result.run.isolation) == (1, "run")
     assert outcome.result.run.guest_packages == {"busybox-static": "1"}
     assert [phase.title for phase in outcome.result.run.phases] == [
         f"starting {RELEASE} (tcg)",

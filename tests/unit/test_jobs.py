@@ -9,7 +9,25 @@ import pytest
 from harness.asking import jobs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    Host = Callable[..., None]
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Host:
+    """Makes the host one with so many processors and so much memory, in MiB."""
+
+    def made(processors: int, available_mib: int, group: str = "") -> None:
+        (tmp_path / "proc/self").mkdir(parents=True)
+        meminfo = f"MemTotal:       99999999 kB\nMemAvailable:   {available_mib << 10} kB\n"
+        (tmp_path / "proc/meminfo").write_text(meminfo)
+        (tmp_path / "proc/self/cgroup").write_text(f"4:memory:/elsewhere\n0::/{group}\n")
+        monkeypatch.setattr(jobs, "ROOT", tmp_path)
+        monkeypatch.setattr("os.sched_getaffinity", lambda _pid: set(range(processors)))
+
+    return made
 
 
 @pytest.mark.parametrize(
@@ -24,15 +42,30 @@ if TYPE_CHECKING:
     ],
 )
 def test_each_machine_has_a_processor_and_its_memory(
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    processors: int,
-    available_mib: int,
-    memory_mib: int,
-    expected: int,
+    host: Host, processors: int, available_mib: int, memory_mib: int, expected: int
 ) -> None:
-    meminfo = tmp_path / "meminfo"
-    meminfo.write_text(f"MemTotal:       99999999 kB\nMemAvailable:   {available_mib << 10} kB\n")
-    monkeypatch.setattr(jobs, "MEMINFO", meminfo)
-    monkeypatch.setattr("os.sched_getaffinity", lambda _pid: set(range(processors)))
+    host(processors, available_mib)
     assert jobs.default(memory_mib) == expected
+
+
+@pytest.mark.parametrize(
+    ("group", "limits", "expected"),
+    [
+        ("", {"memory.max": "max", "cpu.max": "max 100000"}, 8),
+        ("", {"memory.max": str(4 << 30)}, 2),
+        ("", {"cpu.max": "350000 100000"}, 3),
+        ("", {"cpu.max": "50000 100000"}, 1),
+        ("a/b", {"a/b/cpu.max": "max 100000", "a/cpu.max": "600000 100000"}, 6),
+        ("a/b", {"a/memory.max": str(6 << 30), "a/b/memory.max": str(5 << 30), "c/memory.max": "1"}, 3),
+        ("only/in/another/namespace", {"memory.max": str(4 << 30)}, 2),
+    ],
+)
+def test_the_limits_of_our_control_groups_count(
+    host: Host, tmp_path: Path, group: str, limits: dict[str, str], expected: int
+) -> None:
+    host(8, 32000, group)
+    for name, limit in limits.items():
+        file = tmp_path / "sys/fs/cgroup" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(limit + "\n")
+    assert jobs.default(1024) == expected

@@ -65,6 +65,11 @@ def test_the_rest_is_folded_a_matrix_a_kernel_remarks_and_provenance() -> None:
     assert "bcc 0.31.0" in text
 
 
+def test_arguments_that_were_added_stand_beside_the_kernel() -> None:
+    text = as_markdown(result([cell()], [kernel_run(append=("nokaslr", "slub_debug=FZ"))]), HEADS)
+    assert rf"| {RELEASE} (nokaslr slub\_debug=FZ) |" in text
+
+
 def test_the_comparison_comes_before_the_details() -> None:
     before, after = result([cell(), cell("LSM")]), result([FAILED, cell("LSM")])
     text = as_markdown(after, HEADS, compare(before, after))

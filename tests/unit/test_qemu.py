@@ -50,6 +50,12 @@ def test_disks_are_read_only_in_order_and_may_have_commas_in_their_names() -> No
     assert all(drive.endswith("readonly=on") for drive in drives)
 
 
+def test_no_virtio_device_has_vectors_for_msi_x() -> None:
+    devices = [word for word in command() if word.startswith("virtio-")]
+    assert len(devices) == 5
+    assert all("vectors=0" in device.split(",") for device in devices)
+
+
 def test_two_guests_differ_in_nothing_but_the_numbers_of_their_sockets() -> None:
     other = command(sockets={"commands": 21, "events": 22, "monitor": 23})
     differing = [(one, two) for one, two in zip(command(), other, strict=True) if one != two]

@@ -290,6 +290,8 @@ class Panel {
             "took, in seconds": run.seconds,
             ended: run.ended,
         };
+        if (run.jobs) words["machines at a time"] = run.jobs;
+        if (run.isolation) words.isolation = run.isolation;
         if (run.shards) words["merged of runs"] = run.shards;
         if (baseline) words.baseline = `${baseline.started}, dynptr-harness ${baseline.harness}`;
         for (const { before, after } of baseline?.kernels ?? []) {
