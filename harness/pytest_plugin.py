@@ -151,7 +151,7 @@ def machine(
     dynptr_harness_kernel: str,
 ) -> Iterator[Guest]:
     """A fresh machine with the kernel under test; see harness.testing.bpf.Guest."""
-    from harness.report.text import tail
+    from harness.report.text import console_part
     from harness.testing import shared
     from harness.testing.bpf import Guest
 
@@ -160,7 +160,7 @@ def machine(
     yield guest
     bench.clear()
     console = guest.console.read_text(errors="replace")
-    request.node.add_report_section("teardown", "console", "\n".join(tail(console, CONSOLE_LINES)))
+    request.node.add_report_section("teardown", "console", "\n".join(console_part(console, CONSOLE_LINES)))
 
 
 @pytest.fixture

@@ -247,11 +247,11 @@ def _options(modules: Path | None, append: list[str] | None, accel: Accel, *, sn
 @contextmanager
 def _console_told() -> Iterator[None]:
     """When a machine fails, the last words of its console are told before the message about it."""
-    from harness.report.text import tail
+    from harness.report.text import console_part
     from harness.vm.failures import MachineFailed
 
     try:
         yield
     except MachineFailed as failed:
-        print(*tail(failed.tail, CONSOLE_LINES), sep="\n", file=sys.stderr)
+        print(*console_part(failed.tail, CONSOLE_LINES), sep="\n", file=sys.stderr)
         raise

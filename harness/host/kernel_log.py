@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from harness.complaints import SPLAT
 from harness.errors import EnvironmentFailed
-from harness.vm.console import SPLAT
 
 DEVICE = Path("/dev/kmsg")  # Documentation/ABI/testing/dev-kmsg: a record each time it is read
 LONGEST_RECORD = 8192

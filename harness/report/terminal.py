@@ -14,7 +14,7 @@ from harness.report.matrix import Matrix
 from harness.report.problems import alike
 from harness.report.remarks import Asked, remarks
 from harness.report.results import COMPLETE, UNANSWERED
-from harness.report.text import columns, printable, tail
+from harness.report.text import columns, console_part, printable, tail
 from harness.report.type_table import unknown_types
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def _problem(
             "verifier log" if cell.verdict not in UNANSWERED else "log", tail(cell.log, _EXCERPT), width
         )
     if cell.console:
-        yield from _quoted("console", tail(cell.console, _EXCERPT), width)
+        yield from _quoted("console", console_part(cell.console, _EXCERPT), width)
     yield Text()
 
 
@@ -170,7 +170,7 @@ def _afterword(kernel: KernelRun, cells: Sequence[CellResult], width: int | None
             f"Linux {kernel.release}: {missing} cells not run: {printable(kernel.stopped)}", "bold red"
         )
         if kernel.last_console:
-            yield from _quoted("console", tail(kernel.last_console, _EXCERPT), width)
+            yield from _quoted("console", console_part(kernel.last_console, _EXCERPT), width)
     if kernel.consoles and any(not cell.ok for cell in cells):
         few = kernel.consoles[:_CONSOLES]
         more = len(kernel.consoles) - len(few)

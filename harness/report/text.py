@@ -6,6 +6,8 @@ import re
 import textwrap
 from typing import TYPE_CHECKING
 
+from harness.complaints import complains
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -26,6 +28,19 @@ def tail(text: str, lines: int) -> tuple[str, ...]:
     if left_out <= 0:
         return tuple(whole)
     return (f"... {counted(left_out, 'line')} before", *whole[-lines:])
+
+
+def console_part(text: str, lines: int) -> tuple[str, ...]:
+    """The lines of a console that say most: from the kernel's first complaint on, or else the last.
+
+    A call trace that would not fit is told from its beginning, where the kernel says what went wrong.
+    """
+    whole = printable(text).rstrip().splitlines()
+    first = next((number for number, line in enumerate(whole) if complains(line)), len(whole))
+    end = first + lines
+    if end >= len(whole):
+        return tail(text, lines)
+    return (*tail("\n".join(whole[:end]), lines), f"... {counted(len(whole) - end, 'line')} more")
 
 
 def excerpt(text: str, length: int) -> str:

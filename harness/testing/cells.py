@@ -9,7 +9,7 @@ import pytest
 from harness import plan, sound_catalogue
 from harness.errors import HarnessError
 from harness.report.results import UNANSWERED
-from harness.report.text import tail
+from harness.report.text import console_part, tail
 from harness.testing import shared
 
 if TYPE_CHECKING:
@@ -102,10 +102,10 @@ def told(result: CellResult, title: str) -> str:
         f"expected:  {result.expected}",
         f"seen:      {result.seen}",
     ]
-    for name, text, length in (
-        ("verifier log", result.log, LOG_LINES),
-        ("console", result.console, CONSOLE_LINES),
+    for name, text, part, length in (
+        ("verifier log", result.log, tail, LOG_LINES),
+        ("console", result.console, console_part, CONSOLE_LINES),
     ):
         if text:
-            lines += [f"{name}:", *(f"    {line}" for line in tail(text, length))]
+            lines += [f"{name}:", *(f"    {line}" for line in part(text, length))]
     return "\n".join(lines)

@@ -7,20 +7,13 @@ import re
 from collections import deque
 from typing import TYPE_CHECKING
 
+from harness.complaints import PANIC, SPLAT, without_timestamp
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 TAIL_LINES = 120  # an oops and the panic that follows, each with registers and a call trace
 
-# The kernel cannot go on (kernel/panic.c), or cannot even be unpacked (arch/x86/boot/compressed/error.c).
-# With oops=panic every oops ends here too.
-PANIC = re.compile(r"(?:^|\] ?)(Kernel panic - not syncing: .*|.* -- System halted)")
-# The kernel says that something is wrong with itself: WARN, oops, lockups, RCU stalls, sanitizers.
-SPLAT = re.compile(
-    r"WARNING: .*|(watchdog: )?BUG: .*|Oops: .*|general protection fault.*"
-    r"|rcu: .* detected stall.*|rcu: .*self-detected stall.*|INFO: task .* blocked for more than .*"
-)
-TIMESTAMP = re.compile(r"^(\[ *\d+\.\d+\](\[[^\]]*\])? ?)")
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\r")
 
 
@@ -83,7 +76,7 @@ class Console:
     def _take(self, raw: bytes) -> None:
         line = ESCAPE.sub("", raw.decode(errors="replace"))
         self._last.append(line)
-        text = TIMESTAMP.sub("", line)
+        text = without_timestamp(line)
         if found := PANIC.search(line):  # not match: a program may have left a line half written
             self.panic = self.panic or found.group(1)
             self.panicked.set()

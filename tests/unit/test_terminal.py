@@ -14,7 +14,7 @@ from harness.conformance.catalogue import CASES
 from harness.conformance.groups import GROUPS, group_of
 from harness.conformance.verdicts import Verdict
 from harness.report.terminal import TerminalReport
-from harness.report.text import printable, tail
+from harness.report.text import console_part, printable, tail
 from tests.unit.samples import HEADS, RELEASE, TYPES, Head, cell, full, kernel_run, result
 
 if TYPE_CHECKING:
@@ -405,6 +405,28 @@ def test_a_tail_says_how_much_is_before_it() -> None:
     assert tail("1\n2\n3\n\n", 2) == ("... 1 line before", "2", "3")
     assert tail("1\n2", 2) == ("1", "2")
     assert tail("", 2) == ()
+
+
+OOPS = "[  1.5] BUG: kernel NULL pointer dereference"
+PANIC = "[  1.5][    T7] Kernel panic - not syncing: sysrq triggered crash"
+
+
+@pytest.mark.parametrize(
+    ("console", "shown_part"),
+    [
+        (["1", "2", "3"], ["... 1 line before", "2", "3"]),
+        (["1", OOPS], ["1", OOPS]),
+        (["1", OOPS, "a"], ["... 1 line before", OOPS, "a"]),
+        (["1", "2", OOPS], ["... 1 line before", "2", OOPS]),
+        (["1", "2", OOPS, "a", "b", PANIC], ["... 2 lines before", OOPS, "a", "... 2 lines more"]),
+        ([PANIC, "a", "b", "c"], [PANIC, "a", "... 2 lines more"]),
+        ([], []),
+    ],
+)
+def test_of_a_console_the_kernel_s_first_complaint_is_shown(
+    console: list[str], shown_part: list[str]
+) -> None:
+    assert console_part("\n".join(console), 2) == tuple(shown_part)
 
 
 def test_what_a_kernel_says_against_itself_outside_of_cells_is_shown() -> None:
