@@ -24,7 +24,7 @@ class Settings:
     cache: Path
     mirror: str | None = None
     offline: bool = False
-    snapshot_limit_mib: int = 4096
+    snapshot_limit_mib: int = 8192
     base_image: str | None = None
 
     @classmethod

@@ -11,6 +11,7 @@ import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
+from errno import EPERM
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -30,6 +31,8 @@ MAP_TYPE_ARRAY_OF_MAPS = 12
 MAP_TYPE_STRUCT_OPS = 26
 MAP_TYPE_RINGBUF = 27
 VERIFIER_LOG_BYTES = 1 << 20
+# r0 = 0; exit (Documentation/bpf/standardization/instruction-set.rst)
+NOTHING = bytes.fromhex("b700000000000000 9500000000000000")
 
 
 class ProgType(IntEnum):
@@ -145,6 +148,14 @@ class ProgLoadOpts(ct.Structure):
         ("log_buf", ct.c_char_p),
     )
 
+
+# What a program of some types has to name, for the kernel to look any further: something of its BTF.
+FOR_BTF: dict[ProgType, dict[str, Any]] = {
+    ProgType.TRACING: {"attach_btf_id": 1, "expected_attach_type": AttachType.TRACE_FENTRY},
+    ProgType.LSM: {"attach_btf_id": 1, "expected_attach_type": AttachType.LSM_MAC},
+    ProgType.EXT: {"attach_btf_id": 1},
+    ProgType.STRUCT_OPS: {"attach_btf_id": 1},
+}
 
 lib.bpf_prog_load.restype = ct.c_int
 lib.bpf_prog_load.argtypes = [
@@ -332,9 +343,20 @@ def has_helper(prog_type: ProgType, helper: int) -> bool:
 def refused_prog_types() -> frozenset[str]:
     """The program types of which the kernel refuses every program, even one that does nothing.
 
-    It does not know them, or is built without them. A type that libbpf cannot try is not among them.
+    It does not know them, or is built without them. A type that libbpf cannot try is not among them, nor is
+    one that somebody forbids: what the kernel would say to it nobody knows then.
     """
-    return frozenset(each.name for each in ProgType if lib.libbpf_probe_bpf_prog_type(each, None) == 0)
+    refused = (each for each in ProgType if lib.libbpf_probe_bpf_prog_type(each, None) == 0)
+    return frozenset(each.name for each in refused if not _forbidden(each))
+
+
+def _forbidden(prog_type: ProgType) -> bool:
+    """Whether a program that does nothing is refused with EPERM; EINVAL is a kernel that knows no such type."""
+    try:
+        load_code("nothing", NOTHING, prog_type, **FOR_BTF.get(prog_type, {})).close()
+    except LoadRefused as refused:
+        return refused.errno == EPERM
+    return False
 
 
 class LinkCreateOpts(ct.Structure):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import os
 import shutil
-import signal
 from queue import Queue
 from typing import TYPE_CHECKING, Any
 
@@ -53,14 +52,6 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Host:
     monkeypatch.setattr(command, "FOLDER", str(tmp_path))
     monkeypatch.setattr(command, "PATH", os.environ["PATH"])
     return Host()
-
-
-@pytest.fixture
-def heeded_interrupt() -> Iterator[None]:
-    """SIGINT as in a guest: it is ignored in what a script starts with &, and then in all below that."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 def run(host: Host, *argv: str, **fields: Any) -> int:
@@ -114,7 +105,6 @@ def test_a_terminal_has_the_size_of_the_hosts_and_takes_another(host: Host) -> N
 
 
 @pytest.mark.skipif(not shutil.which("busybox"), reason="takes busybox, as the guest has it")
-@pytest.mark.usefixtures("heeded_interrupt")
 def test_a_key_interrupts_what_runs_in_the_terminal(host: Host) -> None:
     host.answers[b"ready"] = b"\x03"
     script = "trap 'exit 5' INT; echo ready; while :; do sleep 0.01; done"
