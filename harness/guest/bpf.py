@@ -351,7 +351,7 @@ def refused_prog_types() -> frozenset[str]:
 
 
 def _forbidden(prog_type: ProgType) -> bool:
-    """Whether a program that does nothing is refused with EPERM; EINVAL is a kernel that knows no such type."""
+    """Whether a program that does nothing is refused with EPERM: EINVAL is for a type that is not there."""
     try:
         load_code("nothing", NOTHING, prog_type, **FOR_BTF.get(prog_type, {})).close()
     except LoadRefused as refused:
