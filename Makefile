@@ -9,6 +9,8 @@ UV ?= uv
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# Two at a time: one machine, or one container, leaves much of two processors idle.
+PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadgroup
 ARGS ?=
 CACHE := $(or $(DYNPTR_HARNESS_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dynptr-harness)
 
@@ -30,7 +32,7 @@ matrix: packages $(INSTALLED) ## test every kernel series that Debian serves; AR
 	@$(BIN)/dynptr-harness run --kernel all $(ARGS)
 
 test: test-packages setup lint ## do all checks: lint, types, unit tests, HTML in a browser, booted kernels, containers
-	@$(BIN)/pytest tests/unit tests/browser tests/vm tests/docker
+	@$(PYTEST) tests/unit tests/browser tests/vm tests/docker
 
 lint: $(INSTALLED) ## check style and types
 	@$(BIN)/ruff check
@@ -38,7 +40,7 @@ lint: $(INSTALLED) ## check style and types
 	@$(BIN)/mypy
 
 unit: $(INSTALLED) ## run the tests that need no virtual machine
-	@$(BIN)/pytest tests/unit
+	@$(PYTEST) tests/unit
 
 browser-test: test-packages $(INSTALLED) ## run the tests of the HTML report, in Chromium
 	@$(BIN)/pytest tests/browser

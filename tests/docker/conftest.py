@@ -37,6 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.docker)
+            item.add_marker(pytest.mark.xdist_group("docker"))  # they share an engine and its images
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from harness.kernels.model import Kernel
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))  # the tests of a file share machines
+
+
 @pytest.fixture(scope="session")
 def settings() -> Settings:
     return Settings.from_environment()
