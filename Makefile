@@ -10,7 +10,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 # Two at a time: one machine, or one container, leaves much of two processors idle.
-PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadgroup
+# The slowest come first, so that none of them is what the end waits for.
+PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 ARGS ?=
 CACHE := $(or $(DYNPTR_HARNESS_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dynptr-harness)
 
@@ -32,7 +33,7 @@ matrix: packages $(INSTALLED) ## test every kernel series that Debian serves; AR
 	@$(BIN)/dynptr-harness run --kernel all $(ARGS)
 
 test: test-packages setup lint ## do all checks: lint, types, unit tests, HTML in a browser, booted kernels, containers
-	@$(PYTEST) tests/unit tests/browser tests/vm tests/docker
+	@$(PYTEST) tests/vm tests/docker tests/browser tests/unit
 
 lint: $(INSTALLED) ## check style and types
 	@$(BIN)/ruff check
@@ -51,9 +52,10 @@ test-docker: test-packages setup ## run the tests that need a container engine; 
 vm-test: setup ## run the tests that boot a kernel
 	@$(BIN)/pytest tests/vm
 
-docs: $(INSTALLED) ## make docs/catalogue.md anew from the catalogue
+docs: $(INSTALLED) ## make anew: docs/catalogue.md from the catalogue, the helper's page from baselines/
 	@$(BIN)/python -m harness.conformance.catalogue_page >docs/.catalogue.md
 	@mv docs/.catalogue.md docs/catalogue.md
+	@$(BIN)/dynptr-harness docs baselines --output docs/bpf_ringbuf_reserve_dynptr.md
 
 baselines: install ## run every kernel and keep the results as baselines/; ARGS="--jobs 2" is passed on
 	@mkdir -p results

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from harness.progress import Progress
     from harness.settings import Settings
 
-EXAMPLE = "prog_types/tracepoint.c"  # in bpf_src; the one on the reference page
+EXAMPLE = "examples/variable_size.bpf.c"  # in bpf_src; the one on the reference page
 
 RELEASE = re.compile(r"\d+\.\d+[\w.+~-]*")  # what jobs and their files are named by
 

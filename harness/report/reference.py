@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 AVAILABLE = "ATT-002"  # the case that a kernel with the helper passes in a program type
 DIFFERING = (Verdict.KNOWN_DEFECT, Verdict.EXPECTED_DIFFERENCE)
+LACKING = (Verdict.ABSENT, Verdict.NOT_ALLOWED)
 
 DEFINITION = """\
 ## Definition
@@ -48,7 +49,8 @@ TYPES_HEAD = """\
 ## Program types
 
 A number is how many cells were as expected in that type, of real events that made the kernel run its
-programs; **n/m** says that some were not."""
+programs; **n/m** says that some were not. `TYPE/way` is another way to attach a type; *documented* are those
+that the helper's page at docs.ebpf.io lists."""
 
 DIFFERENCES_HEAD = """\
 ## Differences between kernels
@@ -94,7 +96,7 @@ def as_page(result: RunResult, prog_types: Sequence[ProgType], example: str) -> 
         "## Usage\n\n" + _list(USAGE, having),
         "### What the consumer gets\n\n" + _list(CONSUMER, having),
         f"{EXAMPLE_HEAD}\n\n```c\n{example.rstrip()}\n```",
-        f"{TYPES_HEAD}\n\n{_types(result, kernels, prog_types)}",
+        f"{TYPES_HEAD} {_undocumented(having, prog_types)}\n\n{_types(result, kernels, prog_types)}",
         f"{DIFFERENCES_HEAD}\n\n{_differences(having)}",
     )
     return "\n\n".join(parts) + "\n"
@@ -143,11 +145,17 @@ def _against(statement: Statement, kernels: Sequence[_Answered]) -> dict[str, li
                     f"the results say nothing of {case} on Linux {kernel.name}",
                     "give results of runs of the whole catalogue",
                 )
-            for cell in kernel.of_case[case]:
+            for cell in _speaking(kernel.of_case[case]):
                 if cell.verdict is not Verdict.PASS:
                     names = found.setdefault(_word(cell), [])
                     names += [kernel.name] * (kernel.name not in names)
     return found
+
+
+def _speaking(cells: Sequence[CellResult]) -> Sequence[CellResult]:
+    """The cells of a case that say something of it: those of types that the kernel lacks only if all do."""
+    had = [cell for cell in cells if not (cell.ok and cell.verdict in LACKING)]
+    return had or cells
 
 
 def _word(cell: CellResult) -> str:
@@ -161,6 +169,21 @@ def _link(case: str) -> str:
     return f"[{case}](catalogue.md#{case.lower()})"
 
 
+def _undocumented(kernels: Sequence[_Answered], prog_types: Sequence[ProgType]) -> str:
+    """How what the kernels say of types differs from the documentation."""
+    callable_in = {
+        cell.prog_type
+        for kernel in kernels
+        for cell in kernel.of_case.get(AVAILABLE, ())
+        if cell.verdict is Verdict.PASS
+    }
+    whole = [each for each in prog_types if "/" not in each.name]
+    more = [f"`{each.name}`" for each in whole if each.name in callable_in and not each.is_listed]
+    fewer = [f"`{each.name}`" for each in whole if each.name not in callable_in and each.is_listed]
+    said = f"Beside those these kernels run it in {_and(more)}." if more else "They run it in no other."
+    return f"{said} No kernel here runs it in {_and(fewer)}." if fewer else said
+
+
 def _types(result: RunResult, kernels: Sequence[_Answered], prog_types: Sequence[ProgType]) -> str:
     rows = []
     for prog_type in prog_types:
@@ -168,15 +191,16 @@ def _types(result: RunResult, kernels: Sequence[_Answered], prog_types: Sequence
             [cell for cell in result.cells_of(kernel) if cell.prog_type == prog_type.name]
             for kernel in result.run.kernels
         ]
-        rows.append([f"`{prog_type.name}`", plain(prog_type.event), *map(_count, cells)])
-    return table(["program type", "fired by", *(kernel.name for kernel in kernels)], rows)
+        listed = "documented" if prog_type.is_listed else ""
+        rows.append([f"`{prog_type.name}`", listed, plain(prog_type.event), *map(_count, cells)])
+    return table(["program type", "", "fired by", *(kernel.name for kernel in kernels)], rows)
 
 
 def _count(cells: Sequence[CellResult]) -> str:
     good = sum(cell.ok for cell in cells)
     if good < len(cells):
         return f"**{good}/{len(cells)}**"
-    answers = {cell.verdict for cell in cells if cell.case == AVAILABLE}
+    answers = {cell.verdict for cell in cells if cell.case == AVAILABLE} or {cell.verdict for cell in cells}
     if answers and Verdict.PASS not in answers:
         return ", ".join(sorted(answers))
     return str(len(cells)) if cells else "not asked"

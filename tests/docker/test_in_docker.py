@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from docker import DockerClient
 
-ONE_CELL = ("--kernel", "6.12", "--prog-type", "SYSCALL", "--case", "ATT-002")
+ONE_CELL = ("--kernel", "6.12", "--prog-type", "SYSCALL", "--case", "ATT-002", "--no-snapshot")
 END_DEADLINE = 30.0  # seconds
 
 

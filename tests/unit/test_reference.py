@@ -90,12 +90,36 @@ def test_a_difference_is_listed_with_its_reason_and_kernel(verdict: Verdict) -> 
     assert f"| [DYN-020](catalogue.md#dyn-020) | {verdict} | 6.1 | a commit did it |" in text
 
 
+def test_a_type_that_a_kernel_lacks_says_nothing_against_a_sentence() -> None:
+    lacking = cell("NETFILTER", "VER-001", kernel=OLD, verdict=Verdict.ABSENT)
+    assert "6.1" not in line(page([*cells(OLD), lacking]), "- Every reservation is released")
+
+
 def test_a_kernel_without_the_helper_is_named_and_proves_nothing() -> None:
     absent = [replace(each, verdict=Verdict.ABSENT) for each in cells(OLD)]
     text = page(absent)
     assert "Measured on Linux 6.12, and not had by Linux 6.1." in text
     assert "6.1)" not in text
     assert line(text, "| `KPROBE`").endswith(f"| absent | {len(CASES)} |")
+
+
+@pytest.mark.parametrize(
+    ("passed", "said"),
+    [
+        (
+            {"KPROBE", "XDP", "SK_SKB"},
+            "Beside those these kernels run it in `SK_SKB` and `XDP`. No kernel here",
+        ),
+        ({"KPROBE", "KPROBE/uprobe"}, "They run it in no other. No kernel here"),
+        ({each.name for each in PROG_TYPES if each.is_listed}, "They run it in no other.\n"),
+    ],
+)
+def test_what_the_kernels_say_otherwise_than_the_documentation_is_told(passed: set[str], said: str) -> None:
+    of_types = [cell(name, AVAILABLE, kernel=NEW) for name in passed - {"KPROBE"}]
+    text = as_page(result([*cells(NEW), *of_types], [kernel_run(release=NEW)]), PROG_TYPES, EXAMPLE)
+    assert said in text
+    assert line(text, "| `KPROBE` |").startswith("| `KPROBE` | documented |")
+    assert line(text, "| `XDP` |").startswith("| `XDP` |  |")
 
 
 def test_a_type_in_which_a_case_fails_stands_out() -> None:

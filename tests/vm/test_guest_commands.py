@@ -147,7 +147,8 @@ def test_a_shell_has_a_terminal_that_follows_ours(person: Person) -> None:
 
 
 def test_ctrl_c_interrupts_the_command_in_the_guest_and_not_us(person: Person) -> None:
-    person.type(b"echo wai''ting; sleep 1000\n")
+    # in a shell of its own: that has the terminal when it speaks, and ends with what it runs
+    person.type(b"sh -c \"echo wai''ting; sleep 1000\"\n")
     person.wait_for(rb"waiting")
     person.type(b"\x03")
     person.wait_for(rb"# ")

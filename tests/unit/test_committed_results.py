@@ -1,0 +1,31 @@
+"""The baselines in the repository, and the page that was made of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness import reporting, result_files
+from harness.conformance.catalogue import CASES, PROG_TYPES
+from harness.plan import make
+from harness.report.results import key_of
+
+ROOT = Path(__file__).parents[2]
+BASELINES = sorted((ROOT / "baselines").glob("*.json"))
+PAGE = ROOT / "docs" / "bpf_ringbuf_reserve_dynptr.md"
+ANEW = "ask the kernels again: `make baselines`, then `make docs`"
+
+
+def test_the_helper_s_page_follows_from_the_baselines() -> None:
+    assert reporting.docs([ROOT / "baselines"], None) == PAGE.read_text(), "not as `make docs` would make it"
+
+
+@pytest.mark.parametrize("file", BASELINES, ids=lambda path: path.stem)
+def test_a_baseline_has_no_cell_that_a_run_has_not_and_none_that_is_not_as_expected(file: Path) -> None:
+    baseline = result_files.read([file])
+    (kernel,) = baseline.run.kernels
+    planned = {cell.key for cell in make(PROG_TYPES, CASES, (), ()).cells}
+    assert {key_of(cell)[1:] for cell in baseline.cells} <= planned, ANEW
+    assert [cell for cell in baseline.cells if not cell.ok] == []
+    assert kernel.stopped is None
