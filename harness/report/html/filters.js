@@ -160,11 +160,15 @@ class Filters {
         const { matrix } = this;
         const counts = new Map();
         let wrong = 0;
+        const unexpected = new Set(); // verdicts
         const changes = new Map();
         for (let cell = 0; cell < matrix.count; cell++) {
             const verdict = matrix.verdicts[matrix.verdict(cell)];
             counts.set(verdict, (counts.get(verdict) ?? 0) + 1);
-            if (!matrix.ok(cell)) wrong++;
+            if (!matrix.ok(cell)) {
+                wrong++;
+                unexpected.add(verdict);
+            }
             const change = matrix.change(cell);
             if (change) changes.set(change, (changes.get(change) ?? 0) + 1);
         }
@@ -188,7 +192,7 @@ class Filters {
             (one, other) => WORST_FIRST.indexOf(one) - WORST_FIRST.indexOf(other),
         )) {
             if (counts.has(verdict))
-                add("verdict", verdict, counts.get(verdict), mark(verdict, CALM.has(verdict)), verdict);
+                add("verdict", verdict, counts.get(verdict), mark(verdict, !unexpected.has(verdict)), verdict);
         }
         for (const change of matrix.changes) {
             if (changes.has(change) && change !== "missing") {
