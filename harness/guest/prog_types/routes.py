@@ -21,7 +21,7 @@ LOCAL_TABLE, LOCAL_ROUTE, HOST_SCOPE = 255, 2, 254  # RT_TABLE_LOCAL, RTN_LOCAL,
 PREFERRED, BEHIND = 1, 2  # priorities of routes
 
 FIRST_SEGMENT, LAST_SEGMENT, SENDER = "fd00::1", "fd00::2", "fd00::3"
-ETH_P_IPV6 = 0x86DD
+ETH_P_IPV6, ETH_HEADER = 0x86DD, 14
 ROUTING_HEADER, NO_NEXT_HEADER, SEGMENT_ROUTING = 43, 59, 4
 
 
@@ -93,7 +93,8 @@ class LwtSeg6local(GuestType):
     def fire(self) -> Any:
         receiver = _segments()
         network.wire().send(_packet(), ETH_P_IPV6)
-        return traffic.arrival(receiver, skip=14 + len(_packet()) - len(traffic.MESSAGE))
+        size = ETH_HEADER + len(_packet())
+        return traffic.arrival(receiver, size - len(traffic.MESSAGE), size)
 
 
 def _to_first_segment(priority: int, encap: dict[str, Any]) -> dict[str, Any]:

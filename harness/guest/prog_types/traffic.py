@@ -6,6 +6,7 @@ What a packet passes after its sender may be done later, in a softirq: only its 
 from __future__ import annotations
 
 import socket
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -16,13 +17,21 @@ ARRIVAL_S = 5.0
 MESSAGE = b"message"
 
 
-def arrival(receiver: socket.socket, skip: int = 0) -> dict[str, str | None]:
-    """What arrived, for the host, without its first `skip` bytes; None if nothing did in time."""
-    receiver.settimeout(ARRIVAL_S)
-    try:
-        return {"received": receiver.recv(256)[skip:].decode()}
-    except TimeoutError:
-        return {"received": None}
+def arrival(receiver: socket.socket, skip: int = 0, size: int | None = None) -> dict[str, str | None]:
+    """What arrived, for the host, without its first `skip` bytes; None if nothing did in time.
+
+    With `size` only what has that many bytes counts: the kernel sends packets of its own on some ways.
+    """
+    give_up = time.monotonic() + ARRIVAL_S
+    while (left := give_up - time.monotonic()) > 0:
+        receiver.settimeout(left)
+        try:
+            received = receiver.recv(256)
+        except TimeoutError:
+            break
+        if size in (None, len(received)):
+            return {"received": received[skip:].decode()}
+    return {"received": None}
 
 
 def datagram(address: str = "127.0.0.1") -> dict[str, str | None]:

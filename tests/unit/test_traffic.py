@@ -1,0 +1,43 @@
+"""What counts as the arrival of a message."""
+
+from __future__ import annotations
+
+import importlib.util
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "harness/guest/prog_types/traffic.py"
+
+
+@pytest.fixture(scope="module")
+def traffic() -> Any:
+    """The module by itself: its package takes BCC, which is in the guest only."""
+    spec = importlib.util.spec_from_file_location("traffic", SOURCE)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("sent", "size", "received"),
+    [
+        ([b"headmessage"], None, "message"),
+        ([b"alien, and longer", b"headmessage"], 11, "message"),
+        ([b"alien"], 11, None),
+        ([], None, None),
+    ],
+)
+def test_the_arrival_of_a_message_is_not_that_of_another_s(
+    traffic: Any, monkeypatch: pytest.MonkeyPatch, sent: list[bytes], size: int | None, received: str | None
+) -> None:
+    monkeypatch.setattr(traffic, "ARRIVAL_S", 0.05)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with ours, theirs:
+        for each in sent:
+            theirs.send(each)
+        assert traffic.arrival(ours, 4, size) == {"received": received}
