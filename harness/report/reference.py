@@ -185,12 +185,12 @@ def _undocumented(kernels: Sequence[_Answered], prog_types: Sequence[ProgType]) 
 
 
 def _types(result: RunResult, kernels: Sequence[_Answered], prog_types: Sequence[ProgType]) -> str:
+    of_type: dict[tuple[str, str], list[CellResult]] = defaultdict(list)
+    for cell in result.cells:
+        of_type[cell.kernel, cell.prog_type].append(cell)
     rows = []
     for prog_type in prog_types:
-        cells = [
-            [cell for cell in result.cells_of(kernel) if cell.prog_type == prog_type.name]
-            for kernel in result.run.kernels
-        ]
+        cells = [of_type[kernel.release, prog_type.name] for kernel in result.run.kernels]
         listed = "documented" if prog_type.is_listed else ""
         rows.append([f"`{prog_type.name}`", listed, plain(prog_type.event), *map(_count, cells)])
     return table(["program type", "", "fired by", *(kernel.name for kernel in kernels)], rows)
