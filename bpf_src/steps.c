@@ -220,12 +220,8 @@ static inline void run_steps(struct control *control_page)
 	if (!control_page || !ring)
 		return;
 	run_fill(ring, &control_page->fill);
-	/* A loop that the verifier walks, not one that clang unrolls: a quarter of the code to compile. */
-#pragma clang loop unroll(disable)
-	for (u32 i = 0; i < MAX_STEPS; i++) {
-		if (i < control_page->step_cnt)
-			run_step(ring, &control_page->steps[i], &control_page->outcomes[i]);
-	}
+	if (control_page->has_step)
+		run_step(ring, &control_page->step, &control_page->outcome);
 }
 
 /* For types whose event comes from other processes, too: takes those of the agent only. */

@@ -374,11 +374,11 @@ int ver_028(void *ctx)
 
 	if (!page)
 		return 0;
-	if (page->step_cnt)
+	if (page->has_step)
 		reserve(&ptr);
 	else
 		bpf_dynptr_from_mem((void *)page, 8, 0, &ptr);
-	if (page->step_cnt)
+	if (page->has_step)
 		submit(&ptr);
 	return 0;
 }
@@ -391,7 +391,7 @@ int ver_028_accepted(void *ctx)
 
 	if (!page)
 		return 0;
-	if (page->step_cnt) {
+	if (page->has_step) {
 		reserve(&ptr);
 		submit(&ptr);
 	} else {

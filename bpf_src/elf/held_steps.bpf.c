@@ -92,7 +92,7 @@ static inline void run_held_steps(struct control *control_page)
 	void *ring = find_ring();
 
 	if (control_page && ring)
-		run_held_step(ring, &control_page->steps[0], &control_page->outcomes[0]);
+		run_held_step(ring, &control_page->step, &control_page->outcome);
 }
 
 /* For types whose event comes from other processes, too: takes those of the agent only. */

@@ -158,13 +158,8 @@ static inline void run_kfunc_steps(struct control *control_page)
 {
 	void *ring = find_ring();
 
-	if (!control_page || !ring)
-		return;
-#pragma clang loop unroll(disable)
-	for (u32 i = 0; i < MAX_STEPS; i++) {
-		if (i < control_page->step_cnt)
-			run_kfunc_step(ring, &control_page->steps[i], &control_page->outcomes[i]);
-	}
+	if (control_page && ring && control_page->has_step)
+		run_kfunc_step(ring, &control_page->step, &control_page->outcome);
 }
 
 /* For types whose event comes from other processes, too: takes those of the agent only. */

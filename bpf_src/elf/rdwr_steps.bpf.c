@@ -39,7 +39,7 @@ static inline void run_rdwr_steps(struct control *control_page)
 	void *ring = find_ring();
 
 	if (control_page && ring)
-		run_rdwr_step(ring, &control_page->steps[0], &control_page->outcomes[0]);
+		run_rdwr_step(ring, &control_page->step, &control_page->outcome);
 }
 
 /* By what a type must answer to let its event pass. */

@@ -44,7 +44,6 @@ enum op {
 	RDWR_SLICE = 18,   /* bpf_dynptr_slice_rdwr of 8 bytes, and `payload` is copied there; elf/rdwr_steps.bpf.c */
 };
 
-#define MAX_STEPS 4
 #define MAX_SLOTS 3 /* reservations that one step holds at a time */
 #define MAX_ACCESSES 6
 #define MAX_PAYLOAD 64
@@ -120,11 +119,11 @@ struct trigger {
 
 struct control {
 	u32 fired;    /* how often an armed program ran */
-	u32 step_cnt; /* valid entries of `steps` */
+	u32 has_step; /* whether there is anything in `step` */
 	u64 words[2]; /* what the examples write into their record */
 	struct fill fill;
-	struct step steps[MAX_STEPS];
-	struct outcome outcomes[MAX_STEPS];
+	struct step step; /* one a run: the verifier would walk a loop of steps once for each */
+	struct outcome outcome;
 };
 
 #ifdef ELF_OBJECT

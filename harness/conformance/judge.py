@@ -247,7 +247,12 @@ def _compare(findings: Sequence[Finding], log: str | None) -> Judgement:
     seen = "; ".join(f"{finding.name}: {finding.seen}" for finding in told)
     if not wrong:
         return Judgement(Verdict.PASS, True, expected, seen, log)
-    never_ran = any(
-        finding.name.endswith("the program ran") and finding.want and not finding.seen for finding in wrong
-    )
-    return Judgement(Verdict.NOT_FIRED if never_ran else Verdict.FAIL, False, expected, seen, log)
+    verdict = Verdict.NOT_FIRED if any(map(_ran_too_seldom, wrong)) else Verdict.FAIL
+    return Judgement(verdict, False, expected, seen, log)
+
+
+def _ran_too_seldom(finding: Finding) -> bool:
+    want, seen = finding.want, finding.seen or 0
+    if not (finding.name.endswith("the program ran") and isinstance(want, int) and isinstance(seen, int)):
+        return False
+    return seen < want

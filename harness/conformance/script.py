@@ -20,10 +20,11 @@ NO_WAKEUP, FORCE_WAKEUP = 1, 2
 BUSY, DISCARDED = 1 << 31, 1 << 30  # bits in the length of a record's header
 U32, U64 = 1 << 32, 1 << 64
 
-# How long epoll may take to tell of a wake-up that must come, and how long it listens where none may:
-# a wake-up goes through irq_work (kernel/bpf/ringbuf.c, bpf_ringbuf_commit), which interrupts the CPU at
-# once, or waits for its next tick where it cannot.
-WAKE_S, NO_WAKE_S = 2.0, 0.01
+# How long epoll may take to tell of a wake-up that must come, and how long it listens where none may: a
+# wake-up goes through irq_work (kernel/bpf/ringbuf.c, bpf_ringbuf_commit), for which a CPU interrupts itself
+# (arch/x86/kernel/irq_work.c), so that it is over before the event's system call returns. With both set to
+# nothing all wake-up cases hold in every program type on 6.1, 6.12 and 7.3, none too late.
+WAKE_S, NO_WAKE_S = 2.0, 0.001
 
 
 @dataclass(frozen=True)
@@ -224,7 +225,7 @@ class Fill:
 
 @dataclass(frozen=True)
 class Event:
-    """The type's event is fired once, and its program fills and does the steps."""
+    """The type's event, whose program fills and does the first step; and again for each further step."""
 
     steps: tuple[Step, ...] = ()
     fill: Fill | None = None
@@ -236,9 +237,10 @@ class Event:
         return request
 
     def findings(self, seen: Reply) -> Iterator[Finding]:
-        yield Finding("the program ran", 1, seen["fired"])
-        if not seen["fired"]:
-            return  # nor did it write any outcome
+        times = max(1, len(self.steps))
+        yield Finding("the program ran", times, seen["fired"])
+        if seen["fired"] < times:
+            return  # nor did it write every outcome
         if self.fill:
             want = {"granted": self.fill.granted, "error": -self.fill.errno}
             yield Finding(f"filled with records of {self.fill.each.size}", want, seen["fill"])

@@ -508,7 +508,18 @@ class _ProgInfo(ct.Structure):
         ("created_by_uid", ct.c_uint32),
         ("nr_map_ids", ct.c_uint32),
         ("map_ids", ct.c_uint64),
+        ("name", ct.c_char * 16),
+        ("ifindex", ct.c_uint32),
+        ("gpl_compatible", ct.c_uint32, 1),
     )
+
+
+def gpl_compatible(prog_fd: int) -> bool:
+    """Whether a program was loaded under a licence that lets it call what is for the GPL only."""
+    info = _ProgInfo()
+    size = ct.c_uint32(ct.sizeof(info))
+    _map_call("program info", lib.bpf_obj_get_info_by_fd(prog_fd, ct.byref(info), ct.byref(size)))
+    return bool(info.gpl_compatible)
 
 
 def rings_of(program: Program) -> dict[str, int]:

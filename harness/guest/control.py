@@ -6,8 +6,10 @@ The structures mirror bpf_src/include/dynptr_harness.h.
 from __future__ import annotations
 
 import ctypes as ct
+import json
 import os
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from harness.guest import bpf
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
 
     from bcc import BPF
 
-MAX_STEPS = 4
 MAX_SLOTS = 3
 MAX_ACCESSES = 6
 MAX_PAYLOAD = 64
@@ -173,12 +174,28 @@ class _Page(ct.Structure):
 
     _fields_ = (
         ("fired", ct.c_uint32),
-        ("step_cnt", ct.c_uint32),
+        ("has_step", ct.c_uint32),
         ("words", ct.c_uint64 * 2),
         ("fill", Fill),
-        ("steps", Step * MAX_STEPS),
-        ("outcomes", Outcome * MAX_STEPS),
+        ("step", Step),
+        ("outcome", Outcome),
     )
+
+    @classmethod
+    @cache
+    def of(cls, fill: str, step: str) -> _Page:
+        """The page for one event, never to be changed: `fill` and `step` as the host asks for them, in JSON.
+
+        The same few hundred are asked in each program type.
+        """
+        page = cls(outcome=Outcome.unset())
+        if fill != "null":
+            wanted = json.loads(fill)
+            page.fill = Fill(each=Reservation.of(wanted["each"]), cnt=wanted["cnt"])
+        if step != "null":
+            page.has_step = 1
+            page.step = Step.of(json.loads(step))
+        return page
 
 
 class Control:
@@ -194,16 +211,12 @@ class Control:
         *,
         words: tuple[int, int] = (0, 0),
         fill: dict[str, Any] | None = None,
-        steps: list[dict[str, Any]] | None = None,
+        step: dict[str, Any] | None = None,
     ) -> Iterator[None]:
         """Within this context the next event of this process runs the attached program, once."""
-        page = _Page(step_cnt=len(steps or []))
-        page.words[:] = words
-        if fill:
-            page.fill = Fill(each=Reservation.of(fill["each"]), cnt=fill["cnt"])
-        for i, step in enumerate(steps or []):
-            page.steps[i] = Step.of(step)
-            page.outcomes[i] = Outcome.unset()
+        page = _Page.of(json.dumps(fill), json.dumps(step))
+        if any(words):
+            page = _Page(words=words)
         bpf.map_write(self._page_fd, 0, page)
         bpf.map_write(self._trigger_fd, 0, _Trigger(armed=1, tgid=os.getpid()))
         try:
@@ -221,13 +234,13 @@ class Control:
         """How often the program ran since it was armed."""
         return int(self._page().fired)
 
-    def reply(self, steps: list[dict[str, Any]]) -> dict[str, Any]:
-        """What the program did."""
+    def reply(self, step: dict[str, Any] | None) -> dict[str, Any]:
+        """What the program did, in an event with this step or without one."""
         page = self._page()
         return {
             "fired": page.fired,
             "fill": {"granted": page.fill.granted, "error": page.fill.error},
-            "outcomes": [page.outcomes[i].reply(step) for i, step in enumerate(steps)],
+            "outcomes": [page.outcome.reply(step)] if step else [],
         }
 
     def _page(self) -> _Page:

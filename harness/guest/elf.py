@@ -9,7 +9,7 @@ import ctypes as ct
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bcc.libbcc import lib
 
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.guest.bpf import AttachType, ProgType
-
-
-PROGRAM_SECTION = b"raw_tp"  # of PROGRAM in bpf_src/include/dynptr_harness.h
 
 
 def _declare(name: str, result: type | None, *arguments: type) -> None:
@@ -52,8 +49,6 @@ _declare("bpf_program__section_name", _TEXT, _POINTER)
 _declare("bpf_program__attach", _POINTER, _POINTER)
 _declare("bpf_link__destroy", _INT, _POINTER)
 _declare("bpf_object__btf", _POINTER, _POINTER)
-_declare("libbpf_register_prog_handler", _INT, _TEXT, _INT, _INT, _POINTER)
-_declare("libbpf_unregister_prog_handler", _INT, _INT)
 
 
 def load(
@@ -97,42 +92,6 @@ def replace_function(program: int, target_fd: int, function: str) -> None:
         raise LoadRefused(bpf.last_errno(), f"the program has no function {function}")
 
 
-_PrepareLoad = ct.CFUNCTYPE(ct.c_int, ct.c_void_p, ct.POINTER(bpf.ProgLoadOpts), ct.c_long)
-
-
-class _HandlerOpts(ct.Structure):
-    """struct libbpf_prog_handler_opts."""
-
-    _fields_ = (
-        ("sz", ct.c_size_t),
-        ("cookie", ct.c_long),
-        ("setup", ct.c_void_p),
-        ("prepare_load", _PrepareLoad),
-        ("attach", ct.c_void_p),
-    )
-
-
-@contextmanager
-def programs_are(prog_type: ProgType, attach_type: int, btf_id: int) -> Iterator[None]:
-    """Within this context PROGRAM marks one of this type, for what has this id in the kernel's BTF.
-
-    libbpf knows such ids for few types; for others it has to be told how their section is to be read.
-    """
-
-    def prepare_load(_program: int, options: Any, _cookie: int) -> int:
-        options.contents.attach_btf_id = btf_id
-        return 0
-
-    opts = _HandlerOpts(sz=ct.sizeof(_HandlerOpts), prepare_load=_PrepareLoad(prepare_load))
-    handler = lib.libbpf_register_prog_handler(PROGRAM_SECTION, prog_type, attach_type, ct.byref(opts))
-    if handler < 0:
-        raise OSError(-handler, f"telling libbpf about {prog_type.name}: {os.strerror(-handler)}")
-    try:
-        yield
-    finally:
-        lib.libbpf_unregister_prog_handler(handler)
-
-
 @dataclass
 class BySection(Program):
     """A program that was loaded as its section says, and can be attached so."""
@@ -162,10 +121,10 @@ def by_section(path: Path, function: str) -> Iterator[BySection]:
 
 def programs(path: Path) -> dict[str, str]:
     """The programs of an object: their names, and the section that each is in."""
-    with _opened(path) as obj:
+    with _opened(path, {}) as obj:
         return {
             lib.bpf_program__name(each).decode(): lib.bpf_program__section_name(each).decode()
-            for each in _each(lib.bpf_object__next_program, obj)
+            for each in programs_of(obj)
         }
 
 
@@ -187,16 +146,12 @@ def _loaded(
     maps: Mapping[str, int],
     options: _Options,
 ) -> Iterator[int]:
-    with _opened(path) as obj:
+    with _opened(path, maps) as obj:
         program = _checked(
             lib.bpf_object__find_program_by_name(obj, function.encode()), f"{path.name} has no {function}"
         )
-        for other in _each(lib.bpf_object__next_program, obj):
+        for other in programs_of(obj):
             lib.bpf_program__set_autoload(other, other == program)
-        for map_ in _each(lib.bpf_object__next_map, obj):
-            name = lib.bpf_map__name(map_).decode()
-            if name in maps and lib.bpf_map__reuse_fd(map_, maps[name]) < 0:
-                raise OSError(bpf.last_errno(), f"putting the agent's map {name} into {path.name}")
         if prog_type is not None:
             lib.bpf_program__set_type(program, prog_type)
             lib.bpf_program__set_expected_attach_type(program, options.attach_type or 0)
@@ -215,9 +170,24 @@ def _loaded(
         yield program
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[int]:
+def open_object(path: Path, maps: Mapping[str, int]) -> int:
+    """Open an object, and put descriptors of maps in the place of its own by name; it is to be closed."""
     obj = _checked(lib.bpf_object__open_file(os.fsencode(path), None), f"opening {path}")
+    for map_ in _each(lib.bpf_object__next_map, obj):
+        name = lib.bpf_map__name(map_).decode()
+        if name in maps and lib.bpf_map__reuse_fd(map_, maps[name]) < 0:
+            raise OSError(bpf.last_errno(), f"putting the agent's map {name} into {path.name}")
+    return obj
+
+
+def programs_of(obj: int) -> Iterator[int]:
+    """The programs of an opened object."""
+    return _each(lib.bpf_object__next_program, obj)
+
+
+@contextmanager
+def _opened(path: Path, maps: Mapping[str, int]) -> Iterator[int]:
+    obj = open_object(path, maps)
     try:
         yield obj
     finally:

@@ -3,7 +3,8 @@
 A script is a list of acts, each a JSON object with its name in `act`:
 
 - `ring`: another new ring of `size` bytes takes the place of the one so far.
-- `event`: `fill` (optional) and `steps` go into the control page, and the type's event is fired.
+- `event`: `fill` (optional) and a step go into the control page, and the type's event is fired; again for
+  each further one of the `steps`.
 - `held`: as `event` with the one step `step`, and in each of its pauses another process does the acts of
   `meanwhile` that belong to it, in order; the program holds its reservations and the CPU meanwhile.
 - `peek`: what lies in the ring by the raw reader, positions and headers; nothing is consumed.
@@ -96,26 +97,33 @@ class Stage:
         return {}
 
     def _event(self, act: Act) -> Act:
-        """The event, and before it as many more as it takes to reserve all that `fill` wants."""
-        fill, steps = act.get("fill"), act["steps"]
-        if not fill:
-            return self._fired(steps)
+        """The event once, or once for each step."""
+        first, *others = act["steps"] or [None]
+        reply = self._filled(act["fill"], first) if "fill" in act else self._fired(first)
+        for step in others:
+            further = self._fired(step)
+            reply["fired"] += further["fired"]
+            reply["outcomes"] += further["outcomes"]
+        return reply
+
+    def _filled(self, fill: dict[str, Any], step: dict[str, Any] | None) -> Act:
+        """An event that fills, and before it as many more as it takes to reserve all that is wanted."""
         granted = error = 0
         while fill["cnt"] - granted > MAX_FILL:
-            part = self._fired([], {**fill, "cnt": MAX_FILL})
+            part = self._fired(None, {**fill, "cnt": MAX_FILL})
             granted, error = granted + part["fill"]["granted"], part["fill"]["error"]
             if not part["fired"]:
-                return self._control.reply(steps)
+                return {**part, "outcomes": []}
             if error:
                 break
-        reply = self._fired(steps, {**fill, "cnt": 0 if error else fill["cnt"] - granted})
+        reply = self._fired(step, {**fill, "cnt": 0 if error else fill["cnt"] - granted})
         granted, error = granted + reply["fill"]["granted"], error or reply["fill"]["error"]
         return {**reply, "fill": {"granted": granted, "error": error}}
 
-    def _fired(self, steps: list[dict[str, Any]], fill: dict[str, Any] | None = None) -> Act:
-        with self._control.armed(fill=fill, steps=steps):
+    def _fired(self, step: dict[str, Any] | None, fill: dict[str, Any] | None = None) -> Act:
+        with self._control.armed(fill=fill, step=step):
             self._guest_type.fire()
-        return self._control.reply(steps)
+        return self._control.reply(step)
 
     def _held(self, act: Act) -> Act:
         """A process of its own looks: some events keep this one from running Python until they are over."""
@@ -125,7 +133,7 @@ class Stage:
             observer = Child(lambda: self._observe(act["meanwhile"], writer))
             try:
                 os.close(writer)
-                with self._control.armed(steps=[act["step"]]):
+                with self._control.armed(step=act["step"]):
                     self._guest_type.fire()
                 self._pauses.end()
                 if not select.select([report], [], [], REPORT_S)[0]:
@@ -135,7 +143,7 @@ class Stage:
                 observer.close()
         if not seen:
             raise RuntimeError("the process that looks at the ring failed; the console says more")
-        reply = self._control.reply([act["step"]])
+        reply = self._control.reply(act["step"])
         if reply["fired"] and reply["outcomes"][0]["paused"] != len(act["meanwhile"]):
             raise TimeoutError(
                 "while the program held its reservations no other CPU looked at the ring in time: "

@@ -171,7 +171,12 @@ def in_words(act: Act) -> Lines:
 
 @in_words.register
 def _(event: Event) -> Lines:
-    lines = ["the event is fired, and runs the program once:"]
+    often = len(event.steps)
+    lines = [
+        f"the event is fired {often} times, a step each time:"
+        if often > 1
+        else "the event is fired, and runs the program once:"
+    ]
     if event.fill:
         lines.append(_DEPTH + _fill(event.fill))
     return lines + [_DEPTH + _step(step) for step in event.steps]

@@ -241,7 +241,8 @@ class KernelModel:
 
     def _event(self, act: dict[str, Any]) -> dict[str, Any]:
         fill = self._fill(act["fill"]) if "fill" in act else {"granted": 0, "error": 0}
-        return {"fired": 1, "fill": fill, "outcomes": [self._step(step) for step in act["steps"]]}
+        outcomes = [self._step(step) for step in act["steps"]]
+        return {"fired": max(1, len(outcomes)), "fill": fill, "outcomes": outcomes}
 
     def _fill(self, fill: dict[str, Any]) -> dict[str, int]:
         each = fill["each"]

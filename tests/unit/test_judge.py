@@ -336,13 +336,26 @@ def test_an_event_that_saw_something_else_fails(name: str, phase: str) -> None:
 
 @pytest.mark.parametrize(
     ("case_id", "path"),
-    [("ATT-002", ("attached", "fired")), ("CMT-001", ("acts", 0, "fired"))],
-    ids=["phases", "steps"],
+    [
+        ("ATT-002", ("attached", "fired")),
+        ("CMT-001", ("acts", 0, "fired")),
+        ("RSV-005", ("acts", 0, "fired")),
+    ],
+    ids=["phases", "one step", "none of several steps"],
 )
 def test_a_program_that_never_ran_is_told_apart(case_id: str, path: tuple[str, ...]) -> None:
     reply = answer(BY_ID[case_id], KPROBE)
     put(0, *path)(reply)
     assert judged(case_id, reply).verdict is Verdict.NOT_FIRED
+
+
+def test_a_program_that_ran_for_one_step_of_several_is_told_apart() -> None:
+    reply = answer(BY_ID["RSV-005"], KPROBE)
+    first, *others = reply["acts"][0]["outcomes"]
+    reply["acts"][0] |= {"fired": 1, "outcomes": [first, *map(_unwritten, others)]}
+    judgement = judged("RSV-005", reply)
+    assert judgement.verdict is Verdict.NOT_FIRED
+    assert "the program ran: 1" in judgement.seen
 
 
 @pytest.mark.parametrize("case_id", ["CMT-001", "WKP-002", "RSV-001"])

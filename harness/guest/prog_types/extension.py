@@ -38,6 +38,10 @@ class Ext(GuestType):
 
         return elf.load(path, function, ProgType.EXT, maps=maps, prepare=replace)
 
+    def load_ours(self, path: Path, function: str, maps: dict[str, int]) -> Program:
+        # the BTF of the whole object has to fit what is replaced, so that it serves no other type
+        return self.load_from(path, function, maps)
+
     def attached(self, program: Program) -> Any:
         # by BPF_RAW_TRACEPOINT_OPEN without a name: what it replaces, the program has said when it was loaded
         return held_open(lib.bpf_attach_kfunc(program.fd), f"replace {TARGET}")

@@ -6,7 +6,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from harness.guest import bpf, elf
+from harness.guest import bpf, elf, relocated
 from harness.guest.bpf import AttachType, Program, ProgType
 
 if TYPE_CHECKING:
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bcc import BPF
+
+    from harness.guest.relocated import Relocated
 
 
 class AttachFailed(OSError):
@@ -127,6 +129,24 @@ class GuestType:
             flags=self.flags,
             attach_type=self._expected,
             btf_target=self.btf_target,
+        )
+
+    def load_ours(self, path: Path, function: str, maps: dict[str, int]) -> Program:
+        """The same for one of the project's own objects, which libbpf reads once for all program types."""
+        return self._load_relocated(relocated.program(path, function, maps))
+
+    def _load_relocated(self, program: Relocated) -> Program:
+        options = dict(program.described)
+        if self.btf_target:
+            options["attach_btf_id"] = bpf.btf_id(self.btf_target, self._expected or 0)
+        return bpf.load_code(
+            program.name,
+            program.code,
+            self.prog_type,
+            license_=program.license,
+            prog_flags=self.flags,
+            expected_attach_type=self._expected or 0,
+            **options,
         )
 
     @property

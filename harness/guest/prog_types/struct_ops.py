@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from errno import EOPNOTSUPP
 from typing import TYPE_CHECKING, Any
 
-from harness.guest import bpf, btf, elf
+from harness.guest import bpf, btf
 from harness.guest.bpf import Program, ProgType
 from harness.guest.prog_types import traffic
 from harness.guest.prog_types.model import AttachFailed, GuestType
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from bcc import BPF
 
+    from harness.guest.relocated import Relocated
+
 DEMANDED = ("ssthresh", "undo_cwnd", "cong_avoid")  # the kernel takes none without these
-# libbpf must have found something that the program is for before it asks for what it really is for.
-ANY_FUNCTION = "tcp_reno_ssthresh"
 NAME = b"dynptr_harness"
 ALWAYS_THERE = b"reno"
 
@@ -62,9 +62,20 @@ class StructOps(GuestType):
         )
 
     def load_from(self, path: Path, function: str, maps: Mapping[str, int]) -> Program:
+        # libbpf itself would want a map of functions to be in the object
+        return self.load_ours(path, function, dict(maps))
+
+    def _load_relocated(self, program: Relocated) -> Program:
         ops = _kernel_struct(self.struct)
-        with elf.programs_are(ProgType.STRUCT_OPS, ops.index(self.member), ops.id):
-            return elf.load(path, function, None, maps=maps, btf_target=ANY_FUNCTION)
+        return bpf.load_code(
+            program.name,
+            program.code,
+            ProgType.STRUCT_OPS,
+            license_=program.license,
+            expected_attach_type=ops.index(self.member),
+            attach_btf_id=ops.id,
+            **program.described,
+        )
 
     def attached(self, program: Program) -> AbstractContextManager[None]:
         """There is such a congestion control within this context."""
