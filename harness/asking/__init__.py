@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness import __version__
 from harness.asking.account import Account
+from harness.asking.jobs import places
 from harness.asking.worker import Worker
 from harness.interrupt import until_signal
 from harness.isolation import Isolation
@@ -63,7 +64,7 @@ def ask(
         isolation: when a fresh machine takes the place of one that is well.
     """
     accounts = [Account(subject, plan, isolation, folder, progress) for subject in subjects]
-    workers = [Worker(accounts, boot, isolation) for _ in range(jobs)]
+    workers = [Worker(accounts, boot, isolation, place) for place in places(jobs)]
     interrupted = asyncio.run(until_signal(_all(workers)))
     ended = f"interrupted by {interrupted.name}" if interrupted else COMPLETE
     done = [account.finish(ended) for account in accounts]

@@ -29,6 +29,20 @@ def default(memory_mib: int) -> int:
     return max(1, int(min(processors, memory // (memory_mib + OVERHEAD_MIB))))
 
 
+def places(jobs: int) -> list[list[int]]:
+    """For each of the machines that run at a time, the processors of its guest; empty where any will do.
+
+    As many machines as processors are kept to theirs: the first processor of a guest, where the agent works,
+    has one of ours, and its second, idle but for moments, has that of the next machine. A scheduler that
+    packs what sleeps now and then onto few processors made two machines as slow as one after the other.
+    Where there are fewer machines, the scheduler knows better what else the host does.
+    """
+    processors = sorted(os.sched_getaffinity(0))
+    if not 1 < jobs == len(processors):
+        return [[] for _ in range(jobs)]
+    return [processors[first:] + processors[:first] for first in range(jobs)]
+
+
 def _available_mib() -> int:
     """Memory that can be taken without swapping (MemAvailable, Linux 3.14)."""
     found = re.search(r"^MemAvailable: +(\d+) kB$", (ROOT / "proc/meminfo").read_text(), re.MULTILINE)

@@ -13,7 +13,7 @@ from harness.vm.failures import FailureKind, MachineFailed
 from harness.vm.machine import RequestFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from harness.prepare import Subject
@@ -40,6 +40,9 @@ class Guest(Protocol):
 
     async def ask(self, request: dict[str, Any], deadline: float) -> dict[str, Any]:
         """One request, one reply."""
+
+    async def keep_to(self, processors: Sequence[int]) -> None:
+        """Run each processor of the guest on one of the host's, in this order."""
 
     async def kill(self) -> None:
         """End the guest at once; does nothing when it is gone."""
@@ -110,6 +113,10 @@ class Session:
             )
         self.sound = False
         return replace(how, seconds=time.monotonic() - begin)
+
+    async def keep_to(self, processors: Sequence[int]) -> None:
+        """The machine runs on these processors from now on; see `Guest.keep_to`."""
+        await self._machine.keep_to(processors)
 
     async def end(self) -> None:
         """End the machine, in whatever state it is: nothing in it is to be kept."""

@@ -23,12 +23,20 @@ class Worker:
         accounts: the kernels, in the order in which they were asked for.
         boot: how a machine comes to be.
         isolation: when a fresh machine takes the place of one that is well.
+        processors: of ours, for those of its guests in order; empty where any will do.
     """
 
-    def __init__(self, accounts: Sequence[Account], boot: Boot, isolation: Isolation) -> None:
+    def __init__(
+        self,
+        accounts: Sequence[Account],
+        boot: Boot,
+        isolation: Isolation,
+        processors: Sequence[int] = (),
+    ) -> None:
         self._accounts = accounts
         self._boot = boot
         self._isolation = isolation
+        self._processors = processors
         self._left: set[Account] = set()  # kernels of which no machine came up for us
         self._session: Session | None = None
 
@@ -69,6 +77,8 @@ class Worker:
         await self.end()
         try:
             self._session = await account.start(self._boot)
+            if self._session and self._processors:
+                await self._session.keep_to(self._processors)
         except HarnessError as failed:
             account.did_not_start(failed)
             self._left.add(account)

@@ -8,6 +8,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
+from harness.guest import processors
 from harness.guest.command import Command, run_to_end
 from harness.guest.ports import Ports
 
@@ -63,9 +64,11 @@ def _answer(lab: Lab, ports: Ports, request: dict[str, Any]) -> dict[str, Any]:
         case "forget_warnings":
             CLEAR_WARN_ONCE.write_text("1")
         case "exec":
-            return Command(ports, request).run()
+            with processors.anywhere():
+                return Command(ports, request).run()
         case "run":
-            return run_to_end(request)
+            with processors.anywhere():
+                return run_to_end(request)
         case _:
             return lab.answer(request)
     return {}
@@ -98,6 +101,7 @@ def main() -> None:
     except Exception:
         ports.send("failed", error=traceback.format_exc())
         raise
+    processors.keep_to(processors.OURS)
     for request in ports.requests():
         ports.send("begin", id=request["id"])
         began = time.monotonic()

@@ -26,12 +26,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.guest import bpf, configuration, elf, examples, network, rights, sysctl
+from harness.guest import bpf, configuration, elf, examples, network, processors, rights, sysctl
 from harness.guest.bpf import LoadRefused, Program, RingRefused
 from harness.guest.consumer import Consumer
 from harness.guest.control import Control
 from harness.guest.flood import Flood
 from harness.guest.maps import Maps
+from harness.guest.observer import Observer
 from harness.guest.own_programs import OwnPrograms
 from harness.guest.pauses import Pauses
 from harness.guest.prog_types import TYPES, AttachFailed, GuestType
@@ -88,7 +89,7 @@ class Lab:
 
     def prepare(self) -> None:
         """Compile and make now what is else compiled or made when it is first needed."""
-        _ = self._case_types, self._flood_module
+        _ = self._case_types, self._flood_module, self._observer
         with suppress(Unavailable):
             network.wire()
 
@@ -172,7 +173,7 @@ class Lab:
             return {"attach_failed": {"errno": error.errno, "what": str(error)}}
         except RingRefused as error:
             return {"no_ring": error.errno}
-        place = (guest_type, self._control, self._pauses)
+        place = (guest_type, self._control, self._observer)
         rings, flags = self._rings_of(request), request["ring_flags"]
         with Stage(rings, request["ring_size"], *place, flags=flags) as stage:
             return {"acts": [stage.perform(act) for act in request["acts"]]}
@@ -241,11 +242,16 @@ class Lab:
         """Flood a ring by the type and by a perf event, and read it empty."""
         self._release_standing()
         try:
-            return Flood(self._flood_module, request).run()
+            with processors.anywhere():
+                return Flood(self._flood_module, request).run()
         except LoadRefused as error:
             return {"refused": _refusal(error)}
         except AttachFailed as error:
             return {"attach_failed": {"errno": error.errno, "what": str(error)}}
+
+    @cached_property
+    def _observer(self) -> Observer:
+        return Observer(self._pauses)
 
     @cached_property
     def _own_programs(self) -> OwnPrograms:

@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from harness.guest import bpf
+from harness.guest import bpf, processors
 from harness.guest.children import Child
 from harness.guest.flood_consumer import FloodConsumer, die, saved
 from harness.guest.ledger import FOOTPRINT, Ledger
@@ -122,7 +122,7 @@ class Flood:
             self._shared.producing = self._shared.consuming = True
             consumers = [start(self._consume, 0)]
             with self._programs():
-                producers = [start(self._produce, cpu) for cpu in sorted(os.sched_getaffinity(0))]
+                producers = [start(self._produce, cpu) for cpu in sorted(processors.ALL)]
                 while not all(producer.exit_code() == 0 for producer in producers):
                     consumer_ended()
                     self._shared.producing = not self._enough()

@@ -18,7 +18,7 @@ from harness.vm.machine import RequestFailed
 from harness.vm.process import QemuProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Sequence
 
     from harness.prepare import Subject
 
@@ -100,6 +100,9 @@ class HostMachine:
         if event["event"] == "error":
             raise RequestFailed(str(event.get("error")), complaints)
         return {**event["reply"], "seconds": event.get("seconds"), **complaints}
+
+    async def keep_to(self, processors: Sequence[int]) -> None:
+        """There is no guest whose processors could be kept anywhere."""
 
     async def kill(self) -> None:
         """End the agent, in order if it will; does nothing when it is gone."""

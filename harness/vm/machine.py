@@ -276,6 +276,16 @@ class Machine:
         with contextlib.suppress(OSError):  # a machine that is gone; `converse` finds out why
             await self._channel.send(message)
 
+    async def keep_to(self, processors: Sequence[int]) -> None:
+        """Run each processor of the guest on one of the host's: the first on the first of these, and so on.
+
+        Does nothing for a machine that is gone, which is found out when it is asked.
+        """
+        with contextlib.suppress(QMPError, EOFError, ProcessLookupError):
+            cpus: Any = await self._monitor.execute("query-cpus-fast")
+            for number, cpu in enumerate(cpus):
+                os.sched_setaffinity(cpu["thread-id"], {processors[number % len(processors)]})
+
     async def close(self) -> None:
         """End the guest in order, or by force when it does not; does nothing when it is gone."""
         try:

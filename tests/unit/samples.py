@@ -196,6 +196,9 @@ class FakeGuest:
         reply = trouble if isinstance(trouble, dict) else answer(request)
         return {**reply, "seconds": 0.25}
 
+    async def keep_to(self, processors: Sequence[int]) -> None:
+        self.processors = tuple(processors)
+
     async def kill(self) -> None:
         """Remember that it was ended."""
         self.closed = True

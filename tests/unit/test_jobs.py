@@ -49,6 +49,24 @@ def test_each_machine_has_a_processor_and_its_memory(
 
 
 @pytest.mark.parametrize(
+    ("processors", "machines", "expected"),
+    [
+        (2, 1, [[]]),
+        (2, 2, [[0, 1], [1, 0]]),
+        (3, 3, [[0, 1, 2], [1, 2, 0], [2, 0, 1]]),
+        (4, 2, [[], []]),
+        (2, 4, [[], [], [], []]),
+        (1, 1, [[]]),
+    ],
+)
+def test_as_many_machines_as_processors_are_kept_to_theirs(
+    host: Host, processors: int, machines: int, expected: list[list[int]]
+) -> None:
+    host(processors, 24000)
+    assert jobs.places(machines) == expected
+
+
+@pytest.mark.parametrize(
     ("group", "limits", "expected"),
     [
         ("", {"memory.max": "max", "cpu.max": "max 100000"}, 8),

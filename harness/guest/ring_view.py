@@ -1,0 +1,90 @@
+"""What user space sees of one ring, and does to it: by two readers, by epoll and poll.
+
+Acts are JSON objects with their name in `act`:
+
+- `peek`: what lies in the ring by the raw reader, positions and headers; nothing is consumed.
+- `consume`: BCC's consumer takes what is there, and the raw reader says what it must have got.
+- `seek`: the consumer position is written: to `to`, or to the producer position plus `ahead`.
+- `watch`: an epoll instance is made for the ring, `edge` triggered or not.
+- `wait`: how many events epoll has for it within `seconds`.
+- `poll`: what poll(2) says of the ring now.
+"""
+
+from __future__ import annotations
+
+import select
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, Any
+
+from harness.guest.consumer import Consumer
+from harness.guest.raw_reader import RawReader, told
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Act = dict[str, Any]
+
+
+class RingView:
+    """One ring of `size` bytes, by its descriptor; to be closed.
+
+    Args:
+        epoll: an instance that watches the ring already.
+    """
+
+    def __init__(self, ring: int, size: int, *, overwrites: bool, epoll: select.epoll | None = None) -> None:
+        self.ring, self.size, self.overwrites = ring, size, overwrites
+        self._props = ExitStack()
+        self._raw = self._props.enter_context(closing(RawReader(ring, size, overwrites=overwrites)))
+        self._consumer: Consumer | None = None
+        self.epoll = epoll and self._props.enter_context(epoll)
+
+    def close(self) -> None:
+        """Let go of everything but the ring."""
+        self._props.close()
+
+    def perform(self, act: Act) -> Act:
+        """Do one act; what was seen."""
+        acts: dict[str, Callable[[Act], Act]] = {
+            "peek": self._peek,
+            "consume": self._consume,
+            "seek": self._seek,
+            "watch": self._watch,
+            "wait": self._wait,
+            "poll": self._poll,
+        }
+        return acts[act["act"]](act)
+
+    def _peek(self, _act: Act) -> Act:
+        return {
+            "consumer": self._raw.consumer,
+            "producer": self._raw.producer,
+            **self._raw.overwriting(),
+            "records": [record.reply() for record in self._raw.peek()],
+        }
+
+    def _consume(self, _act: Act) -> Act:
+        raw = self._peek(_act)
+        # made here, not before: while it is there it holds an epoll instance of its own on the ring
+        self._consumer = self._consumer or self._props.enter_context(closing(Consumer(self.ring)))
+        records = [told(record) for record in self._consumer.take()]
+        return {"records": records, "raw": raw, "consumer": self._raw.consumer}
+
+    def _seek(self, act: Act) -> Act:
+        self._raw.seek(act["to"] if "to" in act else self._raw.producer + act["ahead"])
+        return {"consumer": self._raw.consumer}
+
+    def _watch(self, act: Act) -> Act:
+        self.epoll = self._props.enter_context(select.epoll())
+        self.epoll.register(self.ring, select.EPOLLIN | (select.EPOLLET if act["edge"] else 0))
+        return {}
+
+    def _wait(self, act: Act) -> Act:
+        assert self.epoll, "wait comes after watch"  # noqa: S101
+        return {"events": len(self.epoll.poll(act["seconds"]))}
+
+    def _poll(self, _act: Act) -> Act:
+        poller = select.poll()
+        poller.register(self.ring, select.POLLIN | select.POLLOUT)
+        ready = dict(poller.poll(0)).get(self.ring, 0)
+        return {"in": bool(ready & select.POLLIN), "out": bool(ready & select.POLLOUT)}
