@@ -279,10 +279,11 @@ class Machine:
     async def keep_to(self, processors: Sequence[int]) -> None:
         """Run each processor of the guest on one of the host's: the first on the first of these, and so on.
 
-        Does nothing for a machine that is gone, which is found out when it is asked.
+        Does nothing for a machine that is gone or says nothing, which is found out when it is asked.
         """
-        with contextlib.suppress(QMPError, EOFError, ProcessLookupError):
-            cpus: Any = await self._monitor.execute("query-cpus-fast")
+        with contextlib.suppress(QMPError, EOFError, OSError):
+            async with asyncio.timeout(GRACE):
+                cpus: Any = await self._monitor.execute("query-cpus-fast")
             for number, cpu in enumerate(cpus):
                 os.sched_setaffinity(cpu["thread-id"], {processors[number % len(processors)]})
 
