@@ -66,12 +66,12 @@ def test_two_guests_differ_in_nothing_but_the_numbers_of_their_sockets() -> None
 
 
 @pytest.mark.parametrize(
-    ("accelerator", "flag", "cpu"), [(TCG, "tcg,thread=multi", "max"), (KVM, "kvm", "host")]
+    ("accelerator", "flag", "cpu"), [(TCG, "tcg,thread=multi", "max,erms=off"), (KVM, "kvm", "host")]
 )
 def test_the_processor_fits_the_accelerator(accelerator: Accelerator, flag: str, cpu: str) -> None:
     argv = command(accelerator)
     assert argv[argv.index("-accel") + 1] == flag
-    assert argv[argv.index("-cpu") + 1] == cpu
+    assert argv[argv.index("-cpu") + 1].startswith(cpu)
 
 
 def program(folder: Path, script: str) -> str:
