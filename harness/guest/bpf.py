@@ -228,6 +228,18 @@ class Program:
             self.fd = -1
 
 
+_LOG = ct.create_string_buffer(VERIFIER_LOG_BYTES)
+
+
+def empty_log() -> ct.Array[ct.c_char]:
+    """Room for the verifier's log of the next program.
+
+    It is the same for all: to clear a MiB anew takes longer than to load most programs.
+    """
+    _LOG[0] = b"\0"
+    return _LOG
+
+
 def _checked(fd: int, log: ct.Array[ct.c_char]) -> int:
     if fd < 0:
         raise LoadRefused(ct.get_errno() or -fd, log.value.decode(errors="replace"))
@@ -243,7 +255,7 @@ def load_by_bcc(module: BPF, function: str, prog_type: ProgType, *, attach_type:
         LoadRefused: the kernel did not take the program.
     """
     name = function.encode()
-    log = ct.create_string_buffer(VERIFIER_LOG_BYTES)
+    log = empty_log()
     fd = lib.bcc_func_load(
         module.module,
         prog_type,
@@ -308,7 +320,7 @@ def load_code(
     Raises:
         LoadRefused: the kernel did not take the program.
     """
-    log = ct.create_string_buffer(VERIFIER_LOG_BYTES)
+    log = empty_log()
     opts = ProgLoadOpts(
         sz=ct.sizeof(ProgLoadOpts), log_size=len(log), log_buf=ct.cast(log, ct.c_char_p), **options
     )

@@ -122,10 +122,7 @@ def by_section(path: Path, function: str) -> Iterator[BySection]:
 def programs(path: Path) -> dict[str, str]:
     """The programs of an object: their names, and the section that each is in."""
     with _opened(path, {}) as obj:
-        return {
-            lib.bpf_program__name(each).decode(): lib.bpf_program__section_name(each).decode()
-            for each in programs_of(obj)
-        }
+        return {lib.bpf_program__name(each).decode(): section_of(each) for each in programs_of(obj)}
 
 
 @dataclass(frozen=True)
@@ -151,7 +148,7 @@ def _loaded(
             lib.bpf_object__find_program_by_name(obj, function.encode()), f"{path.name} has no {function}"
         )
         for other in programs_of(obj):
-            lib.bpf_program__set_autoload(other, other == program)
+            autoload(other, wanted=other == program)
         if prog_type is not None:
             lib.bpf_program__set_type(program, prog_type)
             lib.bpf_program__set_expected_attach_type(program, options.attach_type or 0)
@@ -162,7 +159,7 @@ def _loaded(
         if options.prepare:
             options.prepare(obj, program)
         # libbpf asks for a log, as BCC does, only when the first try has failed
-        log = ct.create_string_buffer(bpf.VERIFIER_LOG_BYTES)
+        log = bpf.empty_log()
         lib.bpf_program__set_log_buf(program, log, len(log))
         result = lib.bpf_object__load(obj)
         if result < 0:
@@ -183,6 +180,17 @@ def open_object(path: Path, maps: Mapping[str, int]) -> int:
 def programs_of(obj: int) -> Iterator[int]:
     """The programs of an opened object."""
     return _each(lib.bpf_object__next_program, obj)
+
+
+def section_of(program: int) -> str:
+    """The section that a program of an opened object is in."""
+    name: bytes = lib.bpf_program__section_name(program)
+    return name.decode()
+
+
+def autoload(program: int, *, wanted: bool) -> None:
+    """Whether a program of an opened object is loaded with it."""
+    lib.bpf_program__set_autoload(program, wanted)
 
 
 @contextmanager

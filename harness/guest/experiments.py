@@ -26,7 +26,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.guest import bpf, configuration, elf, examples, network, processors, rights, sysctl
+from harness.guest import bpf, configuration, elf, examples, network, processors, relocated, rights, sysctl
 from harness.guest.bpf import LoadRefused, Program, RingRefused
 from harness.guest.consumer import Consumer
 from harness.guest.control import Control
@@ -224,8 +224,16 @@ class Lab:
         if request["loader"] == "bcc":
             return self._case_types[guest_type.name].load(function)
         if request.get("sections"):
-            return elf.load(OBJECTS / f"{request['object']}.bpf.o", function, None, maps=self._maps)
+            return self._loaded_by_section(OBJECTS / f"{request['object']}.bpf.o", function)
         return self._loaded(guest_type, function, request)
+
+    def _loaded_by_section(self, path: Path, function: str) -> Program:
+        found = relocated.find(path, function, self._maps)
+        if not found:
+            return elf.load(path, function, None, maps=self._maps)
+        return bpf.load_code(
+            found.name, found.code, found.prog_type, license_=found.license, **found.described
+        )
 
     @staticmethod
     def maps(_guest_type: GuestType, request: dict[str, Any]) -> Reply:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ctypes as ct
 import os
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-SECTION = b"raw_tp"  # of PROGRAM in bpf_src/include/dynptr_harness.h
+# The sections of the programs that are taken down, and the type that libbpf loads them into by itself. One in
+# a section that says more, such as what it attaches to, is loaded by elf.py.
+SECTIONS = {
+    "raw_tp": ProgType.RAW_TRACEPOINT,  # PROGRAM in bpf_src/include/dynptr_harness.h
+    "tc": ProgType.SCHED_CLS,
+    "socket": ProgType.SOCKET_FILTER,
+}
 INSTRUCTION_BYTES = 8
 
 lib.bpf_program__insns.restype = ct.c_void_p
@@ -58,12 +64,14 @@ class Relocated:
     """A program as the kernel takes it, but for what depends on the type.
 
     Attributes:
+        prog_type: what its section says.
         code: its instructions.
         described: fields of struct bpf_prog_load_opts, with its BTF.
         gpl: whether the object says that its licence is compatible with the GPL.
     """
 
     name: str
+    prog_type: ProgType
     code: bytes
     described: dict[str, Any]
     gpl: bool
@@ -80,10 +88,15 @@ def program(path: Path, function: str, maps: dict[str, int]) -> Relocated:
     Raises:
         LoadRefused: libbpf did not take the object, and has said why on standard error, which is the console.
     """
-    found = _programs(path, tuple(sorted(maps.items()))).get(function)
+    found = find(path, function, maps)
     if not found:
-        raise LookupError(f"{path.name} has no program {function} in section {SECTION.decode()}")
+        raise LookupError(f"{path.name} has no program {function} in a section {' or '.join(SECTIONS)}")
     return found
+
+
+def find(path: Path, function: str, maps: dict[str, int]) -> Relocated | None:
+    """The same, or None for a program that is not in one of SECTIONS. Raises as `program`."""
+    return _programs(path, tuple(sorted(maps.items()))).get(function)
 
 
 @cache
@@ -100,13 +113,20 @@ def _programs(path: Path, maps: tuple[tuple[str, int], ...]) -> dict[str, Reloca
 
     with _asked_before_load(take_down):
         obj = elf.open_object(path, dict(maps))
+        for each in elf.programs_of(obj):
+            elf.autoload(each, wanted=elf.section_of(each) in SECTIONS)
         result = lib.bpf_object__load(obj)
     if result < 0:
         lib.bpf_object__close(obj)
         raise LoadRefused(-result, "")
     loaded = {lib.bpf_program__name(each).decode(): each for each in elf.programs_of(obj)}
     return {
-        name: Relocated(name, *of_program, gpl=bpf.gpl_compatible(lib.bpf_program__fd(loaded[name])))
+        name: Relocated(
+            name,
+            SECTIONS[elf.section_of(loaded[name])],
+            *of_program,
+            gpl=bpf.gpl_compatible(lib.bpf_program__fd(loaded[name])),
+        )
         for name, of_program in taken.items()
     }
 
@@ -128,12 +148,15 @@ def _description(options: ProgLoadOpts) -> dict[str, Any]:
 
 @contextmanager
 def _asked_before_load(function: Callable[[int, Any, int], int]) -> Iterator[None]:
-    """Within this context libbpf calls `function` for each program of SECTION before it loads it."""
+    """Within this context libbpf calls `function` for each program of SECTIONS before it loads it."""
     opts = _HandlerOpts(sz=ct.sizeof(_HandlerOpts), prepare_load=_PrepareLoad(function))
-    handler = lib.libbpf_register_prog_handler(SECTION, ProgType.SOCKET_FILTER, 0, ct.byref(opts))
-    if handler < 0:
-        raise OSError(-handler, f"making ready to relocate programs: {os.strerror(-handler)}")
-    try:
+    with ExitStack() as stack:
+        for section in SECTIONS:
+            # any type would do for a program that does nothing, and this one every kernel has
+            handler = lib.libbpf_register_prog_handler(
+                section.encode(), ProgType.SOCKET_FILTER, 0, ct.byref(opts)
+            )
+            if handler < 0:
+                raise OSError(-handler, f"making ready to relocate programs: {os.strerror(-handler)}")
+            stack.callback(lib.libbpf_unregister_prog_handler, handler)
         yield
-    finally:
-        lib.libbpf_unregister_prog_handler(handler)
