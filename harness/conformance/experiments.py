@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from harness.conformance.prog_types import ProgType
 
@@ -50,6 +50,15 @@ def footprint(size: int) -> int:
 def size_of(record: str) -> int:
     """Bytes of a record as the agent tells it: in hex, or 'N bytes, sha256 …' where it is long."""
     return int(record.split()[0]) if " bytes" in record else len(record) // 2
+
+
+def each_of(records: Sequence[Reply]) -> list[Reply]:
+    """The records of a raw reader one by one; what the agent tells of one goes for `times` in a row."""
+    return [
+        {**record, "position": record["position"] + number * footprint(size_of(record["payload"]))}
+        for record in records
+        for number in range(record.get("times", 1))
+    ]
 
 
 def readable(record: str) -> str:

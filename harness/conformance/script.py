@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from errno import EINVAL
 from typing import TYPE_CHECKING, Any, Protocol
 
-from harness.conformance.experiments import RING_SIZE, Finding, Reply, footprint, readable, size_of
+from harness.conformance.experiments import RING_SIZE, Finding, Reply, each_of, footprint, readable, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -278,12 +278,12 @@ class Peek:
         return {"act": "peek"}
 
     def findings(self, seen: Reply) -> Iterator[Finding]:
-        headers = [hex(header) for header in self.headers]
-        yield Finding("headers", headers, [hex(record["header"]) for record in seen["records"]])
+        headers, records = [hex(header) for header in self.headers], each_of(seen["records"])
+        yield Finding("headers", headers, [hex(record["header"]) for record in records])
         if self.page_offset is not None:
-            offsets = [record["page_offset"] for record in seen["records"]]
+            offsets = [record["page_offset"] for record in records]
             yield Finding("page offsets", [self.page_offset] * len(self.headers), offsets)
-        taken = sum(footprint(size_of(record["payload"])) for record in seen["records"])
+        taken = sum(footprint(size_of(record["payload"])) for record in records)
         yield Finding("bytes between the positions", taken, seen["producer"] - seen["consumer"])
 
 
@@ -325,7 +325,7 @@ def raw_view(raw: dict[str, Any]) -> tuple[list[str], int]:
     It stops at the first record that is busy and skips those that were discarded.
     """
     payloads, position = [], raw["consumer"]
-    for record in raw["records"]:
+    for record in each_of(raw["records"]):
         if record["header"] & BUSY:
             break
         if not record["header"] & DISCARDED:

@@ -54,7 +54,8 @@ def _answer(lab: Lab, ports: Ports, request: dict[str, Any]) -> dict[str, Any]:
     - `warm`: all is compiled and made that can be; the host asks it before it saves the machine.
     - `resume`: the machine goes on from a snapshot, and it is `now`, in seconds since 1970.
     - `forget_warnings`: warnings that the kernel gives only once it will give again.
-    - `exec`, `run`: a command of a person's own; see command.py.
+    - `exec`, `run`: a command of a person's own; see command.py. Before `exec` it says that it begins: from
+      then on it listens to what the host says.
     """
     match request["kind"]:
         case "warm":
@@ -64,6 +65,7 @@ def _answer(lab: Lab, ports: Ports, request: dict[str, Any]) -> dict[str, Any]:
         case "forget_warnings":
             CLEAR_WARN_ONCE.write_text("1")
         case "exec":
+            ports.send("begin", id=request["id"])
             with processors.anywhere():
                 return Command(ports, request).run()
         case "run":
@@ -103,7 +105,6 @@ def main() -> None:
         raise
     processors.keep_to(processors.OURS)
     for request in ports.requests():
-        ports.send("begin", id=request["id"])
         began = time.monotonic()
         try:
             reply = _answer(lab, ports, request)

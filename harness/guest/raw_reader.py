@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import mmap
 import struct
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ HEADER = struct.Struct("II")
 POSITION = struct.Struct("L")
 TOLD_WHOLE = 256
 DIGESTED = 1 << 16  # bytes; of 16 MiB a digest takes a tenth of a second in an emulated guest
+MAPPED_WHOLE = 1 << 20  # bytes; to map a ring of 32 MiB takes a fiftieth
 
 
 def footprint(size: int) -> int:
@@ -28,21 +30,27 @@ def footprint(size: int) -> int:
     return (size + HEADER.size + 7) & ~7
 
 
-def told(payload: bytes | memoryview) -> str:
-    """A payload for the host: its bytes in hex, or its size and a digest of its beginning if it is long."""
-    if len(payload) <= TOLD_WHOLE:
+def told(payload: bytes, size: int | None = None) -> str:
+    """A payload for the host: its bytes in hex, or its size and a digest of its beginning if it is long.
+
+    Args:
+        size: of the payload, of which only the beginning is given.
+    """
+    size = len(payload) if size is None else size
+    if size <= TOLD_WHOLE:
         return payload.hex()
-    return f"{len(payload)} bytes, sha256 {hashlib.sha256(payload[:DIGESTED]).hexdigest()}"
+    return f"{size} bytes, sha256 {hashlib.sha256(payload[:DIGESTED]).hexdigest()}"
 
 
 @dataclass(frozen=True)
 class RawRecord:
-    """A record as it lies in the ring."""
+    """A record as it lies in the ring, and how many like it lie there in a row."""
 
     position: int
     header: int
     page_offset: int
     payload: str  # as `told` has it
+    times: int
 
     def reply(self) -> dict[str, Any]:
         """The record for the host."""
@@ -51,22 +59,25 @@ class RawRecord:
             "header": self.header,
             "page_offset": self.page_offset,
             "payload": self.payload,
+            "times": self.times,
         }
 
 
 class RawReader:
-    """Maps a ring of `size` bytes.
+    """Maps a ring of `size` bytes; of one that is larger than MAPPED_WHOLE, the data only where it is read.
 
     A ring that overwrites its oldest records has two more positions on the producer's page: `pending`, before
     which no record is open, and `overwrite`, where the oldest record begins that is still whole (v6.19).
     """
 
     def __init__(self, ring: int, size: int, *, overwrites: bool = False) -> None:
+        self._ring = ring
         self._size = size
         self._overwrites = overwrites
         page = mmap.PAGESIZE
+        data = 2 * size if size <= MAPPED_WHOLE else 0
         self._consumer = mmap.mmap(ring, page, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
-        self._producer = mmap.mmap(ring, page + 2 * size, mmap.MAP_SHARED, mmap.PROT_READ, offset=page)
+        self._producer = mmap.mmap(ring, page + data, mmap.MAP_SHARED, mmap.PROT_READ, offset=page)
 
     def close(self) -> None:
         """Unmap the ring."""
@@ -88,7 +99,7 @@ class RawReader:
         return int(POSITION.unpack_from(self._producer)[0])
 
     def unread(self) -> memoryview:
-        """The bytes between consumer and producer position, in one piece, whatever state they are in."""
+        """The bytes between the two positions of a ring that is mapped whole, whatever state they are in."""
         start, size = self.consumer, self.producer - self.consumer
         offset = mmap.PAGESIZE + start % self._size
         return memoryview(self._producer)[offset : offset + size]
@@ -101,11 +112,10 @@ class RawReader:
         """What only a ring that overwrites has: two positions, and what is where a naive reader begins."""
         if not self._overwrites:
             return {}
-        offset = mmap.PAGESIZE + self.consumer % self._size
         return {
             "pending": POSITION.unpack_from(self._producer, POSITION.size)[0],
             "overwrite": self._overwrite,
-            "at_consumer": self._producer[offset : offset + HEADER.size].hex(),
+            "at_consumer": self._bytes(self.consumer, HEADER.size).hex(),
         }
 
     def peek(self) -> list[RawRecord]:
@@ -115,16 +125,33 @@ class RawReader:
         if self._overwrites:
             position = max(position, self._overwrite)
         while position < end:
-            offset = mmap.PAGESIZE + position % self._size
-            header, page_offset = HEADER.unpack_from(self._producer, offset)
+            header, page_offset = HEADER.unpack(self._bytes(position, HEADER.size))
             length = header & ~(BUSY | DISCARD)
-            records.append(RawRecord(position, header, page_offset, self._told(offset + HEADER.size, length)))
-            position += footprint(length)
+            times = self._times(position, footprint(length), end)
+            payload = self._told(position + HEADER.size, length)
+            records.append(RawRecord(position, header, page_offset, payload, times))
+            position += times * footprint(length)
         return records
 
-    def _told(self, offset: int, length: int) -> str:
-        if length <= TOLD_WHOLE:
-            return self._producer[offset : offset + length].hex()
-        # without a copy: of 16 MiB that takes as long as a digest
-        with memoryview(self._producer) as pages, pages[offset : offset + length] as payload:
-            return told(payload)
+    def _times(self, position: int, size: int, end: int) -> int:
+        """How many records in a row are the same as that of `size` bytes at `position`, itself included."""
+        if size > TOLD_WHOLE:
+            return 1
+        first = self._bytes(position, size)
+        times = 1
+        while position + (times + 1) * size <= end and self._bytes(position + times * size, size) == first:
+            times += 1
+        return times
+
+    def _told(self, position: int, length: int) -> str:
+        return told(self._bytes(position, min(length, DIGESTED)), length)
+
+    def _bytes(self, position: int, size: int) -> bytes:
+        """A copy of what is at a position."""
+        page, offset = mmap.PAGESIZE, position % self._size
+        if self._size <= MAPPED_WHOLE:
+            return self._producer[page + offset : page + offset + size]
+        begin = offset % page
+        pages = (self._ring, begin + size, mmap.MAP_SHARED, mmap.PROT_READ)
+        with closing(mmap.mmap(*pages, offset=2 * page + offset - begin)) as window:
+            return window[begin:]

@@ -73,8 +73,7 @@ class Channel:
         Raises EOFError and NotTheProtocol as `receive`.
         """
         await self.send({**request, "id": number})
-        while (event := await self.receive()) == {"event": "begin", "id": number}:
-            pass
+        event = await self.receive()
         is_reply = event.get("event") == "reply" and isinstance(event.get("reply"), dict)
         if event.get("id") != number or not (is_reply or event.get("event") == "error"):
             raise NotTheProtocol(str(event)[:200])

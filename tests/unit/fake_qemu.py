@@ -132,7 +132,6 @@ def boot(way: str, monitor: Monitor, events: Any) -> None:
 def answer(request: dict[str, Any], monitor: Monitor, events: Any) -> None:  # noqa: C901  (a flat list)
     """Do what was asked, which may be to die."""
     number = request["id"]
-    send(events, event="begin", id=number)
     match request.get("do", request.get("kind")):
         case "warm" if how() == "never-warm":
             send(events, event="error", id=number, error="Traceback\nOSError: no")
@@ -145,6 +144,9 @@ def answer(request: dict[str, Any], monitor: Monitor, events: Any) -> None:  # n
         case "warn-and-fail":
             say("[    2.345678] WARNING: CPU: 0 PID: 1 at kernel/test.c:1 test+0x1/0x2")
             send(events, event="error", id=number, error="Traceback\nOSError: no")
+        case "talk":
+            send(events, event="begin", id=number)
+            send(events, event="reply", id=number, reply=request, seconds=0.5)
         case "echo":
             send(events, event="reply", id=number, reply=request, seconds=0.5)
         case "error":

@@ -24,7 +24,6 @@ for line in os.fdopen(REQUESTS):
     request = json.loads(line)
     match request["kind"]:
         case "echo":
-            send(event="begin", id=request["id"])
             send(event="reply", id=request["id"], reply={"said": request["say"]}, seconds=0.5)
         case "error":
             send(event="error", id=request["id"], error="Traceback\nValueError: no")

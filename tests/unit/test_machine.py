@@ -262,9 +262,9 @@ def test_a_conversation_lasts_as_long_as_the_agent_speaks(tmp_path: Path) -> Non
 
     async def life() -> dict[str, Any]:
         async with await boot(tmp_path) as machine:
-            return await machine.converse({"do": "echo", "n": 1}, heard.append, silence=10)
+            return await machine.converse({"do": "talk", "n": 1}, heard.append, silence=10)
 
-    assert asyncio.run(life()) == {"do": "echo", "n": 1, "id": 1}
+    assert asyncio.run(life()) == {"do": "talk", "n": 1, "id": 1}
     assert heard == [{"event": "begin", "id": 1}]
 
 

@@ -7,7 +7,7 @@ from errno import EINVAL
 from typing import TYPE_CHECKING, Any
 
 from harness.conformance.case import Case
-from harness.conformance.experiments import Finding, footprint, readable, size_of
+from harness.conformance.experiments import Finding, each_of, footprint, readable, size_of
 from harness.conformance.maps import RB_OVERWRITE
 from harness.conformance.script import (
     AVAIL_DATA,
@@ -76,7 +76,7 @@ class Survivors:
         positions = {"consumer": 0, "pending": self.pending, "overwrite": self.overwrite}
         positions["producer"] = self.producer
         yield Finding("positions", positions, {name: seen.get(name) for name in positions})
-        records = seen["records"]
+        records = each_of(seen["records"])
         yield Finding("headers", [hex(self.size)] * self.cnt, [hex(record["header"]) for record in records])
         begin = [self.overwrite + i * footprint(self.size) for i in range(self.cnt)]
         yield Finding("they begin at", begin, [record["position"] for record in records])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.conformance.case import Case
-from harness.conformance.experiments import RING_SIZE, Finding
+from harness.conformance.experiments import RING_SIZE, Finding, each_of
 from harness.conformance.script import (
     DISCARDED,
     FORCE_WAKEUP,
@@ -54,7 +54,7 @@ class PeekAt(Peek):
 
     def findings(self, seen: Reply) -> Iterator[Finding]:
         yield from super().findings(seen)
-        records = seen["records"]
+        records = each_of(seen["records"])
         yield Finding("positions of the records", list(self.at), [record["position"] for record in records])
         yield Finding("producer position", self.producer, seen["producer"])
         if self.pages:

@@ -81,7 +81,6 @@ def main() -> None:
         for line in commands:
             request = json.loads(line)
             number = request["id"]
-            print(json.dumps({"event": "begin", "id": number}), file=events)
             try:
                 message = {"event": "reply", "id": number, "reply": perform(request), "seconds": 0.0}
             except ValueError as error:
