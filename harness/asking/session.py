@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -40,6 +40,9 @@ class Guest(Protocol):
 
     async def ask(self, request: dict[str, Any], deadline: float) -> dict[str, Any]:
         """One request, one reply."""
+
+    def answers(self, requests: Sequence[dict[str, Any]], deadline: float) -> AsyncIterator[dict[str, Any]]:
+        """The replies to several requests, or to the first of them; see `Machine.answers`."""
 
     async def keep_to(self, processors: Sequence[int]) -> None:
         """Run each processor of the guest on one of the host's, in this order."""
@@ -92,15 +95,26 @@ class Session:
         self._heard = 0  # how many complaints are accounted for
         self._warned = False
 
-    async def observe(self, request: dict[str, Any]) -> Observation:
-        """What comes of one request."""
+    async def observe(self, requests: Sequence[dict[str, Any]]) -> AsyncGenerator[Observation]:
+        """What comes of each request; ends with the one after which the machine cannot be asked on."""
+        done = 0
+        while done < len(requests) and self.sound:
+            self._listen()
+            async with aclosing(self._in_turn(requests[done:])) as observed:
+                async for each in observed:
+                    done += 1
+                    yield each
+
+    async def _in_turn(self, requests: Sequence[dict[str, Any]]) -> AsyncGenerator[Observation]:
+        """What comes of the first requests, at least of one."""
         begin = time.monotonic()
-        self._listen()
         try:
             await self._forget_warnings()
-            reply = await self._machine.ask(request, CELL_DEADLINE)
-            self._note(reply)
-            return Observation(reply, reply["seconds"], console=reply.get("console"))
+            async for reply in self._machine.answers(requests, CELL_DEADLINE):
+                self._note(reply)
+                yield Observation(reply, reply["seconds"], console=reply.get("console"))
+                begin = time.monotonic()
+            return
         except MachineFailed as failed:
             how = Observation(
                 verdict=_VERDICTS[failed.kind], seen=failed.reason, console=failed.tail, lost=True
@@ -112,7 +126,7 @@ class Session:
                 verdict=verdict, seen=seen, log=failed.log, console=failed.complaints.get("console")
             )
         self.sound = False
-        return replace(how, seconds=time.monotonic() - begin)
+        yield replace(how, seconds=time.monotonic() - begin)
 
     async def keep_to(self, processors: Sequence[int]) -> None:
         """The machine runs on these processors from now on; see `Guest.keep_to`."""

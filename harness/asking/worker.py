@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.asking.account import Account
-    from harness.asking.lots import Lot
+    from harness.asking.lots import Lot, Question
     from harness.asking.session import Boot, Session
 
 
@@ -63,12 +64,27 @@ class Worker:
 
     async def ask(self, account: Account, lot: Lot) -> None:
         """Ask one lot, on a fresh machine after each that was lost; give back what cannot be asked."""
-        for number, question in enumerate(lot.questions):
+        left = lot.questions
+        while left:
             if account.stopped or not (session := await self._ready(account)):
-                account.give_back(replace(lot, questions=lot.questions[number:]))
+                account.give_back(replace(lot, questions=left))
                 return
-            account.begin(question)
-            account.enter(question, await session.observe(question.request))
+            left = left[await self._ask_on(session, account, left) :]
+
+    @staticmethod
+    async def _ask_on(session: Session, account: Account, questions: Sequence[Question]) -> int:
+        """Ask as much as goes on one machine; how many were answered."""
+        done = 0
+        account.begin(questions[0])
+        async with aclosing(session.observe([question.request for question in questions])) as observed:
+            async for each in observed:
+                account.enter(questions[done], each)
+                done += 1
+                if account.stopped:
+                    break
+                if done < len(questions):
+                    account.begin(questions[done])
+        return done
 
     async def _ready(self, account: Account) -> Session | None:
         """The session that goes on, or a new one; None when there is none to be had for us."""

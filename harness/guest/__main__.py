@@ -1,4 +1,8 @@
-"""The agent: compiles the programs, says that it is ready, then answers requests until the host leaves."""
+"""The agent: compiles the programs, says that it is ready, then answers requests until the host leaves.
+
+A message of the host is one request, or has several `in_turn`, which are answered one by one. The rest of
+them is passed over after one that failed or during which the kernel said anything.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.guest import processors
 from harness.guest.command import Command, run_to_end
+from harness.guest.kernel_log import KernelLog
 from harness.guest.ports import Ports
 
 if TYPE_CHECKING:
@@ -76,6 +81,22 @@ def _answer(lab: Lab, ports: Ports, request: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def _serve(lab: Lab, ports: Ports, request: dict[str, Any], log: KernelLog) -> bool:
+    """Answer one request; whether there is nothing that the host has to know before the next.
+
+    What the kernel says is on the console only, where nobody could tell to which of two requests it belongs.
+    """
+    began = time.monotonic()
+    try:
+        reply = _answer(lab, ports, request)
+    except Exception:
+        ports.send("error", id=request["id"], error=traceback.format_exc())
+        return False
+    seconds, spoke = time.monotonic() - began, log.spoke()
+    ports.send("reply", id=request["id"], reply=reply, seconds=seconds, spoke=spoke)
+    return not spoke
+
+
 def main() -> None:
     """Run the agent."""
     ports = Ports()
@@ -104,14 +125,12 @@ def main() -> None:
         ports.send("failed", error=traceback.format_exc())
         raise
     processors.keep_to(processors.OURS)
-    for request in ports.requests():
-        began = time.monotonic()
-        try:
-            reply = _answer(lab, ports, request)
-        except Exception:
-            ports.send("error", id=request["id"], error=traceback.format_exc())
-        else:
-            ports.send("reply", id=request["id"], reply=reply, seconds=time.monotonic() - began)
+    log = KernelLog()
+    for message in ports.requests():
+        log.spoke()  # before it was asked
+        for request in message.get("in_turn", [message]):
+            if not _serve(lab, ports, request, log):
+                break
 
 
 if __name__ == "__main__":

@@ -8,19 +8,21 @@ import signal
 import socket
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.host.kernel_log import KernelLog
 from harness.vm.channel import Channel, NotTheProtocol
 from harness.vm.console import Console
 from harness.vm.failures import FailureKind, MachineFailed
-from harness.vm.machine import RequestFailed
+from harness.vm.machine import reply_of
 from harness.vm.process import QemuProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import AsyncIterator, Coroutine, Sequence
 
     from harness.prepare import Subject
+
+T = TypeVar("T")
 
 START = Path(__file__).with_name("start.sh")
 ISOLATED = ("unshare", "--mount", "--net", "--propagation=private")
@@ -97,9 +99,26 @@ class HostMachine:
         complaints: dict[str, Any] = {}
         if splats := self._log.splats[before:]:
             complaints = {"splats": splats, "console": "\n".join(said)}
-        if event["event"] == "error":
-            raise RequestFailed(str(event.get("error")), complaints)
-        return {**event["reply"], "seconds": event.get("seconds"), **complaints}
+        return reply_of(event, complaints)
+
+    async def answers(
+        self, requests: Sequence[dict[str, Any]], deadline: float
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Ask the agent several things in turn; as `harness.vm.machine.Machine.answers`."""
+        first = self._requests + 1
+        self._requests += len(requests)
+        before, said = len(self.splats), []
+        late = f"the agent took no request for {deadline:g} s"
+        await self._within(self._channel.ask_in_turn(requests, first), deadline, late)
+        for number in range(first, first + len(requests)):
+            late = f"no reply to request {number} after {deadline:g} s"
+            event = await self._within(self._channel.answer_to(number), deadline, late)
+            said += self._log.read()
+            spoke = event.get("spoke", True)
+            splats = self._log.splats[before:] if spoke else []
+            yield reply_of(event, {"splats": splats, "console": "\n".join(said)} if splats else {})
+            if spoke:
+                return
 
     async def keep_to(self, processors: Sequence[int]) -> None:
         """There is no guest whose processors could be kept anywhere."""
@@ -123,10 +142,8 @@ class HostMachine:
         facts: dict[str, Any] = event["facts"]
         return facts
 
-    async def _within(
-        self, wanted: Coroutine[Any, Any, dict[str, Any]], deadline: float, late: str
-    ) -> dict[str, Any]:
-        """The event that the agent sends, or MachineFailed; then the agent is gone."""
+    async def _within(self, wanted: Coroutine[Any, Any, T], deadline: float, late: str) -> T:
+        """What comes of talking with the agent, or MachineFailed; then the agent is gone."""
         try:
             async with asyncio.timeout(deadline):
                 return await wanted

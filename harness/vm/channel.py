@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import socket
+    from collections.abc import Sequence
 
 # A reply may hold verifier logs of several MiB; a guest that sends more on one line is out of its mind.
 LONGEST_LINE = 64 << 20
@@ -73,6 +74,19 @@ class Channel:
         Raises EOFError and NotTheProtocol as `receive`.
         """
         await self.send({**request, "id": number})
+        return await self.answer_to(number)
+
+    async def ask_in_turn(self, requests: Sequence[dict[str, Any]], first: int) -> None:
+        """Send requests that the agent goes through without waiting for us, numbered from `first`."""
+        numbered = [{**request, "id": number} for number, request in enumerate(requests, first)]
+        await self.send({"in_turn": numbered})
+
+    async def answer_to(self, number: int) -> dict[str, Any]:
+        """As `answer`, to a request that was sent.
+
+        The event has `spoke` beside the reply: whether the kernel said anything meanwhile. If so, or with an
+        error, the agent passes over what else it was asked with this.
+        """
         event = await self.receive()
         is_reply = event.get("event") == "reply" and isinstance(event.get("reply"), dict)
         if event.get("id") != number or not (is_reply or event.get("event") == "error"):

@@ -24,7 +24,7 @@ from harness.vm.process import QemuProcess
 from harness.vm.qemu import Spec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -240,9 +240,40 @@ class Machine:
         complaints: dict[str, Any] = {}
         if splats := console.splats[before:]:
             complaints = {"splats": splats, "console": console.since(position)}
-        if event["event"] == "error":
-            raise RequestFailed(str(event.get("error")), complaints)
-        return {**event["reply"], "seconds": event.get("seconds"), **complaints}
+        return reply_of(event, complaints)
+
+    async def answers(
+        self, requests: Sequence[dict[str, Any]], deadline: float
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Ask the agent several things, which it goes through without waiting for us.
+
+        There are fewer replies than requests if the kernel says anything meanwhile: the agent stops after the
+        request during which it did, so that what is on the console belongs to that one.
+
+        Args:
+            requests: what is asked; ids are added.
+            deadline: seconds for each.
+
+        Yields:
+            each reply, as `ask`.
+
+        Raises:
+            RequestFailed, MachineFailed: as `ask`, for the request of which there was no reply yet.
+        """
+        first, console = self._requests + 1, self._process.console
+        self._requests += len(requests)
+        before, position = len(console.splats), console.size
+        sent = self._channel.ask_in_turn(requests, first)
+        await self._within(sent, deadline, f"the agent took no request for {deadline:g} s")
+        for number in range(first, first + len(requests)):
+            late = f"no reply to request {number} after {deadline:g} s"
+            event = await self._within(self._channel.answer_to(number), deadline, late)
+            spoke = event.get("spoke", True)
+            splats = console.splats[before:] if spoke else []
+            complaints = {"splats": splats, "console": console.since(position)} if splats else {}
+            yield reply_of(event, complaints)
+            if spoke:
+                return
 
     async def converse(
         self, request: dict[str, Any], heard: Callable[[dict[str, Any]], None], *, silence: float
@@ -453,6 +484,17 @@ class Machine:
                 data = message["data"]
                 reason = data["reason"] if isinstance(data, dict) else None
         return reason
+
+
+def reply_of(event: dict[str, Any], complaints: dict[str, Any]) -> dict[str, Any]:
+    """The reply in an event of the agent, with the complaints of the kernel.
+
+    Raises:
+        RequestFailed: the event has none.
+    """
+    if event["event"] == "error":
+        raise RequestFailed(str(event.get("error")), complaints)
+    return {**event["reply"], "seconds": event.get("seconds"), **complaints}
 
 
 def _last_line(log: str) -> str:

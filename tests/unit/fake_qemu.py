@@ -140,7 +140,12 @@ def answer(request: dict[str, Any], monitor: Monitor, events: Any) -> None:  # n
         case "warn":
             say("[    2.345678] WARNING: CPU: 0 PID: 1 at kernel/test.c:1 test+0x1/0x2")
             say("[    2.345679] Call Trace:")
-            send(events, event="reply", id=number, reply={}, seconds=0.5)
+            send(events, event="reply", id=number, reply={}, seconds=0.5, spoke=True)
+        case "echo-too-late":
+            say("[    2.345678] WARNING: CPU: 0 PID: 1 at kernel/test.c:1 test+0x1/0x2")
+            send(events, event="reply", id=number, reply=request, seconds=0.5, spoke=False)
+        case "after-its-warning":
+            send(events, event="reply", id=number, reply={}, seconds=0.5, spoke=True)
         case "warn-and-fail":
             say("[    2.345678] WARNING: CPU: 0 PID: 1 at kernel/test.c:1 test+0x1/0x2")
             send(events, event="error", id=number, error="Traceback\nOSError: no")
@@ -148,7 +153,7 @@ def answer(request: dict[str, Any], monitor: Monitor, events: Any) -> None:  # n
             send(events, event="begin", id=number)
             send(events, event="reply", id=number, reply=request, seconds=0.5)
         case "echo":
-            send(events, event="reply", id=number, reply=request, seconds=0.5)
+            send(events, event="reply", id=number, reply=request, seconds=0.5, spoke=False)
         case "error":
             send(events, event="error", id=number, error="Traceback\nOSError: no")
         case "panic":
@@ -204,9 +209,18 @@ def main() -> None:
     else:
         boot(how(), monitor, events)
         send(events, event="ready", facts={"pid": os.getpid()})
-    for line in port("commands").makefile():
-        answer(json.loads(line), monitor, events)
+    serve(monitor, events)
     time.sleep(600)
+
+
+def serve(monitor: Monitor, events: Any) -> None:
+    """Answer one request, or several in turn, again and again."""
+    for line in port("commands").makefile():
+        message = json.loads(line)
+        for request in message.get("in_turn", [message]):
+            answer(request, monitor, events)
+            if "warn" in request.get("do", ""):
+                break
 
 
 if __name__ == "__main__":

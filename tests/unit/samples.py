@@ -23,7 +23,7 @@ from tests.unit import kernel_model
 from tests.unit.kernel_model import KernelModel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import AsyncIterator, Iterable, Sequence
 
     from harness.report.matrix import CaseHead
 
@@ -195,6 +195,16 @@ class FakeGuest:
             return {"seconds": 0.25}
         reply = trouble if isinstance(trouble, dict) else answer(request)
         return {**reply, "seconds": 0.25}
+
+    async def answers(
+        self, requests: Sequence[dict[str, Any]], deadline: float
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Answer one after the other, until there is a complaint."""
+        for request in requests:
+            reply = await self.ask(request, deadline)
+            yield reply
+            if "splats" in reply:
+                return
 
     async def keep_to(self, processors: Sequence[int]) -> None:
         self.processors = tuple(processors)

@@ -35,7 +35,7 @@ class OwnGuest(FakeGuest):
     """A machine that takes programs of people's own and runs their commands.
 
     Attributes:
-        answers: to each load in turn: a reply, or something to raise; else it is accepted.
+        loads: to each load in turn: a reply, or something to raise; else it is accepted.
         programs: what is in the file, with the section of each.
         compiled: the reply to its compilation.
         spoken: what a command writes, by stream, and its status at last.
@@ -43,7 +43,7 @@ class OwnGuest(FakeGuest):
 
     def __init__(self, *answers: Any, **attributes: Any) -> None:
         super().__init__()
-        self.answers = list(answers)
+        self.loads = list(answers)
         self.programs: dict[str, str] = {"good": "", "bad": ""}
         self.compiled: dict[str, Any] | None = None
         self.spoken: list[tuple[str, bytes]] = []
@@ -58,7 +58,7 @@ class OwnGuest(FakeGuest):
             case "compile":
                 return self.compiled or {"file": 0, "programs": self.programs, "diagnostics": "a warning\n"}
             case "load":
-                answer = self.answers.pop(0) if self.answers else {"program": 0}
+                answer = self.loads.pop(0) if self.loads else {"program": 0}
                 if isinstance(answer, Exception):
                     raise answer
                 return dict(answer)

@@ -175,6 +175,41 @@ def test_what_the_kernel_says_against_itself_comes_with_the_answer(tmp_path: Pat
     asyncio.run(life())
 
 
+@pytest.mark.parametrize(
+    ("asked", "complaints"),
+    [
+        (["echo", "echo"], [[], []]),
+        (["echo", "warn", "echo"], [[], [WARNING]]),
+        # the host gets to read the first reply when the agent is at the second request
+        (["echo-too-late", "after-its-warning"], [[], [WARNING]]),
+    ],
+    ids=["a quiet kernel", "one that warns", "one that warns early"],
+)
+def test_of_requests_in_turn_that_which_made_the_kernel_speak_has_the_last_reply(
+    tmp_path: Path, asked: list[str], complaints: list[list[str]]
+) -> None:
+    async def life() -> None:
+        async with await boot(tmp_path) as machine:
+            replies = [reply async for reply in machine.answers([{"do": do} for do in asked], 10)]
+            assert [reply.get("splats", []) for reply in replies] == complaints
+            further = [reply async for reply in machine.answers([{"do": "echo"}], 10)]
+            assert [(reply["id"], "splats" in reply) for reply in further] == [(len(asked) + 1, False)]
+
+    asyncio.run(life())
+
+
+def test_of_requests_in_turn_the_first_without_a_reply_is_the_one_that_failed(tmp_path: Path) -> None:
+    async def life() -> list[Any]:
+        async with await boot(tmp_path) as machine:
+            replies = machine.answers([{"do": do} for do in ("echo", "panic", "echo")], 10)
+            first = await anext(replies)
+            with pytest.raises(MachineFailed) as failed:
+                await anext(replies)
+            return [first["id"], failed.value.kind]
+
+    assert asyncio.run(life()) == [1, FailureKind.CRASH]
+
+
 def test_a_reply_may_be_long(tmp_path: Path) -> None:
     async def life() -> int:
         async with await boot(tmp_path) as machine:

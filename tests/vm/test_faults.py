@@ -35,7 +35,7 @@ from harness.vm.qemu import Spec
 from harness.vm.snapshot import KIND, Snapshots
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from harness.guest_image.model import GuestImage
     from harness.kernels.model import Kernel
@@ -126,27 +126,37 @@ FAULTS: dict[Key, tuple[str, Verdict]] = {
     ("KPROBE", "RSV-011"): ("killed", Verdict.LOST),
     ("LSM", "VER-001"): ("panic", Verdict.CRASH),
     ("TRACING", "CMT-001"): ("spin", Verdict.HANG),
+    ("KPROBE", "CMT-001"): ("warn", Verdict.FAIL),
 }
 
 
 def break_machines(monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on a machine that is asked what belongs to FAULTS does that instead."""
     requests = [(cell.request(), FAULTS.get((cell.prog_type.name, cell.case.id))) for cell in PLAN.cells]
-    ask = Machine.ask
+    answers = Machine.answers
 
-    async def ask_or_fail(machine: Machine, request: dict[str, Any], deadline: float) -> dict[str, Any]:
-        fault = next((fault for asked, fault in requests if asked == request), None)
-        if not fault:
-            return await ask(machine, request, deadline)
-        if fault[0] == "killed":  # in the middle of the case
-            asyncio.get_running_loop().call_later(0.2, os.kill, machine.pid, signal.SIGKILL)
-        return await ask(machine, {**request, "fault": fault[0]}, deadline)
+    async def answer_or_fail(
+        machine: Machine, wanted: Sequence[dict[str, Any]], deadline: float
+    ) -> AsyncIterator[dict[str, Any]]:
+        faults = [next((fault for asked, fault in requests if asked == request), None) for request in wanted]
+        faulty = [
+            {**request, "fault": fault[0]} if fault else request
+            for request, fault in zip(wanted, faults, strict=True)
+        ]
+        replies = answers(machine, faulty, deadline)
+        for fault in faults:
+            if fault and fault[0] == "killed":  # in the middle of the case
+                asyncio.get_running_loop().call_later(0.2, os.kill, machine.pid, signal.SIGKILL)
+            try:
+                yield await anext(replies)
+            except StopAsyncIteration:
+                return
 
-    monkeypatch.setattr(Machine, "ask", ask_or_fail)
+    monkeypatch.setattr(Machine, "answers", answer_or_fail)
     monkeypatch.setattr(session, "CELL_DEADLINE", 15.0)
 
 
-def test_a_machine_that_is_killed_panics_or_spins_costs_one_cell(
+def test_a_machine_that_is_killed_panics_spins_or_warns_costs_one_cell(
     cache: Path, subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     break_machines(monkeypatch)
@@ -154,7 +164,8 @@ def test_a_machine_that_is_killed_panics_or_spins_costs_one_cell(
     release = subject.kernel.release
     assert verdicts(outcome, release) == ALL_PASS | {key: verdict for key, (_, verdict) in FAULTS.items()}
     cells = {(cell.prog_type, cell.case): cell for cell in outcome.result.cells}
-    killed, panicked, hung = (cells[key] for key in FAULTS)
+    killed, panicked, hung, warned = (cells[key] for key in FAULTS)
+    assert "WARNING: CPU: 0 PID: 1 at kernel/test.c:1" in warned.seen
     assert killed.seen == "QEMU was ended by SIGKILL"
     assert panicked.seen == "Kernel panic - not syncing: sysrq triggered crash"
     assert "Call Trace:" in str(panicked.console)

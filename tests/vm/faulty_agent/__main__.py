@@ -3,6 +3,7 @@
 - `panic`: the kernel panics.
 - `spin`: a BPF program spins for ever in a timer's interrupt, so that its processor takes no other.
 - `wait`: nothing is answered any more.
+- `warn`: the kernel's log gets a warning, and the request is answered.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ def main() -> None:
     answer = Lab.answer
 
     def answer_or_fail(lab: Lab, request: dict[str, Any]) -> dict[str, Any]:
-        if "fault" in request:
+        if request.get("fault") == "warn":
+            Path("/dev/kmsg").write_text("<4>WARNING: CPU: 0 PID: 1 at kernel/test.c:1 test+0x1/0x2\n")
+        elif "fault" in request:
             fail(lab, request["fault"])
         return answer(lab, request)
 

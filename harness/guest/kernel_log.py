@@ -1,0 +1,33 @@
+"""Whether the kernel has said anything: then the host has to hear it before more is asked."""
+
+from __future__ import annotations
+
+import os
+
+DEVICE = "/dev/kmsg"  # Documentation/ABI/testing/dev-kmsg: a record each time it is read
+LONGEST_RECORD = 8192
+
+
+class KernelLog:
+    """The log of this kernel, from now on."""
+
+    def __init__(self) -> None:
+        try:
+            self._device: int | None = os.open(DEVICE, os.O_RDONLY | os.O_NONBLOCK)
+            os.lseek(self._device, 0, os.SEEK_END)
+        except OSError:  # such as in a container that was not given the device
+            self._device = None
+
+    def spoke(self) -> bool:
+        """Whether the kernel said anything since this was asked before; True where that cannot be known."""
+        if self._device is None:
+            return True
+        spoke = False
+        while True:
+            try:
+                os.read(self._device, LONGEST_RECORD)
+            except BlockingIOError:
+                return spoke
+            except BrokenPipeError:  # what was not read in time was overwritten
+                pass
+            spoke = True
