@@ -76,6 +76,8 @@ class Monitor:
         match command:
             case "human-monitor-command":
                 return "RIP=1234"
+            case "query-cpus-fast":
+                return [{"cpu-index": 0, "thread-id": os.getpid()}]
             case "query-migrate":
                 return {"status": "failed", "error-desc": "Unable to write: No space left on device"}
             case "query-status":

@@ -198,6 +198,17 @@ def test_of_requests_in_turn_that_which_made_the_kernel_speak_has_the_last_reply
     asyncio.run(life())
 
 
+def test_the_processors_of_a_guest_are_kept_to_those_of_the_host(tmp_path: Path) -> None:
+    wanted = max(os.sched_getaffinity(0))
+
+    async def life() -> set[int]:
+        async with await boot(tmp_path) as machine:
+            await machine.keep_to([wanted])
+            return os.sched_getaffinity(machine.pid)
+
+    assert asyncio.run(life()) == {wanted}
+
+
 def test_of_requests_in_turn_the_first_without_a_reply_is_the_one_that_failed(tmp_path: Path) -> None:
     async def life() -> list[Any]:
         async with await boot(tmp_path) as machine:
