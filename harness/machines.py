@@ -84,18 +84,28 @@ class Machines:
         """Gets the consoles."""
         return run_folder.create(self._settings.cache)
 
-    async def start(self, subject: Subject, folder: Path | None = None) -> Machine:
+    async def start(
+        self, subject: Subject, folder: Path | None = None, *, round_robin: bool = False
+    ) -> Machine:
         """A machine that nobody has asked anything; whoever has it ends it.
 
         Args:
             folder: for its console; else one of our own.
+            round_robin: its processors had better take turns, which only those can that are emulated.
 
         Raises:
             HarnessError: it does not come up, or is not what was asked for.
         """
         self._started += 1
         options = self._options
-        spec = Spec(subject.files, subject.accelerator, options.memory_mib, options.cpus, subject.append)
+        spec = Spec(
+            subject.files,
+            subject.accelerator,
+            options.memory_mib,
+            options.cpus,
+            subject.append,
+            round_robin=round_robin and subject.accelerator.name == "tcg",
+        )
         place = folder or self.folder / f"{subject.kernel.release}-{self._started}"
         machine = await self._start(spec, place)
         try:

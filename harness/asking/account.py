@@ -85,11 +85,14 @@ class Account:
         """A lot, or what is left of it, that the worker cannot ask."""
         self._lots.appendleft(lot)
 
-    async def start(self, boot: Boot) -> Session | None:
+    async def start(self, boot: Boot, *, round_robin: bool) -> Session | None:
         """A fresh machine; None when nothing more is asked of this kernel.
 
         Until a machine has come up, they are started one by one: those behind the first go on from its
         snapshot, or need not try what it could not do.
+
+        Args:
+            round_robin: as in `Boot`.
 
         Raises:
             HarnessError: it did not come up, or is not what was asked for.
@@ -97,19 +100,20 @@ class Account:
         if not self._facts:
             async with self._first_start:
                 if not self._facts and not self.stopped:
-                    return await self._first_session(boot)
-        return None if self.stopped else await self._session(boot)
+                    return await self._first_session(boot, round_robin)
+        return None if self.stopped else await self._session(boot, round_robin)
 
-    async def _first_session(self, boot: Boot) -> Session:
+    async def _first_session(self, boot: Boot, round_robin: bool) -> Session:
         release, accelerator = self._subject.kernel.release, self._subject.accelerator.name
         with self._progress.phase(f"starting {release} ({accelerator})") as detail:
-            session = await self._session(boot)
+            session = await self._session(boot, round_robin)
             detail("from a snapshot" if self._restores else "booted")
         return session
 
-    async def _session(self, boot: Boot) -> Session:
+    async def _session(self, boot: Boot, round_robin: bool) -> Session:
         self._boots += 1
-        machine = await boot(self._subject, self._folder / f"{self._subject.kernel.release}-{self._boots}")
+        folder = self._folder / f"{self._subject.kernel.release}-{self._boots}"
+        machine = await boot(self._subject, folder, round_robin=round_robin)
         try:
             self._consoles.append(str(machine.console))
             self._restores += machine.restored

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,18 +30,36 @@ def default(memory_mib: int) -> int:
     return max(1, int(min(processors, memory // (memory_mib + OVERHEAD_MIB))))
 
 
-def places(jobs: int) -> list[list[int]]:
-    """For each of the machines that run at a time, the processors of its guest; empty where any will do.
+@dataclass(frozen=True)
+class Place:
+    """What one of the machines that run at a time has of the host.
+
+    Attributes:
+        processors: of ours, for those of its guest in order; empty where any will do.
+        round_robin: whether those of its guest had better take turns, where they are emulated.
+    """
+
+    processors: tuple[int, ...] = ()
+    round_robin: bool = False
+
+
+def places(jobs: int) -> list[Place]:
+    """For each of the machines that run at a time, its place.
 
     As many machines as processors are kept to theirs: the first processor of a guest, where the agent works,
     has one of ours, and its second, idle but for moments, has that of the next machine. A scheduler that
     packs what sleeps now and then onto few processors made two machines as slow as one after the other.
     Where there are fewer machines, the scheduler knows better what else the host does.
+
+    Where every processor of ours has a machine, none is left for a guest's second one, and each wait of one
+    for the other is a wait for our scheduler: two machines took 55 s of processor time instead of 64 with
+    processors that take turns (docs/benchmarks.md).
     """
-    processors = sorted(os.sched_getaffinity(0))
+    processors = tuple(sorted(os.sched_getaffinity(0)))
+    round_robin = jobs >= len(processors)
     if not 1 < jobs == len(processors):
-        return [[] for _ in range(jobs)]
-    return [processors[first:] + processors[:first] for first in range(jobs)]
+        return [Place(round_robin=round_robin) for _ in range(jobs)]
+    return [Place(processors[first:] + processors[:first], round_robin) for first in range(jobs)]
 
 
 def _available_mib() -> int:

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from harness.plan import PlannedCell
 
-# What a question costs beside an ordinary one, by its kind; only the order of the lots depends on it.
-COST = {"flood": 50}
+# Kinds of questions that tell nothing unless processors of the guest run at the same time.
+PARALLEL = frozenset({"flood"})
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,11 @@ class Question:
 
     request: dict[str, Any]
     cells: tuple[PlannedCell, ...]
+
+    @property
+    def parallel(self) -> bool:
+        """Whether processors of the guest must run at the same time."""
+        return self.request["kind"] in PARALLEL
 
 
 @dataclass(frozen=True)
@@ -33,14 +38,22 @@ class Lot:
 
     @property
     def cost(self) -> int:
-        """About how long it takes, beside other lots."""
-        return sum(COST.get(question.request["kind"], 1) for question in self.questions)
+        """About how long it takes, beside other lots: only their order depends on it."""
+        return len(self.questions)
+
+    @property
+    def parallel(self) -> bool:
+        """Whether processors of the guest must run at the same time."""
+        return any(question.parallel for question in self.questions)
 
 
 def cut(cells: Iterable[PlannedCell], isolation: Isolation) -> list[Lot]:
     """The lots of one kernel, the longest first, so that several workers end at about the same time.
 
-    Without isolation a lot is what the agent needs one program for, which stays attached meanwhile.
+    Without isolation, and with that of types, a lot is a program type, of which the questions to one program
+    come in a row: it stays attached meanwhile. Without isolation all that needs processors at the same
+    time is one lot, the last: it has those of the host for itself as soon as the other workers are done,
+    and only one of them needs a machine of another kind.
     """
     alike: dict[str, list[PlannedCell]] = {}
     for cell in cells:
@@ -49,7 +62,9 @@ def cut(cells: Iterable[PlannedCell], isolation: Isolation) -> list[Lot]:
     for same in alike.values():
         question = Question(same[0].request(), tuple(same))
         lots.setdefault(_together(question, isolation), []).append(question)
-    return sorted((Lot(tuple(questions)) for questions in lots.values()), key=lambda lot: -lot.cost)
+    return sorted(
+        (Lot(tuple(questions)) for questions in lots.values()), key=lambda lot: (lot.parallel, -lot.cost)
+    )
 
 
 def _together(question: Question, isolation: Isolation) -> Hashable:
@@ -57,7 +72,7 @@ def _together(question: Question, isolation: Isolation) -> Hashable:
     cell = question.cells[0]
     match isolation:
         case Isolation.RUN:
-            return cell.prog_type.name, cell.program
+            return question.parallel or cell.prog_type.name
         case Isolation.TYPE:
             return cell.prog_type.name
         case Isolation.CASE:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,7 +12,7 @@ from harness.vm.failures import FailureKind, MachineFailed
 from harness.vm.machine import RequestFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping, Sequence
     from pathlib import Path
 
     from harness.prepare import Subject
@@ -33,6 +32,7 @@ class Guest(Protocol):
     facts: dict[str, Any]
     console: Path
     restored: bool
+    round_robin: bool
 
     @property
     def splats(self) -> list[str]:
@@ -51,8 +51,16 @@ class Guest(Protocol):
         """End the guest at once; does nothing when it is gone."""
 
 
-Boot = Callable[["Subject", "Path"], Awaitable[Guest]]
-"""Boots a subject; the folder is for its console."""
+class Boot(Protocol):
+    """How a machine comes to be; `harness.machines.Machines.start` is one way."""
+
+    def __call__(self, subject: Subject, folder: Path, *, round_robin: bool) -> Coroutine[Any, Any, Guest]:
+        """Boot a subject.
+
+        Args:
+            folder: for its console.
+            round_robin: its processors had better take turns; see `harness.asking.jobs.Place`.
+        """
 
 
 @dataclass(frozen=True)
@@ -94,6 +102,11 @@ class Session:
         self._outside = outside
         self._heard = 0  # how many complaints are accounted for
         self._warned = False
+
+    @property
+    def round_robin(self) -> bool:
+        """Whether no two processors of the machine run at the same time."""
+        return self._machine.round_robin
 
     async def observe(self, requests: Sequence[dict[str, Any]]) -> AsyncGenerator[Observation]:
         """What comes of each request; ends with the one after which the machine cannot be asked on."""

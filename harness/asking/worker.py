@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from harness.asking.account import Account
+    from harness.asking.jobs import Place
     from harness.asking.lots import Lot, Question
     from harness.asking.session import Boot, Session
 
@@ -24,7 +25,7 @@ class Worker:
         accounts: the kernels, in the order in which they were asked for.
         boot: how a machine comes to be.
         isolation: when a fresh machine takes the place of one that is well.
-        processors: of ours, for those of its guests in order; empty where any will do.
+        place: of its machines on the host.
     """
 
     def __init__(
@@ -32,12 +33,12 @@ class Worker:
         accounts: Sequence[Account],
         boot: Boot,
         isolation: Isolation,
-        processors: Sequence[int] = (),
+        place: Place,
     ) -> None:
         self._accounts = accounts
         self._boot = boot
         self._isolation = isolation
-        self._processors = processors
+        self._place = place
         self._left: set[Account] = set()  # kernels of which no machine came up for us
         self._session: Session | None = None
 
@@ -66,7 +67,7 @@ class Worker:
         """Ask one lot, on a fresh machine after each that was lost; give back what cannot be asked."""
         left = lot.questions
         while left:
-            if account.stopped or not (session := await self._ready(account)):
+            if account.stopped or not (session := await self._ready(account, lot)):
                 account.give_back(replace(lot, questions=left))
                 return
             left = left[await self._ask_on(session, account, left) :]
@@ -86,15 +87,16 @@ class Worker:
                     account.begin(questions[done])
         return done
 
-    async def _ready(self, account: Account) -> Session | None:
+    async def _ready(self, account: Account, lot: Lot) -> Session | None:
         """The session that goes on, or a new one; None when there is none to be had for us."""
-        if self._session and self._session.sound:
+        if self._session and self._session.sound and not (lot.parallel and self._session.round_robin):
             return self._session
         await self.end()
         try:
-            self._session = await account.start(self._boot)
-            if self._session and self._processors:
-                await self._session.keep_to(self._processors)
+            round_robin = self._place.round_robin and not lot.parallel
+            self._session = await account.start(self._boot, round_robin=round_robin)
+            if self._session and self._place.processors:
+                await self._session.keep_to(self._place.processors)
         except HarnessError as failed:
             account.did_not_start(failed)
             self._left.add(account)

@@ -37,9 +37,10 @@ class HostMachine:
         facts: what the agent said of the kernel when it was ready.
         console: the file with what the agent said beside its answers.
         restored: never; there are no snapshots here.
+        round_robin: never; the processors are the host's.
     """
 
-    restored = False
+    restored = round_robin = False
 
     def __init__(self, process: QemuProcess, channel: Channel, log: KernelLog) -> None:
         self.facts: dict[str, Any] = {}

@@ -7,7 +7,6 @@ import logging
 import os
 import platform
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +72,11 @@ def ready(
 
     subject = Subject(HOST, _kernel(), files, Accelerator("none", "the running kernel"))
     chosen = plan if disturb else _undisturbing(plan, progress)
-    start = partial(HostMachine.start, disturb=disturb)
+
+    async def start(subject: Subject, folder: Path, *, round_robin: bool) -> HostMachine:
+        del round_robin  # its processors are our own
+        return await HostMachine.start(subject, folder, disturb=disturb)
+
     return Ground((subject,), chosen, start, 1, "", image.packages, leave)
 
 

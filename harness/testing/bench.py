@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
 from harness.asking.account import Account
+from harness.asking.jobs import Place
 from harness.asking.lots import cut
 from harness.asking.worker import Worker
 from harness.isolation import Isolation
@@ -113,5 +114,5 @@ class Bench:
         if not self._worker or self._asked != selector:
             self.clear()
             self._asked = selector
-            self._worker = Worker([], self._machines(selector).start, Isolation.RUN)
+            self._worker = Worker([], self._machines(selector).start, Isolation.RUN, Place())
         return self._worker

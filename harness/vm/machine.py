@@ -73,6 +73,7 @@ class Machine:
         console: the file with the whole console, kept after the machine is gone.
         facts: what the agent said of the guest when it was ready.
         restored: whether it goes on from a snapshot.
+        round_robin: whether its processors take turns, so that no two of them run at the same time.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Machine:
         self.console = process.console.path
         self.facts: dict[str, Any] = {}
         self.restored = False
+        self.round_robin = False
         self._process = process
         self._sockets = sockets
         self._channel = Channel(sockets["commands"], sockets["events"])
@@ -149,6 +151,7 @@ class Machine:
                 await machine._within(machine._load(f"file:/dev/fd/{number}"), deadline, late)
                 machine.facts = facts
                 machine.restored = True
+                machine.round_robin = spec.round_robin
             except BaseException:
                 await machine.kill()
                 raise
@@ -310,13 +313,16 @@ class Machine:
     async def keep_to(self, processors: Sequence[int]) -> None:
         """Run each processor of the guest on one of the host's: the first on the first of these, and so on.
 
+        Those that take turns run where the first one does.
+
         Does nothing for a machine that is gone or says nothing, which is found out when it is asked.
         """
         with contextlib.suppress(QMPError, EOFError, OSError):
             async with asyncio.timeout(GRACE):
                 cpus: Any = await self._monitor.execute("query-cpus-fast")
-            for number, cpu in enumerate(cpus):
-                os.sched_setaffinity(cpu["thread-id"], {processors[number % len(processors)]})
+            threads = dict.fromkeys(cpu["thread-id"] for cpu in cpus)
+            for number, thread in enumerate(threads):
+                os.sched_setaffinity(thread, {processors[number % len(processors)]})
 
     async def close(self) -> None:
         """End the guest in order, or by force when it does not; does nothing when it is gone."""

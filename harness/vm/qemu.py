@@ -45,17 +45,22 @@ class Feature:
 
 @dataclass(frozen=True)
 class Processor(Feature):
-    """The processor as the accelerator can offer it."""
+    """The processor as the accelerator can offer it.
+
+    Emulated ones take turns in one thread of QEMU where they are `round_robin`, else each has a thread.
+    """
 
     accelerator: Accelerator
     cpus: int
+    round_robin: bool = False
 
     @property
     def qemu(self) -> list[str]:
         if self.accelerator.name == "kvm":
             return ["-accel", "kvm", "-cpu", "host", "-smp", str(self.cpus)]
         model = ",".join(["max", *(f"{feature}=off" for feature in SLOW_IF_EMULATED)])
-        return ["-accel", "tcg,thread=multi", "-cpu", model, "-smp", str(self.cpus)]
+        thread = "single" if self.round_robin else "multi"
+        return ["-accel", f"tcg,thread={thread}", "-cpu", model, "-smp", str(self.cpus)]
 
     @property
     def kernel(self) -> list[str]:
@@ -184,7 +189,12 @@ class FastGracePeriods(Feature):
 
 
 def guest(
-    files: BootFiles, accelerator: Accelerator, sockets: Mapping[str, int], *, cpus: int
+    files: BootFiles,
+    accelerator: Accelerator,
+    sockets: Mapping[str, int],
+    *,
+    cpus: int,
+    round_robin: bool = False,
 ) -> tuple[Feature, ...]:
     """What a guest with an agent has; the order decides the addresses of its devices.
 
@@ -193,9 +203,10 @@ def guest(
         accelerator: how its processors run.
         sockets: inherited file descriptors of 'commands', 'events' and 'monitor'.
         cpus: number of its processors.
+        round_robin: whether they take turns, where they are emulated.
     """
     return (
-        Processor(accelerator, cpus),
+        Processor(accelerator, cpus, round_robin),
         SerialConsole(),
         EndOnPanic(),
         SecurityModules(),
@@ -253,6 +264,7 @@ class Spec:
         memory_mib: its memory in MiB.
         cpus: number of its processors.
         cmdline: further kernel arguments.
+        round_robin: whether its processors take turns, where they are emulated.
     """
 
     files: BootFiles
@@ -260,10 +272,11 @@ class Spec:
     memory_mib: int = 1024
     cpus: int = 2
     cmdline: tuple[str, ...] = ()
+    round_robin: bool = False
 
     def command(self, sockets: Mapping[str, int]) -> list[str]:
         """The command that runs it; `sockets` as in `guest`."""
-        features = guest(self.files, self.accelerator, sockets, cpus=self.cpus)
+        features = guest(self.files, self.accelerator, sockets, cpus=self.cpus, round_robin=self.round_robin)
         return command(self.files, features, memory_mib=self.memory_mib, cmdline=self.cmdline)
 
 

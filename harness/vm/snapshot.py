@@ -6,6 +6,7 @@ import hashlib
 import logging
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,8 @@ class Snapshots:
         warning says so.
 
         Args:
-            spec: what the machine is made of.
+            spec: what the machine is made of. One that is booted has its processors at the same time in any
+                case: it compiles and imports side by side.
             folder: gets console.txt.
 
         Raises:
@@ -102,7 +104,11 @@ async def boot(spec: Spec, folder: Path) -> Machine:
 
 
 def key(spec: Spec) -> str:
-    """Changes with everything that a saved machine, or what it answers, could depend on."""
+    """Changes with everything that a saved machine, or what it answers, could depend on.
+
+    Whether processors take turns is not: that is a matter of QEMU's threads, not of the guest's state.
+    """
+    spec = replace(spec, round_robin=False)
     files = spec.files
     program = Path(shutil.which(qemu.PROGRAM) or qemu.PROGRAM)
     # A disk of the same content can have its blocks in another order; the guest has read some of them.

@@ -176,6 +176,7 @@ class FakeGuest:
     asked: list[dict[str, Any]] = field(default_factory=list)
     closed: bool = False
     restored: bool = False
+    round_robin: bool = False
     splats: list[str] = field(default_factory=list)
 
     async def ask(self, request: dict[str, Any], deadline: float) -> dict[str, Any]:

@@ -52,7 +52,8 @@ def ask(machines: Sequence[FakeGuest | Exception], *releases: str, plan: Plan = 
     """Ask kernels, with these machines in the order in which they are booted; no more may be asked for."""
     left = list(machines)
 
-    async def boot(_subject: Subject, folder: Path) -> FakeGuest:
+    async def boot(subject: Subject, folder: Path, *, round_robin: bool) -> FakeGuest:
+        del subject, round_robin
         assert folder.parent == FOLDER
         machine = left.pop(0)
         if isinstance(machine, Exception):
@@ -206,9 +207,8 @@ def test_another_type_or_loader_is_asked_on_its_own() -> None:
         ("SYSCALL", "bcc"),
         ("SYSCALL", "libbpf"),
     ]
-    assert [(asked["prog_type"], asked["loader"]) for asked in machine.asked] == [
-        (cell.prog_type, cell.loader) for cell in cells
-    ]
+    asked = [(request["prog_type"], request["loader"]) for request in machine.asked]
+    assert sorted(asked) == [(cell.prog_type, cell.loader) for cell in cells]
 
 
 def test_one_observation_is_judged_for_each_of_its_cases() -> None:
@@ -358,7 +358,8 @@ def test_a_signal_ends_the_machine_and_what_is_done_is_reported(
 def test_a_defect_of_ours_ends_the_machine_too() -> None:
     machine = FakeGuest()
 
-    async def boot(_subject: Subject, _folder: Path) -> FakeGuest:
+    async def boot(subject: Subject, folder: Path, *, round_robin: bool) -> FakeGuest:
+        del subject, folder, round_robin
         return machine
 
     class Broken(Timed):

@@ -51,19 +51,29 @@ def test_each_machine_has_a_processor_and_its_memory(
 @pytest.mark.parametrize(
     ("processors", "machines", "expected"),
     [
-        (2, 1, [[]]),
-        (2, 2, [[0, 1], [1, 0]]),
-        (3, 3, [[0, 1, 2], [1, 2, 0], [2, 0, 1]]),
-        (4, 2, [[], []]),
-        (2, 4, [[], [], [], []]),
-        (1, 1, [[]]),
+        (2, 1, [()]),
+        (2, 2, [(0, 1), (1, 0)]),
+        (3, 3, [(0, 1, 2), (1, 2, 0), (2, 0, 1)]),
+        (4, 2, [(), ()]),
+        (2, 4, [(), (), (), ()]),
+        (1, 1, [()]),
     ],
 )
 def test_as_many_machines_as_processors_are_kept_to_theirs(
-    host: Host, processors: int, machines: int, expected: list[list[int]]
+    host: Host, processors: int, machines: int, expected: list[tuple[int, ...]]
 ) -> None:
     host(processors, 24000)
-    assert jobs.places(machines) == expected
+    assert [place.processors for place in jobs.places(machines)] == expected
+
+
+@pytest.mark.parametrize(
+    ("processors", "machines", "expected"), [(2, 1, False), (4, 3, False), (2, 2, True), (2, 3, True)]
+)
+def test_processors_of_a_guest_take_turns_where_each_of_ours_has_a_machine(
+    host: Host, processors: int, machines: int, expected: bool
+) -> None:
+    host(processors, 24000)
+    assert [place.round_robin for place in jobs.places(machines)] == [expected] * machines
 
 
 @pytest.mark.parametrize(

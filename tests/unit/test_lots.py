@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import pytest
 
@@ -41,7 +41,7 @@ def test_every_cell_is_in_one_question_and_no_request_is_in_two(isolation: Isola
 @pytest.mark.parametrize(
     ("isolation", "expected"),
     [
-        (Isolation.RUN, [[["AAA-001", "AAA-002"], ["BBB-001"]], [["BBB-001"]]]),
+        (Isolation.RUN, [[["AAA-001", "AAA-002"], ["BBB-001"], ["BBB-001"]]]),
         (Isolation.TYPE, [[["AAA-001", "AAA-002"], ["BBB-001"], ["BBB-001"]]]),
         (Isolation.CASE, [[["AAA-001", "AAA-002"]], [["BBB-001"]], [["BBB-001"]]]),
     ],
@@ -53,11 +53,14 @@ def test_what_is_together_in_a_lot_depends_on_the_isolation(
     assert shape(cut(cells, isolation)) == expected
 
 
-def test_without_isolation_a_lot_is_one_program_of_one_type() -> None:
-    lots = cut(WHOLE, Isolation.RUN)
-    of_lots = [{(cell.prog_type.name, cell.program) for cell in questions([lot])[0].cells} for lot in lots]
-    assert all(len(programs) == 1 for programs in of_lots)
-    assert len(set().union(*of_lots)) == len(lots)
+def test_without_isolation_a_lot_is_a_type_and_questions_to_one_program_come_in_a_row() -> None:
+    lots = [lot for lot in cut(WHOLE, Isolation.RUN) if not lot.parallel]
+    types = [{cell.prog_type.name for each in questions([lot]) for cell in each.cells} for lot in lots]
+    assert all(len(names) == 1 for names in types)
+    assert len(set().union(*types)) == len(lots)
+    for lot in lots:
+        programs = [each.cells[0].program for each in lot.questions]
+        assert len([program for program, _ in groupby(programs)]) == len(set(programs))
 
 
 def test_each_type_is_a_lot_where_types_are_isolated() -> None:
@@ -66,8 +69,21 @@ def test_each_type_is_a_lot_where_types_are_isolated() -> None:
     assert sorted(types, key=sorted) == [{each.name} for each in sorted(PROG_TYPES, key=lambda t: t.name)]
 
 
-def test_the_longest_lot_comes_first_and_a_flood_is_longer_than_it_looks() -> None:
-    lots = cut(WHOLE, Isolation.RUN)
+def test_the_longest_lot_comes_first() -> None:
+    lots = [lot for lot in cut(WHOLE, Isolation.RUN) if not lot.parallel]
     assert all(first.cost >= second.cost for first, second in pairwise(lots))
-    kinds = [lot.questions[0].request["kind"] for lot in lots]
-    assert "flood" in kinds[:3]
+
+
+def test_what_needs_processors_at_the_same_time_is_one_lot_the_last() -> None:
+    *others, last = cut(WHOLE, Isolation.RUN)
+    assert last.parallel
+    cases = [cell.case.id for each in last.questions for cell in each.cells]
+    assert sorted(cases) == ["LOD-001", "LOD-002", "LOD-003"]
+    assert not any(lot.parallel for lot in others)
+
+
+@pytest.mark.parametrize("isolation", [Isolation.TYPE, Isolation.CASE])
+def test_isolated_lots_that_need_processors_at_the_same_time_come_last(isolation: Isolation) -> None:
+    parallel = [lot.parallel for lot in cut(WHOLE, isolation)]
+    assert parallel == sorted(parallel)
+    assert parallel.count(True) == len({"RAW_TRACEPOINT", "TRACEPOINT", "SYSCALL"})

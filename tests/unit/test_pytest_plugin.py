@@ -39,7 +39,7 @@ class FakeMachines:
         self.folder = Path("/runs/1")
         self._selector = selectors[0]
 
-    async def start(self, *_: Any) -> FakeGuest:
+    async def start(self, *_: Any, **_options: Any) -> FakeGuest:
         self.started.append(self._selector)
         return self.guests.pop(0) if self.guests else FakeGuest()
 

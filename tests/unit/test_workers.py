@@ -14,6 +14,7 @@ import pytest
 
 from harness import asking
 from harness.asking import account, sheet
+from harness.asking.jobs import Place
 from harness.conformance.catalogue import CASES, PROG_TYPES
 from harness.conformance.verdicts import Verdict
 from harness.isolation import Isolation
@@ -71,6 +72,7 @@ class Yard:
     Attributes:
         most: the most machines there were at a time.
         up: kernels of which a machine has come up.
+        can_take_turns: whether processors of a machine take turns when that is asked for.
     """
 
     def __init__(self) -> None:
@@ -81,8 +83,9 @@ class Yard:
         self.trouble: Callable[[str, dict[str, Any]], Exception | None] = lambda _release, _request: None
         self.no_boot: Callable[[str, int], bool] = lambda _release, _number: False
         self.shown = Shown()
+        self.can_take_turns = True
 
-    async def boot(self, subject: Subject, folder: Path) -> Guest:
+    async def boot(self, subject: Subject, folder: Path, *, round_robin: bool) -> Guest:
         release = subject.kernel.release
         self.starts[release] += 1
         number = self.starts[release]
@@ -93,6 +96,7 @@ class Yard:
         self.up.add(release)
         guest = Guest(facts={**FACTS, "release": release}, console=folder / "console.txt")
         guest.yard, guest.release = self, release
+        guest.round_robin = round_robin and self.can_take_turns
         self.machines.append(guest)
         self.most = max(self.most, len(self.living))
         return guest
@@ -153,6 +157,33 @@ def test_two_workers_share_one_kernel(yard: Yard) -> None:
     (kernel,) = yard.ask(FIRST, jobs=2).result.run.kernels
     assert kernel.boots == 2
     assert all(len(machine.asked) >= CELLS // 3 for machine in yard.machines)
+
+
+FLOODED = make(PROG_TYPES, CASES, ["SYSCALL", "TRACEPOINT"], ["CMT-00[12]", "LOD*"])
+ALONE = Place(round_robin=True)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_flood_gets_a_machine_whose_processors_run_at_the_same_time(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch, jobs: int
+) -> None:
+    monkeypatch.setattr(asking, "places", lambda jobs: [ALONE] * jobs)
+    outcome = yard.ask(FIRST, jobs=jobs, plan=FLOODED)
+    assert set(verdicts(outcome)) == {Verdict.PASS}
+    kinds = {turns: set[str]() for turns in (True, False)}
+    for machine in yard.machines:
+        kinds[machine.round_robin] |= {request["kind"] for request in machine.asked}
+    assert kinds == {True: {"script"}, False: {"flood"}}
+    assert len(yard.machines) == jobs + 1
+
+
+def test_a_machine_goes_on_with_a_flood_where_its_processors_never_take_turns(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "places", lambda jobs: [ALONE] * jobs)
+    yard.can_take_turns = False
+    yard.ask(FIRST, plan=FLOODED)
+    assert len(yard.machines) == 1
 
 
 def test_each_worker_begins_with_a_kernel_of_its_own(yard: Yard) -> None:
@@ -244,12 +275,12 @@ def test_what_is_not_as_expected_is_told_while_the_rest_runs(yard: Yard) -> None
 
     def trouble(_release: str, request: dict[str, Any]) -> Exception | None:
         told.append(len(yard.shown.told))
-        return failed(FailureKind.CRASH) if request["prog_type"] == "KPROBE" and len(told) == 1 else None
+        return failed(FailureKind.CRASH) if request["prog_type"] == "SYSCALL" and len(told) == 1 else None
 
     yard.trouble = trouble
     outcome = yard.ask(FIRST)
     (cell,) = (cell for cell in outcome.result.cells if not cell.ok)
-    assert yard.shown.told == [f"CRASH {cell.case} in KPROBE, {FIRST}: the crash"]
+    assert yard.shown.told == [f"CRASH {cell.case} in SYSCALL, {FIRST}: the crash"]
     assert told[:2] == [0, 1]
 
 

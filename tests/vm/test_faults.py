@@ -96,8 +96,9 @@ def ask(cache: Path, folder: Path, *subjects: Subject) -> asking.Outcome:
     """Ask the cells of PLAN, on two machines."""
     snapshots = Snapshots(Settings(cache))
 
-    async def start(subject: Subject, folder: Path) -> Machine:
-        return await snapshots.start(Spec(subject.files, subject.accelerator), folder)
+    async def start(subject: Subject, folder: Path, *, round_robin: bool) -> Machine:
+        spec = Spec(subject.files, subject.accelerator, round_robin=round_robin)
+        return await snapshots.start(spec, folder)
 
     return asking.ask(
         subjects,
