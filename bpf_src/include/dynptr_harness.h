@@ -111,7 +111,7 @@ struct fill {
 	s64 error;   /* of the one that was not */
 };
 
-/* Apart from the control page, because eight bytes are written at once: an event never finds half of them. */
+/* Apart from the control page, because eight bytes are stored at once: an event never finds half of them. */
 struct trigger {
 	u32 armed; /* the next event runs the program, and takes this back to 0 */
 	u32 tgid;  /* of the agent */
@@ -147,6 +147,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, u32);
 	__type(value, struct control);
@@ -154,6 +155,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, u32);
 	__type(value, struct trigger);
@@ -195,8 +197,9 @@ BPF_RINGBUF_OUTPUT(events, RING_PAGES);
 /* The ring that the agent makes for one experiment, of the size it wants; the steps programs use this one. */
 BPF_ARRAY_OF_MAPS(rings, "events", 1);
 
-BPF_ARRAY(control, struct control, 1);
-BPF_ARRAY(trigger, struct trigger, 1);
+/* The agent has these two in its memory. */
+BPF_F_TABLE("array", int, struct control, control, 1, BPF_F_MMAPABLE);
+BPF_F_TABLE("array", int, struct trigger, trigger, 1, BPF_F_MMAPABLE);
 
 /*
  * The helpers for dynptrs take the map itself, and BCC has no method that yields it: its rewriter turns

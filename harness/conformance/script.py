@@ -151,7 +151,7 @@ class Step:
     def _positions(self, outcome: dict[str, Any]) -> Iterator[Finding]:
         """A granted reservation moves the producer at once; a release moves nothing."""
         start = outcome["start"]
-        producer, consumer = start["producer"], start["consumer"]
+        _available, consumer, producer = start
         points = [start]
         wanted = [_position(producer, consumer)]
         for slot, seen in zip(self.slots, outcome["after_reserve"], strict=True):
@@ -160,14 +160,17 @@ class Step:
             wanted.append(_position(producer, consumer))
         points += outcome["after_release"]
         wanted += [_position(producer, consumer)] * len(outcome["after_release"])
-        yield Finding("positions", wanted, points)
+        yield Finding(POSITIONS, wanted, points)
 
 
-def _position(producer: int, consumer: int) -> dict[str, int]:
+POSITIONS = "available data, consumer and producer position"  # of the lists that an outcome has of them
+
+
+def _position(producer: int, consumer: int) -> list[int]:
     available = (producer - consumer) % U64
     if available >= U64 // 2:  # the agent reads signed numbers
         available -= U64
-    return {"available": available, "consumer": consumer, "producer": producer}
+    return [available, consumer, producer]
 
 
 def submitted(payload: bytes, flags: int = 0) -> Step:
@@ -229,6 +232,14 @@ class Event:
 
     steps: tuple[Step, ...] = ()
     fill: Fill | None = None
+
+    @property
+    def new_ring(self) -> bool:
+        """Whether it counts positions from the making of the ring, or needs records that are all alike."""
+        accesses = (access for step in self.steps for access in step.accesses)
+        return bool(self.fill) or any(
+            access.op == "query" and access.flags in {CONS_POS, PROD_POS} for access in accesses
+        )
 
     def request(self) -> dict[str, Any]:
         request: dict[str, Any] = {"act": "event", "steps": [step.request() for step in self.steps]}
@@ -430,7 +441,7 @@ class Held:
 
     def _positions(self, outcome: dict[str, Any]) -> Iterator[Finding]:
         """As in a step, but user space may have moved the consumer in the pause after a reservation."""
-        producer, consumer = outcome["start"]["producer"], outcome["start"]["consumer"]
+        _available, consumer, producer = outcome["start"]
         wanted = []
         for slot, acts in zip(self.slots, (self.after_a, self.after_b), strict=False):
             producer += slot.moves
@@ -438,12 +449,12 @@ class Held:
             for act in acts:
                 consumer = producer + act.ahead if isinstance(act, Seek) else consumer
         wanted += [_position(producer, consumer)] * len(outcome["after_release"])
-        yield Finding("positions", wanted, outcome["after_reserve"] + outcome["after_release"])
+        yield Finding(POSITIONS, wanted, outcome["after_reserve"] + outcome["after_release"])
 
 
 @dataclass(frozen=True)
 class Script:
-    """Acts in a row on a new ring.
+    """Acts in a row on a ring in which there is nothing, and which is new where they depend on that.
 
     Attributes:
         ring_flags: of the ring that the script begins with.
@@ -461,6 +472,7 @@ class Script:
             "object": self.object,
             "ring_size": self.ring_size,
             "ring_flags": self.ring_flags,
+            "new_ring": any(getattr(act, "new_ring", False) for act in self.acts),
             "acts": [act.request() for act in self.acts],
         }
 

@@ -31,6 +31,7 @@ MAP_TYPE_ARRAY_OF_MAPS = 12
 MAP_TYPE_STRUCT_OPS = 26
 MAP_TYPE_RINGBUF = 27
 VERIFIER_LOG_BYTES = 1 << 20
+STANDARD_ERROR = 2
 # r0 = 0; exit (Documentation/bpf/standardization/instruction-set.rst)
 NOTHING = bytes.fromhex("b700000000000000 9500000000000000")
 
@@ -246,6 +247,27 @@ def _checked(fd: int, log: ct.Array[ct.c_char]) -> int:
     return fd
 
 
+@contextmanager
+def _unsaid() -> Iterator[None]:
+    """Within this context what libraries write to standard error is lost.
+
+    BCC writes the log of a refused program there, which we have already: half a MB for the whole catalogue,
+    character by character through an emulated serial port.
+    """
+    kept = os.dup(STANDARD_ERROR)
+    try:
+        os.dup2(_nowhere(), STANDARD_ERROR)
+        yield
+    finally:
+        os.dup2(kept, STANDARD_ERROR)
+        os.close(kept)
+
+
+@cache
+def _nowhere() -> int:
+    return os.open(os.devnull, os.O_WRONLY)
+
+
 def load_by_bcc(module: BPF, function: str, prog_type: ProgType, *, attach_type: int = -1) -> Program:
     """Load a function of a compiled module, through BCC's own loader.
 
@@ -256,20 +278,21 @@ def load_by_bcc(module: BPF, function: str, prog_type: ProgType, *, attach_type:
     """
     name = function.encode()
     log = empty_log()
-    fd = lib.bcc_func_load(
-        module.module,
-        prog_type,
-        name,
-        lib.bpf_function_start(module.module, name),
-        lib.bpf_function_size(module.module, name),
-        lib.bpf_module_license(module.module),
-        lib.bpf_module_kern_version(module.module),
-        0,  # log level: BCC loads again with a log when the first try fails
-        log,
-        len(log),
-        None,
-        attach_type,
-    )
+    with _unsaid():
+        fd = lib.bcc_func_load(
+            module.module,
+            prog_type,
+            name,
+            lib.bpf_function_start(module.module, name),
+            lib.bpf_function_size(module.module, name),
+            lib.bpf_module_license(module.module),
+            lib.bpf_module_kern_version(module.module),
+            0,  # log level: BCC loads again with a log when the first try fails
+            log,
+            len(log),
+            None,
+            attach_type,
+        )
     return Program(function, _checked(fd, log))
 
 
@@ -440,17 +463,23 @@ class RingRefused(OSError):
     """The kernel did not make a ring."""
 
 
-@contextmanager
-def ring(size: int, flags: int = 0) -> Iterator[int]:
-    """A ring buffer of `size` bytes; its descriptor, open within this context.
+def new_ring(size: int, flags: int = 0) -> int:
+    """A ring buffer of `size` bytes; its descriptor, to be closed.
 
     Raises:
         RingRefused: the kernel has no such ring.
     """
     options = _MapCreateOpts(sz=ct.sizeof(_MapCreateOpts), map_flags=flags)
-    fd = lib.bpf_map_create(MAP_TYPE_RINGBUF, b"ring", 0, 0, size, ct.byref(options))
+    fd: int = lib.bpf_map_create(MAP_TYPE_RINGBUF, b"ring", 0, 0, size, ct.byref(options))
     if fd < 0:
         raise RingRefused(last_errno(), f"making a ring of {size} bytes: {os.strerror(last_errno())}")
+    return fd
+
+
+@contextmanager
+def ring(size: int, flags: int = 0) -> Iterator[int]:
+    """The same, open within this context. Raises as `new_ring`."""
+    fd = new_ring(size, flags)
     try:
         yield fd
     finally:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import ctypes as ct
 import marshal
+import mmap
 import os
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from harness.guest import bpf
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bcc import BPF
+
+_Structure = TypeVar("_Structure", ct.Structure, ct.Union)
 
 PLAIN = 2  # version of the marshal format: equal data is equal bytes, whoever else refers to it
 
@@ -102,17 +105,13 @@ class Step(ct.Structure):
         return step
 
 
-class Position(ct.Structure):
+class _Position(ct.Structure):
     """struct position."""
 
     _fields_ = (("available", ct.c_int64), ("consumer", ct.c_int64), ("producer", ct.c_int64))
 
-    def reply(self) -> dict[str, int | None]:
-        """The position for the host."""
-        return {name: _seen(getattr(self, name)) for name, _ in self._fields_}
 
-
-class Outcome(ct.Structure):
+class _Outcome(ct.Structure):
     """struct outcome."""
 
     _fields_ = (
@@ -120,38 +119,48 @@ class Outcome(ct.Structure):
         ("accessed", ct.c_int64 * MAX_ACCESSES),
         ("cloned", ct.c_int64),
         ("paused", ct.c_int64),
-        ("start", Position),
-        ("after_reserve", Position * MAX_SLOTS),
-        ("after_release", Position * MAX_SLOTS),
+        ("start", _Position),
+        ("after_reserve", _Position * MAX_SLOTS),
+        ("after_release", _Position * MAX_SLOTS),
         ("data", (ct.c_uint8 * MAX_PAYLOAD) * MAX_ACCESSES),
     )
 
     @classmethod
-    def unset(cls) -> Outcome:
+    def unset(cls) -> _Outcome:
         """An outcome of which the program wrote nothing yet."""
         outcome = cls()
-        ct.memset(ct.byref(outcome), 0, ct.sizeof(cls))
-        numbers = (cls.data.offset // ct.sizeof(ct.c_int64)) * ct.c_int64
-        numbers.from_buffer(outcome)[:] = [UNSET] * (cls.data.offset // ct.sizeof(ct.c_int64))
+        outcome._numbers[:] = [UNSET] * _NUMBERS
         return outcome
 
+    @property
+    def _numbers(self) -> ct.Array[ct.c_int64]:
+        """All that is before `data`."""
+        return (ct.c_int64 * _NUMBERS).from_buffer(self)
+
     def reply(self, step: dict[str, Any]) -> dict[str, Any]:
-        """The outcome for the host: what the program never wrote is None."""
-        slots, accesses = range(len(step["slots"])), range(len(step["accesses"]))
+        """The outcome for the host: what the program never wrote is None.
+
+        Positions are lists of three numbers, in the order of struct position.
+        """
+        slots, accesses = len(step["slots"]), len(step["accesses"])
+        numbers = [None if number == UNSET else number for number in self._numbers]
+        start, *after = (numbers[i : i + _LENGTH] for i in range(_START, _NUMBERS, _LENGTH))
+        data = self.data
         return {
-            "reserved": [_seen(self.reserved[i]) for i in slots],
-            "accessed": [_seen(self.accessed[i]) for i in accesses],
-            "cloned": _seen(self.cloned),
-            "paused": _seen(self.paused),
-            "start": self.start.reply(),
-            "after_reserve": [self.after_reserve[i].reply() for i in slots],
-            "after_release": [position.reply() for position in self.after_release],
-            "data": [bytes(self.data[i]).hex() for i in accesses],
+            "reserved": numbers[:slots],
+            "accessed": numbers[MAX_SLOTS : MAX_SLOTS + accesses],
+            "cloned": numbers[_START - 2],
+            "paused": numbers[_START - 1],
+            "start": start,
+            "after_reserve": after[:slots],
+            "after_release": after[MAX_SLOTS:],
+            "data": [bytes(data[i]).hex() for i in range(accesses)],
         }
 
 
-def _seen(number: int) -> int | None:
-    return None if number == UNSET else number
+_NUMBERS = _Outcome.data.offset // ct.sizeof(ct.c_int64)
+_LENGTH = ct.sizeof(_Position) // ct.sizeof(ct.c_int64)
+_START = _Outcome.start.offset // ct.sizeof(ct.c_int64)
 
 
 class Fill(ct.Structure):
@@ -165,10 +174,16 @@ class Fill(ct.Structure):
     )
 
 
-class _Trigger(ct.Structure):
+class _Halves(ct.Structure):
     """struct trigger."""
 
     _fields_ = (("armed", ct.c_uint32), ("tgid", ct.c_uint32))
+
+
+class _Trigger(ct.Union):
+    """The same, and as the one number that is stored at once."""
+
+    _fields_ = (("halves", _Halves), ("both", ct.c_uint64))
 
 
 class _Page(ct.Structure):
@@ -180,82 +195,84 @@ class _Page(ct.Structure):
         ("words", ct.c_uint64 * 2),
         ("fill", Fill),
         ("step", Step),
-        ("outcome", Outcome),
+        ("outcome", _Outcome),
     )
 
     @classmethod
     @cache
-    def of(cls, wanted: bytes) -> _Page:
-        """The page for one event, never to be changed: `fill` and `step` as asked for, marshalled.
+    def of(cls, wanted: bytes) -> bytes:
+        """The page for one event: `fill` and `step` as asked for, marshalled.
 
         The same few hundred are asked in each program type.
         """
         fill, step = marshal.loads(wanted)  # noqa: S302  (of our own making)
-        page = cls(outcome=Outcome.unset())
+        page = cls(outcome=_Outcome.unset())
         if fill:
             page.fill = Fill(each=Reservation.of(fill["each"]), cnt=fill["cnt"])
         if step:
             page.has_step = 1
             page.step = Step.of(step)
-        return page
+        return bytes(page)
 
 
 class Control:
-    """The control page of a module, and its trigger."""
+    """The control page of a module, and its trigger: both are in our memory, and need no system call."""
 
     def __init__(self, module: BPF) -> None:
-        self._page_fd = _table(module, "control", _Page)
-        self._trigger_fd = _table(module, "trigger", _Trigger)
+        self._page = _mapped(module, "control", _Page)
+        self._address = ct.addressof(self._page)
+        self._trigger = _mapped(module, "trigger", _Trigger)
+        self._armed = _Trigger(_Halves(armed=1, tgid=os.getpid())).both
 
-    @contextmanager
-    def armed(
+    def arm(
         self,
         *,
         words: tuple[int, int] = (0, 0),
         fill: dict[str, Any] | None = None,
         step: dict[str, Any] | None = None,
-    ) -> Iterator[None]:
-        """Within this context the next event of this process runs the attached program, once."""
+    ) -> None:
+        """The next event of this process runs the attached program, once, until `disarm`."""
         page = _Page.of(marshal.dumps((fill, step), PLAIN))
+        ct.memmove(self._address, page, ct.sizeof(_Page))
         if any(words):
-            page = _Page(words=words)
-        bpf.map_write(self._page_fd, 0, page)
-        bpf.map_write(self._trigger_fd, 0, _Trigger(armed=1, tgid=os.getpid()))
+            self._page.words[:] = words
+        self._trigger.both = self._armed
+
+    def disarm(self) -> None:
+        """No event runs the attached program."""
+        self._trigger.both = 0
+
+    @contextmanager
+    def armed(self, **wanted: Any) -> Iterator[None]:
+        """Armed within this context; `wanted` as for `arm`."""
+        self.arm(**wanted)
         try:
             yield
         finally:
-            bpf.map_write(self._trigger_fd, 0, _Trigger())
+            self.disarm()
 
     def ran(self) -> bool:
         """Whether the program ran since it was armed."""
-        trigger = _Trigger()
-        bpf.map_read(self._trigger_fd, 0, trigger)
-        return not trigger.armed
+        return not self._trigger.halves.armed
 
     def fired(self) -> int:
         """How often the program ran since it was armed."""
-        return int(self._page().fired)
+        return int(self._page.fired)
 
     def reply(self, step: dict[str, Any] | None) -> dict[str, Any]:
         """What the program did, in an event with this step or without one."""
-        page = self._page()
+        page = self._page
         return {
             "fired": page.fired,
             "fill": {"granted": page.fill.granted, "error": page.fill.error},
             "outcomes": [page.outcome.reply(step)] if step else [],
         }
 
-    def _page(self) -> _Page:
-        page = _Page()
-        bpf.map_read(self._page_fd, 0, page)
-        return page
 
-
-def _table(module: BPF, name: str, structure: type[ct.Structure]) -> int:
-    """The descriptor of an array of one such structure."""
+def _mapped(module: BPF, name: str, structure: type[_Structure]) -> _Structure:
+    """The one structure that an array has, where a program finds it."""
     table = module[name]
     size = bpf.map_info(table.map_fd).value_size
     if size != ct.sizeof(structure):
         raise TypeError(f"struct {name} has {size} bytes in C and {ct.sizeof(structure)} in Python")
-    descriptor: int = table.map_fd
-    return descriptor
+    return structure.from_buffer(mmap.mmap(table.map_fd, mmap.PAGESIZE))

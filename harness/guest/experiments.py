@@ -4,7 +4,8 @@ A request names the experiment in `kind`, the program type in `prog_type`, and i
 loads the programs: 'bcc', or 'libbpf' from the ELF object `object`.
 
 - `phases`: the type's example, with its event fired before it is attached, while, and after.
-- `script`: acts on a new ring, see stage.py; the reservations are done by the conformance program.
+- `script`: acts on a ring, see stage.py; the reservations are done by the conformance program. It is a new
+  one with `new_ring`, else one that is as good as new, see rings.py.
 - `load`: functions loaded and let go again: those of bpf_src/cases by BCC, those of the ELF object by libbpf;
   into the type, or with `sections` into the one that the function's section in the object names.
 - `rights`: functions of bpf_src/cases loaded by processes with few capabilities, see rights.py.
@@ -21,7 +22,7 @@ the kernel does not take them the reply says so in `unavailable`.
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,7 @@ from harness.guest.observer import Observer
 from harness.guest.own_programs import OwnPrograms
 from harness.guest.pauses import Pauses
 from harness.guest.prog_types import TYPES, AttachFailed, GuestType
+from harness.guest.rings import Rings
 from harness.guest.stage import Stage
 from harness.guest.sysctl import Unavailable
 
@@ -79,26 +81,14 @@ class Lab:
         for each in self._types.values():
             each.ran = self._control.ran
         self._consumer = Consumer(module["events"].map_fd)
-        self._rings: dict[int, int] = {0: module["rings"].map_fd}  # by the flags of what is in them
+        self._rings = Rings(module["rings"].map_fd)
         self._pauses = Pauses()
         self._maps = {**bpf.maps_of(module), "pauses": self._pauses.map_fd}
         # The steps program stays attached from one request to the next of the same type: attaching and
         # detaching cost more than all the rest of an experiment.
         self._standing = ExitStack()
         self._standing_for: tuple[str, str, str, int] | None = None
-
-    def prepare(self) -> None:
-        """Compile and make now what is else compiled or made when it is first needed."""
-        _ = self._case_types, self._flood_module, self._observer
-        with suppress(Unavailable):
-            network.wire()
-
-    def answer(self, request: dict[str, Any]) -> Reply:
-        """Do what the request asks for."""
-        if request["kind"] == "own":
-            self._release_standing()
-            return self._own_programs.answer(request)
-        experiments: dict[str, Callable[[GuestType, dict[str, Any]], Reply]] = {
+        self._experiments: dict[str, Callable[[GuestType, dict[str, Any]], Reply]] = {
             "phases": self.phases,
             "script": self.script,
             "load": self.load,
@@ -107,14 +97,32 @@ class Lab:
             "rights": self.rights,
             "example": self.example,
         }
+
+    def prepare(self) -> None:
+        """Compile, make and look up now what is else compiled, made or looked up when it is first needed."""
+        _ = self._case_types, self._flood_module, self._observer
+        with suppress(Unavailable):
+            network.wire()
+        for guest_type in self._types.values():
+            with suppress(LoadRefused):  # which is said again to whoever asks for the type
+                guest_type.look_up_target()
+        for path in sorted(OBJECTS.glob("*.o")):
+            with suppress(LoadRefused):
+                relocated.find(path, "", self._maps)
+
+    def answer(self, request: dict[str, Any]) -> Reply:
+        """Do what the request asks for."""
+        if request["kind"] == "own":
+            self._release_standing()
+            return self._own_programs.answer(request)
         guest_type = self._types[request["prog_type"]]
         if _loads_into_type(request) and guest_type.type_name in bpf.refused_prog_types():
             return {"loader": request["loader"], "no_type": True}
         try:
             if request["kind"] in ATTACHING:
                 configuration.demand(guest_type.type_name)
-            with self._settings(request.get("sysctl", {})):
-                reply = experiments[request["kind"]](guest_type, request)
+            with self._settings(request["sysctl"]) if "sysctl" in request else nullcontext():
+                reply = self._experiments[request["kind"]](guest_type, request)
         except Unavailable as error:
             reply = {"unavailable": str(error)}
         return {"loader": request["loader"], **reply}
@@ -122,14 +130,12 @@ class Lab:
     @contextmanager
     def _settings(self, settings: dict[str, int]) -> Iterator[None]:
         """Settings of the kernel within this context; no program stays that was loaded under other ones."""
-        if settings:
-            self._release_standing()
+        self._release_standing()
         with ExitStack() as stack:
             for name, value in settings.items():
                 stack.enter_context(sysctl.changed(name, value))
             yield
-            if settings:
-                self._release_standing()
+            self._release_standing()
 
     def rights(self, _guest_type: GuestType, request: dict[str, Any]) -> Reply:
         """What processes with few capabilities may make and load."""
@@ -164,7 +170,7 @@ class Lab:
         return {"fired": fired, "event": event, "polled": polled, "records": records}
 
     def script(self, guest_type: GuestType, request: dict[str, Any]) -> Reply:
-        """Acts in a row on a new ring, by the type's conformance program and by user space."""
+        """Acts in a row on one ring, by the type's conformance program and by user space."""
         try:
             self._stand(guest_type, request)
         except LoadRefused as error:
@@ -173,10 +179,8 @@ class Lab:
             return {"attach_failed": {"errno": error.errno, "what": str(error)}}
         except RingRefused as error:
             return {"no_ring": error.errno}
-        place = (guest_type, self._control, self._observer)
-        rings, flags = self._rings_of(request), request["ring_flags"]
-        with Stage(rings, request["ring_size"], *place, flags=flags) as stage:
-            return {"acts": [stage.perform(act) for act in request["acts"]]}
+        stage = Stage(self._rings, request, guest_type, self._control, self._observer)
+        return {"acts": stage.run(request["acts"])}
 
     def _stand(self, guest_type: GuestType, request: dict[str, Any]) -> None:
         """Load and attach the type's conformance program; what stood before is detached first."""
@@ -194,15 +198,8 @@ class Lab:
     def _loaded(self, guest_type: GuestType, function: str, request: dict[str, Any]) -> Program:
         if request["loader"] == "bcc":
             return guest_type.load(function)
-        maps = {**self._maps, "rings": self._rings_of(request)}
+        maps = {**self._maps, "rings": self._rings.map_of(request.get("ring_flags", 0))}
         return guest_type.load_ours(OBJECTS / f"{request['object']}.bpf.o", function, maps)
-
-    def _rings_of(self, request: dict[str, Any]) -> int:
-        """The map of rings with the flags that the request wants: the kernel puts no other rings into it."""
-        flags: int = request.get("ring_flags", 0)
-        if flags not in self._rings:
-            self._rings[flags] = bpf.array_of_rings(flags)
-        return self._rings[flags]
 
     def _release_standing(self) -> None:
         self._standing_for = None

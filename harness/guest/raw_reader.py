@@ -137,11 +137,12 @@ class RawReader:
         """How many records in a row are the same as that of `size` bytes at `position`, itself included."""
         if size > TOLD_WHOLE:
             return 1
-        first = self._bytes(position, size)
-        times = 1
-        while position + (times + 1) * size <= end and self._bytes(position + times * size, size) == first:
-            times += 1
-        return times
+        whole = min(end - position, MAPPED_WHOLE) // size
+        octets = self._bytes(position, whole * size)
+        first = octets[:size]
+        if octets == first * whole:  # as most rings are that many records were put into
+            return whole
+        return next(n for n in range(whole) if octets[n * size : (n + 1) * size] != first)
 
     def _told(self, position: int, length: int) -> str:
         return told(self._bytes(position, min(length, DIGESTED)), length)

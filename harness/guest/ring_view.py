@@ -13,11 +13,11 @@ Acts are JSON objects with their name in `act`:
 from __future__ import annotations
 
 import select
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from harness.guest.consumer import Consumer
-from harness.guest.raw_reader import RawReader, told
+from harness.guest.raw_reader import BUSY, RawReader, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,17 +35,11 @@ class RingView:
     def __init__(self, ring: int, size: int, *, overwrites: bool, epoll: select.epoll | None = None) -> None:
         self.ring, self.size, self.overwrites = ring, size, overwrites
         self._props = ExitStack()
-        self._raw = self._props.enter_context(closing(RawReader(ring, size, overwrites=overwrites)))
+        self._raw = RawReader(ring, size, overwrites=overwrites)
+        self._props.callback(self._raw.close)
         self._consumer: Consumer | None = None
-        self.epoll = epoll and self._props.enter_context(epoll)
-
-    def close(self) -> None:
-        """Let go of everything but the ring."""
-        self._props.close()
-
-    def perform(self, act: Act) -> Act:
-        """Do one act; what was seen."""
-        acts: dict[str, Callable[[Act], Act]] = {
+        self.epoll = epoll
+        self._acts: dict[str, Callable[[Act], Act]] = {
             "peek": self._peek,
             "consume": self._consume,
             "seek": self._seek,
@@ -53,7 +47,28 @@ class RingView:
             "wait": self._wait,
             "poll": self._poll,
         }
-        return acts[act["act"]](act)
+
+    def close(self) -> None:
+        """Let go of everything but the ring."""
+        self._unwatch()
+        self._props.close()
+
+    def _unwatch(self) -> None:
+        if self.epoll:
+            self.epoll.close()
+            self.epoll = None
+
+    def settled(self) -> bool:
+        """Nobody watches the ring any more, and all in it is passed over; False where something is open."""
+        self._unwatch()
+        if any(record.header & BUSY for record in self._raw.peek()):
+            return False
+        self._raw.seek(self._raw.producer)
+        return True
+
+    def perform(self, act: Act) -> Act:
+        """Do one act; what was seen."""
+        return self._acts[act["act"]](act)
 
     def _peek(self, _act: Act) -> Act:
         return {
@@ -66,7 +81,9 @@ class RingView:
     def _consume(self, _act: Act) -> Act:
         raw = self._peek(_act)
         # made here, not before: while it is there it holds an epoll instance of its own on the ring
-        self._consumer = self._consumer or self._props.enter_context(closing(Consumer(self.ring)))
+        if not self._consumer:
+            self._consumer = Consumer(self.ring)
+            self._props.callback(self._consumer.close)
         records = [told(record) for record in self._consumer.take()]
         return {"records": records, "raw": raw, "consumer": self._raw.consumer}
 
@@ -75,7 +92,8 @@ class RingView:
         return {"consumer": self._raw.consumer}
 
     def _watch(self, act: Act) -> Act:
-        self.epoll = self._props.enter_context(select.epoll())
+        self._unwatch()
+        self.epoll = select.epoll()
         self.epoll.register(self.ring, select.EPOLLIN | (select.EPOLLET if act["edge"] else 0))
         return {}
 

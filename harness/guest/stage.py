@@ -1,4 +1,4 @@
-"""A stage: one new ring, with the program that writes to it and all who look at it.
+"""A stage: one ring, with the program that writes to it and all who look at it.
 
 A script is a list of acts, each a JSON object with its name in `act`; beside those of ring_view.py:
 
@@ -12,69 +12,55 @@ A script is a list of acts, each a JSON object with its name in `act`; beside th
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
-from harness.guest import bpf
 from harness.guest.control import MAX_FILL
-from harness.guest.ring_view import RingView
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from harness.guest.control import Control
     from harness.guest.observer import Observer
     from harness.guest.prog_types import GuestType
+    from harness.guest.rings import Rings
 
 Act = dict[str, Any]
 
+# Whoever writes the consumer position, holds reservations or changes the ring may leave behind what nobody
+# sees.
+ORDINARY = frozenset({"event", "peek", "consume", "watch", "wait", "poll"})
+
 
 class Stage:
-    """Performs the acts of one script; a context manager. Programs find the ring in the map `rings`."""
+    """Performs the acts of one script, on the ring that the request wants."""
 
     def __init__(
-        self,
-        rings: int,
-        size: int,
-        guest_type: GuestType,
-        control: Control,
-        observer: Observer,
-        *,
-        flags: int = 0,
+        self, rings: Rings, request: Act, guest_type: GuestType, control: Control, observer: Observer
     ) -> None:
         self._rings = rings
         self._guest_type = guest_type
         self._control = control
         self._observer = observer
-        self._props = ExitStack()
-        self._new_ring(size, flags)
+        ring_for = rings.new if request["new_ring"] else rings.as_good_as_new
+        self._view = ring_for(request["ring_size"], request["ring_flags"])
 
-    def _new_ring(self, size: int, flags: int = 0) -> None:
-        self._props.close()
-        ring = self._props.enter_context(bpf.ring(size, flags))
-        self._view = self._props.enter_context(
-            closing(RingView(ring, size, overwrites=bool(flags & bpf.BPF_F_RB_OVERWRITE)))
-        )
-        bpf.map_write_fd(self._rings, 0, ring)
-
-    def __enter__(self) -> Stage:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._props.close()
+    def run(self, acts: list[Act]) -> list[Act]:
+        """Do them all; what was seen in each."""
+        seen = [self.perform(act) for act in acts]
+        if ORDINARY.issuperset(act["act"] for act in acts):
+            self._rings.keep()
+        return seen
 
     def perform(self, act: Act) -> Act:
         """Do one act; what was seen."""
-        acts: dict[str, Callable[[Act], Act]] = {
-            "ring": self._another_ring,
-            "event": self._event,
-            "held": self._held,
-        }
-        return acts.get(act["act"], self._view.perform)(act)
-
-    def _another_ring(self, act: Act) -> Act:
-        self._new_ring(act["size"])
-        return {}
+        match act["act"]:
+            case "event":
+                return self._event(act)
+            case "held":
+                return self._held(act)
+            case "ring":
+                self._view = self._rings.new(act["size"])
+                return {}
+            case _:
+                return self._view.perform(act)
 
     def _event(self, act: Act) -> Act:
         """The event once, or once for each step."""
@@ -101,8 +87,11 @@ class Stage:
         return {**reply, "fill": {"granted": granted, "error": error}}
 
     def _fired(self, step: dict[str, Any] | None, fill: dict[str, Any] | None = None) -> Act:
-        with self._control.armed(fill=fill, step=step):
+        self._control.arm(fill=fill, step=step)
+        try:
             self._guest_type.fire()
+        finally:
+            self._control.disarm()
         return self._control.reply(step)
 
     def _held(self, act: Act) -> Act:

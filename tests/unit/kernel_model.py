@@ -173,8 +173,9 @@ class Ring:
         data = self.producer - max(self.consumer, self.overwrite)
         return {0: data, 1: self.size, 2: self.consumer, 3: self.producer, 4: self.overwrite}.get(what, 0)
 
-    def place(self) -> dict[str, int]:
-        return {"available": self.query(0), "consumer": self.consumer, "producer": self.producer}
+    def place(self) -> list[int]:
+        """struct position."""
+        return [self.query(0), self.consumer, self.producer]
 
 
 def told(payload: bytes) -> str:

@@ -42,12 +42,13 @@ class OverwritingStep(Step):
 
     def _positions(self, outcome: dict[str, Any]) -> Iterator[Finding]:
         points = [outcome["start"], *outcome["after_reserve"], *outcome["after_release"]]
-        producers = [outcome["start"]["producer"]]
+        _available, _consumer, producer = outcome["start"]
+        producers = [producer]
         for slot in self.slots:
             producers.append(producers[-1] + slot.moves)
         producers += producers[-1:] * len(outcome["after_release"])
-        yield Finding("producer positions", producers, [point["producer"] for point in points])
-        yield Finding("consumer positions", [0] * len(points), [point["consumer"] for point in points])
+        yield Finding("producer positions", producers, [producer for _, _, producer in points])
+        yield Finding("consumer positions", [0] * len(points), [consumer for _, consumer, _ in points])
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from harness.conformance.case import Case
 from harness.conformance.experiments import RING_SIZE, Finding, each_of
@@ -48,6 +48,7 @@ class PeekAt(Peek):
         pages: the other half of each header.
     """
 
+    new_ring: ClassVar[bool] = True
     at: tuple[int, ...] = ()
     producer: int = 0
     pages: tuple[int, ...] = ()

@@ -17,6 +17,7 @@ from harness.conformance.script import (
     Poll,
     Reserve,
     Script,
+    Seek,
     Step,
     Wait,
     Watch,
@@ -27,6 +28,8 @@ from harness.conformance.script import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from harness.conformance.experiments import Experiment
 
 _COMMIT = "kernel/bpf/ringbuf.c, bpf_ringbuf_commit: wake if forced, or if the consumer is at this record"
@@ -35,16 +38,27 @@ _POLL = "kernel/bpf/ringbuf.c, ringbuf_map_poll_kern: readable while there is da
 UNKNOWN = 4, 1 << 40  # flags that a release does not look at
 
 
-def _wake(*flags: int, woken: bool, lagging: bool = False, discard: bool = False) -> list[Act]:
-    """One new ring for each of the flags; a lagging consumer has one record before it, not announced."""
-    release = discarded if discard else submitted
-    acts: list[Act] = []
+# A consumer lags that has a record before it, which was not announced.
+_ONE_BEHIND: tuple[Act, ...] = (Event((submitted(b"one behind", NO_WAKEUP),)), Wait(woken=False))
+
+
+def _wake(*flags: int, woken: bool, lagging: bool = False) -> list[Script]:
+    """A submit with each of the flags."""
+    behind = _ONE_BEHIND if lagging else ()
+    return [
+        script(
+            Watch(), *behind, Event((submitted(b"a record", wake),)), Wait(woken=woken), Poll(readable=True)
+        )
+        for wake in flags
+    ]
+
+
+def _discards(*flags: int, woken: bool, lagging: bool = False) -> Iterator[Act]:
+    """A discard with each of the flags, on a ring that is watched already; the consumer then catches up."""
     for wake in flags:
-        acts += [NewRing(), Watch()]
-        if lagging:
-            acts += [Event((submitted(b"one behind", NO_WAKEUP),)), Wait(woken=False)]
-        acts += [Event((release(b"a record", wake),)), Wait(woken=woken), Poll(readable=True)]
-    return acts
+        yield from _ONE_BEHIND if lagging else ()
+        yield Event((discarded(b"a record", wake),))
+        yield from (Wait(woken=woken), Poll(readable=True), Seek())
 
 
 def _released_behind_an_open_one(wake_of_the_open_one: int, *, woken: bool) -> Script:
@@ -55,11 +69,12 @@ def _released_behind_an_open_one(wake_of_the_open_one: int, *, woken: bool) -> S
     )
 
 
-def _both(*scripts: Script) -> Experiment:
+def _each(*scripts: Script) -> Experiment:
+    """All of them, each on a new ring."""
     acts: list[Act] = []
     for one in scripts:
         acts += [NewRing(), *one.acts]
-    return script(*acts)
+    return script(*acts[1:])
 
 
 CASES = (
@@ -67,49 +82,49 @@ CASES = (
         "WKP-001",
         "caught up",
         "flags 0 wake a consumer that has caught up",
-        script(*_wake(0, woken=True)),
+        _each(*_wake(0, woken=True)),
         _COMMIT,
     ),
     Case(
         "WKP-002",
         "no wake",
         "NO_WAKEUP wakes nobody, though poll(2) finds the ring readable",
-        script(*_wake(NO_WAKEUP, NO_WAKEUP | 4, woken=False)),
+        _each(*_wake(NO_WAKEUP, NO_WAKEUP | 4, woken=False)),
         _COMMIT,
     ),
     Case(
         "WKP-003",
         "force",
         "FORCE_WAKEUP wakes, with NO_WAKEUP or without",
-        script(*_wake(FORCE_WAKEUP, FORCE_WAKEUP | NO_WAKEUP, woken=True)),
+        _each(*_wake(FORCE_WAKEUP, FORCE_WAKEUP | NO_WAKEUP, woken=True)),
         _COMMIT,
     ),
     Case(
         "WKP-004",
         "unknown",
         "flags that a release does not know count as 0",
-        script(*_wake(*UNKNOWN, woken=True)),
+        _each(*_wake(*UNKNOWN, woken=True)),
         _COMMIT,
     ),
     Case(
         "WKP-005",
         "lagging",
         "a consumer that lags is not woken by flags 0: it has work already",
-        script(*_wake(0, *UNKNOWN, woken=False, lagging=True)),
+        _each(*_wake(0, *UNKNOWN, woken=False, lagging=True)),
         _COMMIT,
     ),
     Case(
         "WKP-006",
         "lag none",
         "a consumer that lags is not woken with NO_WAKEUP",
-        script(*_wake(NO_WAKEUP, NO_WAKEUP | 4, woken=False, lagging=True)),
+        _each(*_wake(NO_WAKEUP, NO_WAKEUP | 4, woken=False, lagging=True)),
         _COMMIT,
     ),
     Case(
         "WKP-007",
         "lag force",
         "FORCE_WAKEUP wakes a consumer that lags",
-        script(*_wake(FORCE_WAKEUP, FORCE_WAKEUP | NO_WAKEUP, woken=True, lagging=True)),
+        _each(*_wake(FORCE_WAKEUP, FORCE_WAKEUP | NO_WAKEUP, woken=True, lagging=True)),
         _COMMIT,
     ),
     Case(
@@ -117,10 +132,11 @@ CASES = (
         "discard",
         "a discard wakes exactly when a submit would",
         script(
-            *_wake(0, FORCE_WAKEUP, *UNKNOWN, woken=True, discard=True),
-            *_wake(NO_WAKEUP, woken=False, discard=True),
-            *_wake(FORCE_WAKEUP, woken=True, lagging=True, discard=True),
-            *_wake(0, NO_WAKEUP, woken=False, lagging=True, discard=True),
+            Watch(edge=True),  # by which each wake-up is told once
+            *_discards(0, FORCE_WAKEUP, *UNKNOWN, woken=True),
+            *_discards(NO_WAKEUP, woken=False),
+            *_discards(FORCE_WAKEUP, woken=True, lagging=True),
+            *_discards(0, NO_WAKEUP, woken=False, lagging=True),
         ),
         _COMMIT,
     ),
@@ -205,7 +221,7 @@ CASES = (
         "WKP-016",
         "behind",
         "a record submitted behind an open one wakes nobody: the wake comes with the open one's release",
-        _both(
+        _each(
             _released_behind_an_open_one(NO_WAKEUP, woken=False),
             _released_behind_an_open_one(0, woken=True),
         ),

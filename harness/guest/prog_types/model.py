@@ -106,6 +106,15 @@ class GuestType:
         """The function that does steps for programs of this type; the objects have one for each need."""
         return f"{stem}_{'own_' if self.shared else ''}return_{self.returns}"
 
+    def look_up_target(self) -> None:
+        """Find the target in the kernel's BTF, where there is one; found once, it is known.
+
+        Raises:
+            LoadRefused: the kernel does not have it.
+        """
+        if self.btf_target:
+            bpf.btf_id(self.btf_target, self._expected or 0)
+
     def load(self, function: str) -> Program:
         """Load a function of the module into this type."""
         if not (self.flags or self.btf_target):
