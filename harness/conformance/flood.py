@@ -18,8 +18,9 @@ CONTEXTS = ("outer", "nested")
 
 # Types whose programs a perf event's can interrupt. In those of kprobes and tracepoints the kernel passes
 # over the event: all three count up bpf_prog_active of their CPU and stand back if it was not 0
-# (kernel/trace/bpf_trace.c, trace_call_bpf; kernel/events/core.c, bpf_overflow_handler).
-INTERRUPTED = frozenset({"SYSCALL"})
+# (kernel/trace/bpf_trace.c, trace_call_bpf; kernel/events/core.c, bpf_overflow_handler). Raw tracepoints
+# look only whether they interrupt themselves (kernel/trace/bpf_trace.c, __bpf_trace_run).
+INTERRUPTED = frozenset({"RAW_TRACEPOINT", "SYSCALL"})
 
 
 @dataclass(frozen=True)

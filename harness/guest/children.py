@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import traceback
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class Child:
@@ -51,6 +56,48 @@ class Child:
             os.kill(self._pid, signal.SIGKILL)
             _, status = os.waitpid(self._pid, 0)
             self._code = os.waitstatus_to_exitcode(status)
+
+
+def shared_out(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """What a function makes of each item, worked out on all processors that we may use.
+
+    Raises:
+        RuntimeError: it failed in a child process; what it raised is on the console.
+    """
+    processes = min(len(os.sched_getaffinity(0)), len(items)) or 1
+    with ExitStack() as stack:
+        shares = [
+            stack.enter_context(closing(_Share(function, items[first::processes])))
+            for first in range(1, processes)
+        ]
+        results = [[function(item) for item in items[::processes]], *(share.results() for share in shares)]
+    return [results[number % processes][number // processes] for number in range(len(items))]
+
+
+class _Share(Generic[Item, Result]):
+    """A child process that works on some of the items."""
+
+    def __init__(self, function: Callable[[Item], Result], items: Sequence[Item]) -> None:
+        reader, writer = os.pipe()
+        self._reader = os.fdopen(reader, "rb")
+        with os.fdopen(writer, "wb") as told:
+
+            def work() -> None:
+                pickle.dump([function(item) for item in items], told)
+                told.flush()
+
+            self._child = Child(work)
+
+    def results(self) -> list[Result]:
+        """Wait for what it makes of them."""
+        said = self._reader.read()
+        self._child.wait()
+        results: list[Result] = pickle.loads(said)  # noqa: S301  (of our own making)
+        return results
+
+    def close(self) -> None:
+        self._reader.close()
+        self._child.close()
 
 
 def _run_and_exit(function: Callable[[], None]) -> None:

@@ -40,6 +40,8 @@ DEADLINE_S = 40.0
 # looks, ROOM_LOOK_S apart. The kernel has no event for room in a ring that it writes itself.
 ROOM_LOOKS, ROOM_LOOK_S = 20, 0.0002
 
+PATIENCE = 4  # times the reservations asked for, until a CPU or context that submitted none is given up
+
 STALL_UNTIL_FULL = 5000  # reservations that find no room, in each stall
 
 Reply = dict[str, Any]
@@ -138,16 +140,25 @@ class Flood:
         time.sleep(LOOK_S)
 
     def _enough(self) -> bool:
-        done: int = self._shared.interruptions
+        """Whether all was done that was asked for, by every CPU and context, as far as that can be had."""
+        if self._shared.interruptions != self._request["interruptions"]:
+            return False
+        attempts: int = self._counted("attempts")
         wanted: int = self._request["attempts"]
-        return done == self._request["interruptions"] and self._counted("attempts") >= wanted
+        return attempts >= wanted and (self._all_submitted() or attempts >= PATIENCE * wanted)
+
+    def _all_submitted(self) -> bool:
+        return all(stream.submitted for stream in self._each_stream())
 
     def _counted(self, what: str) -> int:
         """A number of the programs, over all CPUs and contexts."""
+        return sum(getattr(stream, what) for stream in self._each_stream())
+
+    def _each_stream(self) -> Iterator[Any]:
+        """What the programs counted, of each CPU and context."""
         streams = self._module["streams"]
-        return sum(
-            getattr(stream, what) for context in range(len(CONTEXTS)) for stream in streams[ct.c_int(context)]
-        )
+        for context in range(len(CONTEXTS)):
+            yield from streams[ct.c_int(context)][: os.cpu_count()]
 
     def _produce(self, cpu: int) -> None:
         os.sched_setaffinity(0, {cpu})

@@ -11,9 +11,12 @@ import struct
 import sys
 from array import array
 from collections import Counter
+from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import compress, islice
 from typing import Any
+
+from harness.guest.children import shared_out
 
 WORDS = 3  # of eight bytes: header, id, checksum
 RECORD_BYTES = 16
@@ -59,68 +62,97 @@ def checksums(ids: array[int], seed: int) -> array[int]:
     return lanes[low::2]
 
 
-class Ledger:
-    """Takes records in the order in which they arrived, and says what was wrong with them."""
+@dataclass
+class Tally:
+    """What is to be said of some records in a row.
 
-    def __init__(self, seed: int) -> None:
-        self._seed = seed
-        self._unchecked: list[memoryview] = []
-        self._end = 0  # position in the ring after the last record
-        self._last: Counter[int] = Counter()
-        self._fingerprints: Counter[int] = Counter()
-        self._submitted: Counter[int] = Counter()
-        self._wrong = Counter(positions=0, headers=0, checksums=0, order=0, fates=0)
-        self._discarded = 0
+    Attributes:
+        wrong: how many were, by what was wrong with them.
+        discarded: how many had been.
+        first, last: the ids of the first and the last one that was submitted, by source; this and the
+            following by the top byte of the id.
+        submitted: how many.
+        fingerprints: sums of the checksums.
+    """
 
-    def enter(self, records: memoryview, position: int) -> None:
-        """Committed records, headers and all, as they lay in the ring at a position."""
-        self._wrong["positions"] += position != self._end
-        self._end = position + len(records)
-        self._unchecked.append(records)
-        if sum(map(len, self._unchecked)) >= BATCH_BYTES:
-            entered = memoryview(b"".join(self._unchecked))
-            while len(entered) >= BATCH_BYTES:
-                self._check(bytes(entered[:BATCH_BYTES]))
-                entered = entered[BATCH_BYTES:]
-            self._unchecked = [entered]
+    wrong: Counter[str] = field(default_factory=Counter)
+    discarded: int = 0
+    first: dict[int, int] = field(default_factory=dict)
+    last: dict[int, int] = field(default_factory=dict)
+    submitted: Counter[int] = field(default_factory=Counter)
+    fingerprints: Counter[int] = field(default_factory=Counter)
 
-    def close(self) -> None:
-        """Check what was entered and is not checked yet."""
-        self._check(b"".join(self._unchecked))
-        self._unchecked = []
-
-    def _check(self, records: bytes) -> None:
+    @classmethod
+    def of(cls, records: bytes, seed: int) -> Tally:
+        """Check committed records, headers and all."""
+        tally = cls()
         words = array("Q", records)
         ids, sums = words[1::WORDS], words[2::WORDS]
         marks = records[TOP_OF_LENGTH::FOOTPRINT]
-        self._discarded += marks.count(DISCARD_BYTE)
+        tally.discarded = marks.count(DISCARD_BYTE)
         for place, byte in enumerate(LENGTH):
             if place != TOP_OF_LENGTH:
-                self._count_wrong("headers", records[place::FOOTPRINT], bytes([byte]) * len(ids))
-        self._count_wrong("checksums", sums, checksums(ids, self._seed))
-        self._count_wrong("fates", marks, records[16 + TOP_BYTE :: FOOTPRINT].translate(MARK_OF_FATE))
-        self._check_submitted(records, ids, sums)
+                tally._count_wrong("headers", records[place::FOOTPRINT], bytes([byte]) * len(ids))
+        tally._count_wrong("checksums", sums, checksums(ids, seed))
+        tally._count_wrong("fates", marks, records[16 + TOP_BYTE :: FOOTPRINT].translate(MARK_OF_FATE))
+        tally._count_submitted(records, ids, sums)
+        return tally
 
     def _count_wrong(self, what: str, seen: bytes | array[int], right: bytes | array[int]) -> None:
         if seen != right:
-            self._wrong[what] += sum(map(operator.ne, seen, right))
+            self.wrong[what] += sum(map(operator.ne, seen, right))
 
-    def _check_submitted(self, records: bytes, ids: array[int], sums: array[int]) -> None:
+    def _count_submitted(self, records: bytes, ids: array[int], sums: array[int]) -> None:
         keep = records[TOP_OF_LENGTH::FOOTPRINT].translate(KEEP_SUBMITTED)
         sources = bytes(compress(records[8 + TOP_BYTE :: FOOTPRINT], keep))
         submitted, fingerprints = list(compress(ids, keep)), list(compress(sums, keep))
         for source in set(sources):
             of_source = sources.translate(bytes(int(byte == source) for byte in range(256)))
-            in_order = [self._last[source], *compress(submitted, of_source)]
-            self._wrong["order"] += sum(map(operator.ge, in_order, islice(in_order, 1, None)))
-            self._last[source] = in_order[-1]
-            self._submitted[source] += len(in_order) - 1
-            self._fingerprints[source] += sum(compress(fingerprints, of_source))
+            in_order = list(compress(submitted, of_source))
+            self.wrong["order"] += sum(map(operator.ge, in_order, islice(in_order, 1, None)))
+            self.first[source], self.last[source] = in_order[0], in_order[-1]
+            self.submitted[source] = len(in_order)
+            self.fingerprints[source] = sum(compress(fingerprints, of_source))
+
+    def add(self, later: Tally) -> None:
+        """Take in what is to be said of the records that come next."""
+        self.wrong += later.wrong
+        self.wrong["order"] += sum(self.last.get(source, 0) >= first for source, first in later.first.items())
+        self.discarded += later.discarded
+        self.last |= later.last
+        self.submitted += later.submitted
+        self.fingerprints += later.fingerprints
+
+
+class Ledger:
+    """Takes records in the order in which they arrived, and once it is closed says what was wrong."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._pieces: list[memoryview] = []
+        self._end = 0  # position in the ring after the last record
+        self._astray = 0  # pieces that did not begin there
+        self._whole = Tally()
+
+    def enter(self, records: memoryview, position: int) -> None:
+        """Committed records, headers and all, as they lay in the ring at a position."""
+        self._astray += position != self._end
+        self._end = position + len(records)
+        self._pieces.append(records)
+
+    def close(self) -> None:
+        """Check what was entered, on all processors."""
+        records = b"".join(self._pieces)
+        batches = [records[start : start + BATCH_BYTES] for start in range(0, len(records), BATCH_BYTES)]
+        for tally in shared_out(lambda batch: Tally.of(batch, self._seed), batches):
+            self._whole.add(tally)
 
     def of(self, source: int) -> dict[str, int]:
         """What arrived from one source: how many were submitted, and the sum of their checksums."""
-        return {"submitted": self._submitted[source], "fingerprint": self._fingerprints[source] & WORD}
+        whole = self._whole
+        return {"submitted": whole.submitted[source], "fingerprint": whole.fingerprints[source] & WORD}
 
     def reply(self) -> dict[str, Any]:
         """For the host: how many records had been discarded, and how many were wrong, and in what."""
-        return {"discarded": self._discarded, "wrong": dict(self._wrong)}
+        wrong = {what: self._whole.wrong[what] for what in ("headers", "checksums", "order", "fates")}
+        return {"discarded": self._whole.discarded, "wrong": {"positions": self._astray, **wrong}}

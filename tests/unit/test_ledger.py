@@ -124,3 +124,10 @@ def test_only_what_lies_before_a_busy_record_is_committed(busy: int | None) -> N
         change(busy, 0, lambda length: length | BUSY)(made)
     octets = memoryview(b"".join(RECORD.pack(*record) for record in made))
     assert committed(octets) == (100 if busy is None else busy) * FOOTPRINT
+
+
+def test_order_is_looked_at_from_one_batch_to_the_next() -> None:
+    made = [record for record in records(2 * BATCH_BYTES // FOOTPRINT) if not record[0] & DISCARD]
+    last = made[BATCH_BYTES // FOOTPRINT - 1]
+    made[BATCH_BYTES // FOOTPRINT] = last  # the first of the second batch is the last of the first one again
+    assert entered(made).reply()["wrong"]["order"] == 1

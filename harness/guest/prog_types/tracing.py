@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 SYSCALL_PREFIX = {"x86_64": "__x64_sys_", "aarch64": "__arm64_sys_", "s390x": "__s390x_sys_"}
 GETPGID = SYSCALL_PREFIX[os.uname().machine] + "getpgid"
 
+libc = ct.CDLL(None)
+PR_SET_NAME = 15  # include/uapi/linux/prctl.h
+
 HARDWARE_EVENT, CPU_CYCLES = 0, 0  # PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES
 COUNTERS = Path("/sys/bus/event_source/devices/cpu")
 SOFTWARE_EVENT, CPU_CLOCK = 1, 0  # PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_CLOCK
@@ -191,7 +194,7 @@ class RawTracepoint(GuestType):
         return held_open(lib.bpf_attach_raw_tracepoint(program.fd, b"task_rename"), "attach to task_rename")
 
     def fire(self) -> Any:
-        Path("/proc/self/comm").write_text("dynptr-harness")
+        libc.prctl(PR_SET_NAME, b"dynptr-harness")
 
 
 class RawTracepointWritable(GuestType):
