@@ -308,6 +308,11 @@ class Consume:
 
     records: tuple[bytes | int, ...]
 
+    @property
+    def new_ring(self) -> bool:
+        """Whether a record is to be all zeroes, as only what nobody ever wrote to is."""
+        return any(isinstance(record, bytes) and record and not any(record) for record in self.records)
+
     def request(self) -> dict[str, Any]:
         return {"act": "consume"}
 
@@ -472,9 +477,14 @@ class Script:
             "object": self.object,
             "ring_size": self.ring_size,
             "ring_flags": self.ring_flags,
-            "new_ring": any(getattr(act, "new_ring", False) for act in self.acts),
+            "new_ring": self._new_ring,
             "acts": [act.request() for act in self.acts],
         }
+
+    @property
+    def _new_ring(self) -> bool:
+        """What is asked of rings of another kind is about where they began, too."""
+        return bool(self.ring_flags) or any(getattr(act, "new_ring", False) for act in self.acts)
 
     def findings(self, prog_type: ProgType, facts: Mapping[str, Any], reply: Reply) -> Iterator[Finding]:  # noqa: ARG002
         seen = reply.get("acts", [])

@@ -275,15 +275,16 @@ def _room_from_an_open_record(reply: Reply) -> None:
     held, after, consumed = reply["acts"]
     held["outcomes"][0]["reserved"][1] = 0
     later = [held["outcomes"][0]["after_reserve"][1], *held["outcomes"][0]["after_release"]]
-    later = [[2008, 3008, 5016] for _ in later]
+    _available, _consumer, began = held["outcomes"][0]["start"]
+    later = [[2008, began + 3008, began + 5016] for _ in later]
     held["outcomes"][0]["after_reserve"][1] = later[0]
     held["outcomes"][0]["after_release"] = later[1:]
-    position = [4016, 3008, 7024]
+    position = [4016, began + 3008, began + 7024]
     after["outcomes"][0] |= {"start": later[0], "after_reserve": [position], "after_release": [position] * 3}
     record = consumed["raw"]["records"][0]
     consumed["raw"]["records"].append({**record, "position": record["position"] + 2008})
     consumed["records"] *= 2
-    consumed["consumer"] = 7024
+    consumed["consumer"] = began + 7024
 
 
 # what older kernels show, by case
