@@ -28,6 +28,7 @@ class Ground:
         qemu: version of QEMU, '' where there is none.
         guest_packages: version of every package of the guest image, by name.
         leave: to be called after the last question.
+        first_alone: the others go on from what the first machine of a kernel leaves: a snapshot.
     """
 
     subjects: tuple[Subject, ...]
@@ -37,3 +38,4 @@ class Ground:
     qemu: str
     guest_packages: Mapping[str, str]
     leave: Callable[[], None] = _nothing
+    first_alone: bool = True

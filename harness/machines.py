@@ -57,6 +57,7 @@ class Machines:
     Attributes:
         subjects: the kernels.
         guest_packages: version of every package of the guest image, by name.
+        saved: the first machine of a kernel leaves a snapshot, from which the others go on.
 
     Raises:
         HarnessError: as `harness.prepare.prepare`.
@@ -74,7 +75,8 @@ class Machines:
             append=options.append,
         )
         self._options = options
-        self._start = Snapshots(settings).start if options.snapshot and settings.snapshot_limit_mib else boot
+        self.saved = options.snapshot and settings.snapshot_limit_mib > 0
+        self._start = Snapshots(settings).start if self.saved else boot
         self.guest_packages = image.packages
         self._settings = settings
         self._started = 0

@@ -98,6 +98,7 @@ def run(request: Request, *, settings: Settings, out: Console, err: Console) -> 
         guest_packages=ground.guest_packages,
         jobs=ground.jobs,
         isolation=request.isolation,
+        first_alone=ground.first_alone,
     )
     ground.leave()
     try:
@@ -123,7 +124,15 @@ def _machines(request: Request, plan: Plan, settings: Settings, progress: Progre
     version = qemu.version()
     machines = Machines(request.kernels, options, settings=settings, progress=progress)
     at_a_time = request.jobs or jobs.default(request.memory_mib)
-    return Ground(machines.subjects, plan, machines.start, at_a_time, version, machines.guest_packages)
+    return Ground(
+        machines.subjects,
+        plan,
+        machines.start,
+        at_a_time,
+        version,
+        machines.guest_packages,
+        first_alone=machines.saved,
+    )
 
 
 def _compare(baseline: RunResult, request: Request, result: RunResult, out: Console) -> int:

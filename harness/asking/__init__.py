@@ -49,6 +49,7 @@ def ask(
     guest_packages: Mapping[str, str],
     jobs: int = 1,
     isolation: Isolation = Isolation.RUN,
+    first_alone: bool = True,
 ) -> Outcome:
     """Ask every kernel everything that was planned.
 
@@ -62,8 +63,11 @@ def ask(
         qemu: version of QEMU, for the provenance, as `guest_packages`.
         jobs: how many machines there may be at a time.
         isolation: when a fresh machine takes the place of one that is well.
+        first_alone: see `Account`.
     """
-    accounts = [Account(subject, plan, isolation, folder, progress) for subject in subjects]
+    accounts = [
+        Account(subject, plan, isolation, folder, progress, first_alone=first_alone) for subject in subjects
+    ]
     workers = [Worker(accounts, boot, isolation, place) for place in places(jobs)]
     interrupted = asyncio.run(until_signal(_all(workers)))
     ended = f"interrupted by {interrupted.name}" if interrupted else COMPLETE

@@ -34,13 +34,24 @@ LOSSES_IN_A_ROW = 3  # machines lost with no answer in between, until a kernel i
 class Account:
     """One kernel while any number of workers ask it.
 
+    Args:
+        first_alone: no further machine is started before the first has come up: those behind it go on from
+            its snapshot, or need not try what it could not do.
+
     Attributes:
         workers: how many are at it.
         stopped: why no more is asked, None while all is well.
     """
 
     def __init__(
-        self, subject: Subject, plan: Plan, isolation: Isolation, folder: Path, progress: Progress
+        self,
+        subject: Subject,
+        plan: Plan,
+        isolation: Isolation,
+        folder: Path,
+        progress: Progress,
+        *,
+        first_alone: bool,
     ) -> None:
         self.workers = 0
         self.stopped: str | None = None
@@ -52,6 +63,7 @@ class Account:
         self._progress = progress
         self._shown = ExitStack()
         self._detail: Callable[[str], None] | None = None
+        self._first_alone = first_alone
         self._first_start = asyncio.Lock()
         self._facts: dict[str, Any] = {}
         self._boots = 0
@@ -88,16 +100,13 @@ class Account:
     async def start(self, boot: Boot, *, round_robin: bool) -> Session | None:
         """A fresh machine; None when nothing more is asked of this kernel.
 
-        Until a machine has come up, they are started one by one: those behind the first go on from its
-        snapshot, or need not try what it could not do.
-
         Args:
             round_robin: as in `Boot`.
 
         Raises:
             HarnessError: it did not come up, or is not what was asked for.
         """
-        if not self._facts:
+        if not self._facts and (self._first_alone or not self._boots):
             async with self._first_start:
                 if not self._facts and not self.stopped:
                     return await self._first_session(boot, round_robin)

@@ -10,10 +10,10 @@ import gc
 import time
 import traceback
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from harness.guest import processors
+from harness.guest.background import Background
 from harness.guest.command import Command, run_to_end
 from harness.guest.kernel_log import KernelLog
 from harness.guest.ports import Ports
@@ -24,27 +24,6 @@ if TYPE_CHECKING:
 BPF_SRC = Path("/payload/bpf_src")
 # Makes what the kernel says only once, such as WARN_ONCE, be said again.
 CLEAR_WARN_ONCE = Path("/sys/kernel/debug/clear_warn_once")
-
-
-class _Background(Thread):
-    """A function in a thread of its own; `result` waits for it and raises what it raised."""
-
-    def __init__(self, function: Any) -> None:
-        super().__init__(daemon=True)
-        self._function = function
-        self._error: BaseException | None = None
-        self.start()
-
-    def run(self) -> None:
-        try:
-            self._function()
-        except BaseException as error:  # handed on to whoever waits
-            self._error = error
-
-    def wait(self) -> None:
-        self.join()
-        if self._error:
-            raise self._error
 
 
 def _network() -> None:
@@ -103,7 +82,7 @@ def main() -> None:
     ports = Ports()
     try:
         started = time.monotonic()
-        network = _Background(_network)
+        network = Background(_network)
         from harness.guest import facts, module
         from harness.guest.experiments import Lab
 

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.guest import bpf, configuration, elf, examples, network, processors, relocated, rights, sysctl
+from harness.guest.background import Background
 from harness.guest.bpf import LoadRefused, Program, RingRefused
 from harness.guest.consumer import Consumer
 from harness.guest.control import Control
@@ -100,7 +101,14 @@ class Lab:
 
     def prepare(self) -> None:
         """Compile, make and look up now what is else compiled, made or looked up when it is first needed."""
-        _ = self._case_types, self._flood_module, self._observer
+        _ = self._observer
+        with processors.anywhere():
+            others = Background(self._look_up)
+            _ = self._case_types, self._flood_module
+            others.wait()
+
+    def _look_up(self) -> None:
+        """What takes no compiler."""
         with suppress(Unavailable):
             network.wire()
         for guest_type in self._types.values():

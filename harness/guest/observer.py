@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from harness.guest.pauses import Pauses
     from harness.guest.ring_view import Act
 
+STANDARD = 3  # descriptors: input, output, errors
+ALL = 1 << 16
+
 # From the end of the event until the process that looked has told what it saw.
 REPORT_S = 5.0
 MESSAGE_BYTES = 1 << 16
@@ -73,7 +76,7 @@ class Observer:
 
     def _serve(self, theirs: socket.socket) -> None:
         processors.keep_to(processors.OTHERS)
-        self._ours.close()
+        _close_all_but(theirs.fileno())
         while True:
             message, descriptors, _flags, _address = socket.recv_fds(theirs, MESSAGE_BYTES, MAX_DESCRIPTORS)
             if not message:
@@ -93,3 +96,9 @@ class Observer:
                 seen.append([view.perform(act) for act in acts])
                 self._pauses.resume(number)
             return seen
+
+
+def _close_all_but(descriptor: int) -> None:
+    """Let go of what the agent had open when it forked: links among them, that keep programs attached."""
+    os.closerange(STANDARD, descriptor)
+    os.closerange(descriptor + 1, ALL)

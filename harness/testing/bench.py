@@ -101,7 +101,9 @@ class Bench:
             for cell in question.cells
         }
         folder = self._machines(selector).folder
-        return Account(self.subject(selector), Plan(cells), Isolation.CASE, folder, Silent())
+        return Account(
+            self.subject(selector), Plan(cells), Isolation.CASE, folder, Silent(), first_alone=True
+        )
 
     def _machines(self, selector: str) -> Machines:
         if selector not in self._kernels:

@@ -72,6 +72,7 @@ class Yard:
     Attributes:
         most: the most machines there were at a time.
         up: kernels of which a machine has come up.
+        side_by_side: whether a machine was started before the first one of its kernel was up.
         can_take_turns: whether processors of a machine take turns when that is asked for.
     """
 
@@ -84,12 +85,13 @@ class Yard:
         self.no_boot: Callable[[str, int], bool] = lambda _release, _number: False
         self.shown = Shown()
         self.can_take_turns = True
+        self.side_by_side = False
 
     async def boot(self, subject: Subject, folder: Path, *, round_robin: bool) -> Guest:
         release = subject.kernel.release
         self.starts[release] += 1
         number = self.starts[release]
-        assert number == 1 or release in self.up, "the first machine of a kernel is started alone"
+        self.side_by_side |= number > 1 and release not in self.up
         await asyncio.sleep(0)
         if self.no_boot(release, number):
             raise failed(FailureKind.BOOT)
@@ -117,6 +119,7 @@ class Yard:
             **options,
         )
         assert not self.living
+        assert not (self.side_by_side and options.get("first_alone", True))
         return outcome
 
     def requests(self, release: str) -> list[dict[str, Any]]:
@@ -189,6 +192,21 @@ def test_a_machine_goes_on_with_a_flood_where_its_processors_never_take_turns(
 def test_each_worker_begins_with_a_kernel_of_its_own(yard: Yard) -> None:
     yard.ask(FIRST, SECOND, jobs=2)
     assert [machine.release for machine in yard.machines[:2]] == [FIRST, SECOND]
+
+
+def test_machines_that_leave_nothing_to_go_on_from_are_started_side_by_side(yard: Yard) -> None:
+    outcome = yard.ask(FIRST, jobs=2, first_alone=False)
+    assert yard.side_by_side
+    assert yard.starts[FIRST] == 2
+    assert set(verdicts(outcome)) == {Verdict.PASS}
+
+
+def test_where_none_of_them_comes_up_nothing_is_run(yard: Yard) -> None:
+    yard.no_boot = lambda _release, _number: True
+    outcome = yard.ask(FIRST, jobs=2, first_alone=False)
+    assert yard.starts[FIRST] == 2
+    assert verdicts(outcome) == [Verdict.NOT_RUN] * CELLS
+    assert outcome.result.run.kernels[0].stopped == "the guest did not boot: the boot"
 
 
 def test_no_second_machine_is_tried_where_the_first_does_not_boot(yard: Yard) -> None:
