@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+Result = TypeVar("Result")
 
-class Background(Thread):
-    """A function in a thread of its own, which `wait` waits for."""
 
-    def __init__(self, function: Callable[[], object]) -> None:
-        super().__init__(daemon=True)
+class Background(Generic[Result]):
+    """A function in a thread of its own."""
+
+    def __init__(self, function: Callable[[], Result]) -> None:
         self._function = function
+        self._results: list[Result] = []
         self._error: BaseException | None = None
-        self.start()
+        self._thread = Thread(target=self._run, daemon=True)
+        self._thread.start()
 
-    def run(self) -> None:
+    def _run(self) -> None:
         try:
-            self._function()
+            self._results.append(self._function())
         except BaseException as error:  # handed on to whoever waits
             self._error = error
 
-    def wait(self) -> None:
-        """Wait until it has returned; raises what it raised."""
-        self.join()
+    def wait(self) -> Result:
+        """Wait until it has returned: what it returned; raises what it raised."""
+        self._thread.join()
         if self._error:
             raise self._error
+        return self._results[0]
