@@ -61,9 +61,12 @@ class Run:
     matrix: bool = False
 
     def expected(self, boots: int, restores: int) -> bool:
-        """Whether that many machines of a kernel, and those of them from a snapshot, fit `start`."""
+        """Whether that many machines of a kernel, and those of them from a snapshot, fit `start`.
+
+        The floods may have one to themselves, see harness/asking/lots.py.
+        """
         wanted = {"cold": 0, "first": boots - 1, "warm": boots}[self.start]
-        return 1 <= boots <= self.jobs and restores == wanted
+        return 1 <= boots <= self.jobs + 1 and restores == wanted
 
 
 RUNS = (
@@ -74,7 +77,7 @@ RUNS = (
     Run("core cases in the documented types, warm", CORE_CASES, "warm"),
     Run("core cases in the documented types, warm", CORE_CASES, "warm", jobs=2),
     Run("whole catalogue in the documented types, warm", DOCUMENTED, "warm", 2, rounds="long_rounds"),
-    Run("whole catalogue, cold", (), "cold", rounds="long_rounds"),
+    Run("whole catalogue, cold", (), "cold", jobs=2, rounds="long_rounds"),
     Run("whole catalogue, cold, and the snapshot made", (), "first", jobs=2, rounds="long_rounds"),
     Run("whole catalogue, warm", (), "warm", rounds="long_rounds"),
     Run("whole catalogue, warm", (), "warm", jobs=2, rounds="long_rounds"),
@@ -132,7 +135,7 @@ def run_command(run: Run, kernels: Sequence[str], forget: Callable[[], object]) 
             [*command, *run.arguments], capture_output=True, text=True, timeout=RUN_DEADLINE, check=False
         )
         seconds = time.monotonic() - began
-        if done.returncode not in (0, 1):
+        if done.returncode:
             sys.exit(f"{run.name}: status {done.returncode}\n{done.stdout}{done.stderr}")
         told = json.loads(results.read_text())
     for asked in told["run"]["kernels"]:
@@ -155,7 +158,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each row but the catalogue's")
     parser.add_argument("--long-rounds", type=int, default=3, help="measurements of the whole catalogue")
     parser.add_argument("--matrix", nargs="+", default=["6.1", "6.12", "7.3"], help="kernels of the matrix")
-    parser.add_argument("--matrix-rounds", type=int, default=1, help="measurements of the matrix")
+    parser.add_argument("--matrix-rounds", type=int, default=1, help="measurements of the matrix, perhaps 0")
     options = parser.parse_args()
     settings = Settings.from_environment()
     (subject,), _image = prepare([options.kernel], settings=settings, progress=Silent())
@@ -174,7 +177,10 @@ def main() -> None:
     print(row(FLOOR, "", "", floors, floor), flush=True)
     for run in RUNS:
         kernels = options.matrix if run.matrix else [options.kernel]
-        taken = [run_command(run, kernels, forget) for _ in range(getattr(options, run.rounds))]
+        rounds: int = getattr(options, run.rounds)
+        if not rounds:
+            continue
+        taken = [run_command(run, kernels, forget) for _ in range(rounds)]
         seconds, cells = zip(*taken, strict=True)
         print(row(run.name, run.jobs, cells[0], seconds, floor), flush=True)
 

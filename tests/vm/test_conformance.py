@@ -46,6 +46,9 @@ CORE = (
 
 ASKED = [(prog_type, case) for prog_type in PROG_TYPES for case in CASES if case.applies(prog_type)]
 CORE_CELLS = [(prog_type, case) for prog_type, case in ASKED if case.id in CORE]
+# The first program that is held starts the process that looks on. That must not keep the program attached: it
+# would then take the events of all that come after it.
+HELD = [(each, case) for each, case in ASKED if (each.name, case.id) == ("RAW_TRACEPOINT", "RSV-001")]
 
 Cells = dict[tuple[str, str], Judgement]
 
@@ -185,7 +188,7 @@ def test_what_is_broken_on_purpose_is_red_and_nothing_else(
                 (prog_type.name, case.id): judge(
                     case, prog_type, machine.facts, await machine.ask(case.request(prog_type), 60)
                 )
-                for prog_type, case in CORE_CELLS
+                for prog_type, case in HELD + CORE_CELLS
             }
 
     cells = asyncio.run(ask())
