@@ -74,6 +74,14 @@ def test_the_processor_fits_the_accelerator(accelerator: Accelerator, flag: str,
     assert argv[argv.index("-cpu") + 1].startswith(cpu)
 
 
+@pytest.mark.parametrize(("accelerator", "flag"), [(TCG, "tcg,thread=single"), (KVM, "kvm")])
+def test_processors_that_take_turns_have_one_thread_where_they_are_emulated(
+    accelerator: Accelerator, flag: str
+) -> None:
+    argv = qemu.Processor(accelerator, 2, round_robin=True).qemu
+    assert argv[argv.index("-accel") + 1] == flag
+
+
 def program(folder: Path, script: str) -> str:
     path = folder / "qemu"
     path.write_text(f"#!/bin/sh\n{script}\n")
