@@ -184,11 +184,13 @@ def test_what_is_broken_on_purpose_is_red_and_nothing_else(
 
     async def ask() -> Cells:
         async with await Machine.boot(files, accelerator=accelerator, folder=tmp_path) as machine:
+            for prog_type, case in HELD:
+                await machine.ask(case.request(prog_type, "libbpf"), 60)
             return {
                 (prog_type.name, case.id): judge(
                     case, prog_type, machine.facts, await machine.ask(case.request(prog_type), 60)
                 )
-                for prog_type, case in HELD + CORE_CELLS
+                for prog_type, case in CORE_CELLS
             }
 
     cells = asyncio.run(ask())
