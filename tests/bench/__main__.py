@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -159,6 +160,7 @@ def main() -> None:
     parser.add_argument("--long-rounds", type=int, default=3, help="measurements of the whole catalogue")
     parser.add_argument("--matrix", nargs="+", default=["6.1", "6.12", "7.3"], help="kernels of the matrix")
     parser.add_argument("--matrix-rounds", type=int, default=1, help="measurements of the matrix, perhaps 0")
+    parser.add_argument("--only", default="*", help="a pattern for the rows to measure, beside the first")
     options = parser.parse_args()
     settings = Settings.from_environment()
     (subject,), _image = prepare([options.kernel], settings=settings, progress=Silent())
@@ -178,7 +180,7 @@ def main() -> None:
     for run in RUNS:
         kernels = options.matrix if run.matrix else [options.kernel]
         rounds: int = getattr(options, run.rounds)
-        if not rounds:
+        if not rounds or not fnmatch(run.name, options.only):
             continue
         taken = [run_command(run, kernels, forget) for _ in range(rounds)]
         seconds, cells = zip(*taken, strict=True)
