@@ -597,11 +597,6 @@ def map_write_fd(map_fd: int, key: int, fd: int) -> None:
     _map_call("map update", lib.bpf_update_elem(map_fd, ct.byref(ct.c_uint32(key)), ct.byref(value), 0))
 
 
-def map_read(map_fd: int, key: int, into: ct.Structure) -> None:
-    """Fetch the value under `key` of an array."""
-    _map_call("map lookup", lib.bpf_lookup_elem(map_fd, ct.byref(ct.c_uint32(key)), ct.byref(into)))
-
-
 def map_delete(map_fd: int, key: int) -> None:
     """Delete `key`."""
     _map_call("map delete", lib.bpf_delete_elem(map_fd, ct.byref(ct.c_uint32(key))))
