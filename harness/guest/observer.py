@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from harness.guest.ring_view import Act
 
 STANDARD = 3  # descriptors: input, output, errors
-ALL = 1 << 16
+HIGHEST = 1 << 16
 
 # From the end of the event until the process that looked has told what it saw.
 REPORT_S = 5.0
@@ -101,4 +101,4 @@ class Observer:
 def _close_all_but(descriptor: int) -> None:
     """Let go of what the agent had open when it forked: links among them, that keep programs attached."""
     os.closerange(STANDARD, descriptor)
-    os.closerange(descriptor + 1, ALL)
+    os.closerange(descriptor + 1, HIGHEST)
