@@ -2,7 +2,7 @@
 /*
  * Load on one ring: each firing makes many reservations, a seeded mix of those that are submitted, those that
  * are discarded and those that must fail. Every call is counted, on its CPU and for its context, so that
- * afterwards all can be accounted for. A module of its own, compiled when it is needed.
+ * afterwards all can be accounted for.
  */
 #include "dynptr_harness.h"
 
@@ -44,9 +44,6 @@ struct flood_record {
 	u64 checksum;
 };
 
-static long (*reserve_dynptr)(void *ringbuf, u64 size, u64 flags, struct bpf_dynptr *ptr) =
-	(void *)BPF_FUNC_ringbuf_reserve_dynptr;
-
 /* As in harness/guest/ledger.py. */
 static inline u64 checksum(u64 id, u64 seed)
 {
@@ -59,7 +56,8 @@ static inline void attempt(void *ring, struct stream *stream, u64 source, u64 se
 {
 	struct bpf_dynptr ptr;
 	struct flood_record record;
-	u64 size = sizeof(record), flags = 0;
+	u32 size = sizeof(record);
+	u64 flags = 0;
 	s64 error, expected = 0;
 	u8 fate;
 
@@ -74,7 +72,7 @@ static inline void attempt(void *ring, struct stream *stream, u64 source, u64 se
 		expected = -E2BIG;
 	}
 
-	error = reserve_dynptr(ring, size, flags, &ptr);
+	error = bpf_ringbuf_reserve_dynptr(ring, size, flags, &ptr);
 	stream->holds = 1;
 	if (!error)
 		error = bpf_dynptr_write(&ptr, 0, &record, sizeof(record), 0);

@@ -84,11 +84,7 @@ def main() -> None:
 
         network.loopback_up()
         imported = time.monotonic()
-        lab = Lab(
-            compiling.wait(),
-            lambda: module.compile_module(BPF_SRC, module.case_sources(BPF_SRC)),
-            lambda: module.compile_module(BPF_SRC, module.flood_sources(BPF_SRC)),
-        )
+        lab = Lab(compiling.wait(), lambda: module.compile_module(BPF_SRC, module.case_sources(BPF_SRC)))
         seconds = {
             "boot": float(Path("/proc/uptime").read_text().split()[0]) - (time.monotonic() - started),
             "import": imported - started,

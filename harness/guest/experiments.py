@@ -72,11 +72,9 @@ def _loads_into_type(request: dict[str, Any]) -> bool:
 class Lab:
     """The compiled module with all that is needed to experiment with its programs."""
 
-    def __init__(
-        self, module: BPF, compile_cases: Callable[[], BPF], compile_flood: Callable[[], BPF]
-    ) -> None:
+    def __init__(self, module: BPF, compile_cases: Callable[[], BPF]) -> None:
+        self._module = module
         self._compile_cases = compile_cases
-        self._compile_flood = compile_flood
         self._types = {name: kind(module) for name, kind in TYPES.items()}
         self._control = Control(module)
         for each in self._types.values():
@@ -104,7 +102,7 @@ class Lab:
         _ = self._observer
         with processors.anywhere():
             others = Background(self._look_up)
-            _ = self._case_types, self._flood_module
+            _ = self._case_types
             others.wait()
 
     def _look_up(self) -> None:
@@ -256,7 +254,7 @@ class Lab:
         self._release_standing()
         try:
             with processors.anywhere():
-                return Flood(self._flood_module, request).run()
+                return Flood(self._module, request).run()
         except LoadRefused as error:
             return {"refused": _refusal(error)}
         except AttachFailed as error:
@@ -270,10 +268,6 @@ class Lab:
     def _own_programs(self) -> OwnPrograms:
         # types of their own, which do not look at the control page for whether a program ran
         return OwnPrograms({name: kind(self._types[name].module) for name, kind in TYPES.items()})
-
-    @cached_property
-    def _flood_module(self) -> BPF:
-        return self._compile_flood()
 
     @cached_property
     def _case_types(self) -> dict[str, GuestType]:
