@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from harness.guest.control import MAX_FILL
+from harness.guest.structures import MAX_FILL
 
 if TYPE_CHECKING:
     from harness.guest.control import Control
@@ -72,37 +72,41 @@ class Stage:
             reply["outcomes"] += further["outcomes"]
         return reply
 
-    def _filled(self, fill: dict[str, Any], step: dict[str, Any] | None) -> Act:
+    def _filled(self, fill: dict[str, Any], step: str | None) -> Act:
         """An event that fills, and before it as many more as it takes to reserve all that is wanted."""
         granted = error = 0
         while fill["cnt"] - granted > MAX_FILL:
             part = self._fired(None, {**fill, "cnt": MAX_FILL})
             granted, error = granted + part["fill"]["granted"], part["fill"]["error"]
             if not part["fired"]:
-                return {**part, "outcomes": []}
+                return part
             if error:
                 break
         reply = self._fired(step, {**fill, "cnt": 0 if error else fill["cnt"] - granted})
         granted, error = granted + reply["fill"]["granted"], error or reply["fill"]["error"]
         return {**reply, "fill": {"granted": granted, "error": error}}
 
-    def _fired(self, step: dict[str, Any] | None, fill: dict[str, Any] | None = None) -> Act:
+    def _fired(self, step: str | None, fill: dict[str, Any] | None = None) -> Act:
         self._control.arm(fill=fill, step=step)
         try:
             self._guest_type.fire()
         finally:
             self._control.disarm()
-        return self._control.reply(step)
+        reply: Act = {
+            "fired": self._control.fired(),
+            "outcomes": [self._control.outcome()] if step else [],
+        }
+        return {**reply, "fill": self._control.filled()} if fill else reply
 
     def _held(self, act: Act) -> Act:
         """A process of its own looks: some events keep this one from running Python until they are over."""
         watching = self._observer.watching(self._view, act["meanwhile"])
         with watching as report, self._control.armed(step=act["step"]):
             self._guest_type.fire()
-        reply = self._control.reply(act["step"])
-        if reply["fired"] and reply["outcomes"][0]["paused"] != len(act["meanwhile"]):
+        fired = self._control.fired()
+        if fired and self._control.paused() != len(act["meanwhile"]):
             raise TimeoutError(
                 "while the program held its reservations no other CPU looked at the ring in time: "
                 f"the guest has {os.cpu_count()}, and needs 2 that the host lets run"
             )
-        return {**reply, "meanwhile": report()}
+        return {"fired": fired, "outcomes": [self._control.outcome()], "meanwhile": report()}

@@ -1,10 +1,15 @@
-"""Messages to and from the guest agent: JSON objects, one a line, over two one-way virtio ports."""
+"""Messages to and from the guest agent: JSON objects, one a line, over two one-way virtio ports.
+
+On the way scripts are packed; see packed.py.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from typing import TYPE_CHECKING, Any
+
+from harness.vm.packed import packed, unpacked
 
 if TYPE_CHECKING:
     import socket
@@ -24,6 +29,7 @@ class Channel:
     def __init__(self, commands: socket.socket, events: socket.socket) -> None:
         self._sockets = (commands, events)
         self._streams: list[asyncio.StreamWriter] = []
+        self._asked: dict[int, dict[str, Any]] = {}  # what is not answered yet, by number
 
     async def open(self) -> None:
         """Start to read and write."""
@@ -73,13 +79,15 @@ class Channel:
 
         Raises EOFError and NotTheProtocol as `receive`.
         """
-        await self.send({**request, "id": number})
+        self._asked[number] = request
+        await self.send({**packed(request), "id": number})
         return await self.answer_to(number)
 
     async def ask_in_turn(self, requests: Sequence[dict[str, Any]], first: int) -> None:
         """Send requests that the agent goes through without waiting for us, numbered from `first`."""
-        numbered = [{**request, "id": number} for number, request in enumerate(requests, first)]
-        await self.send({"in_turn": numbered})
+        asked = dict(enumerate(requests, first))
+        self._asked = asked
+        await self.send({"in_turn": [{**packed(request), "id": number} for number, request in asked.items()]})
 
     async def answer_to(self, number: int) -> dict[str, Any]:
         """As `answer`, to a request that was sent.
@@ -91,6 +99,11 @@ class Channel:
         is_reply = event.get("event") == "reply" and isinstance(event.get("reply"), dict)
         if event.get("id") != number or not (is_reply or event.get("event") == "error"):
             raise NotTheProtocol(str(event)[:200])
+        if is_reply:
+            try:
+                event["reply"] = unpacked(self._asked.pop(number), event["reply"])
+            except (ValueError, TypeError, AttributeError) as error:
+                raise NotTheProtocol(f"{error}: {event!s:.200}") from error
         return event
 
     def close(self) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from harness.conformance.script import Event, Script, submitted
 from harness.errors import EnvironmentFailed
 from harness.guest_image.model import BootFiles
 from harness.vm import machine as machine_module
@@ -132,6 +133,18 @@ def test_failures_of_a_request_are_told_apart(
     assert (failed.value.kind, failed.value.reason[: len(reason)]) == (kind, reason)
     assert str(failed.value.console) in failed.value.mend
     assert (tmp_path / "registers.txt").exists() == (kind is FailureKind.HANG)
+    assert not children()
+
+
+def test_an_outcome_that_is_none_is_no_message(tmp_path: Path) -> None:
+    async def life() -> None:
+        async with await boot(tmp_path) as machine:
+            request = Script((Event((submitted(b"a record"),)),)).request()
+            request["acts"][0]["outcomes"] = ["00"]
+            await machine.ask({**request, "do": "echo"}, 10)
+
+    with pytest.raises(MachineFailed, match="the guest sent what is no message: an outcome of 1 bytes"):
+        asyncio.run(life())
     assert not children()
 
 
