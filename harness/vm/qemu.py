@@ -64,13 +64,14 @@ class Processor(Feature):
 
     @property
     def kernel(self) -> list[str]:
-        # Less work, most of all where it is emulated: no check of the timer's wiring, no guards against
-        # speculation (the verifier adds its own for unprivileged users only, and the agent is root).
+        # Less work, most of all where it is emulated: no check of the timer's wiring, no tests of ciphers (a
+        # tenth of an emulated boot), no guards against speculation (the verifier adds its own for
+        # unprivileged users only, and the agent is root).
         # No watchdog over the TSC: since commit 763aacf86f1b ("clocksource: Rewrite watchdog code
         # completely", 7.1) it waits for the other processor with interrupts off, by a clock that stands
         # still while the jiffies are it; a boot of 7.3 on a busy host hung so, the other processor being
         # in stop_machine.
-        return ["no_timer_check", "mitigations=off", "tsc=reliable"]
+        return ["no_timer_check", "cryptomgr.notests", "mitigations=off", "tsc=reliable"]
 
 
 @dataclass(frozen=True)
