@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from harness.conformance.experiments import Reply
     from harness.conformance.prog_types import ProgType
 
-RECORD_BYTES = 16  # struct flood_record of bpf_src/flood.c
+RECORD_BYTES = 16  # struct flood_record of bpf_src/elf/flood.bpf.c
 CONTEXTS = ("outer", "nested")
 
 # Types whose programs a perf event's can interrupt. In those of kprobes and tracepoints the kernel passes
@@ -44,6 +44,7 @@ class Flood:
     def request(self) -> dict[str, Any]:
         return {
             "kind": "flood",
+            "object": "flood",
             "functions": ["flood_outer", "flood_nested"],
             "attempts": self.attempts,
             "interruption": self.interruption,

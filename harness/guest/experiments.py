@@ -32,7 +32,7 @@ from harness.guest.background import Background
 from harness.guest.bpf import LoadRefused, Program, RingRefused
 from harness.guest.consumer import Consumer
 from harness.guest.control import Control
-from harness.guest.flood import Flood
+from harness.guest.flood import Flood, FloodPage
 from harness.guest.maps import Maps
 from harness.guest.observer import Observer
 from harness.guest.own_programs import OwnPrograms
@@ -82,7 +82,12 @@ class Lab:
         self._consumer = Consumer(module["events"].map_fd)
         self._rings = Rings(module["rings"].map_fd)
         self._pauses = Pauses()
-        self._maps = {**bpf.maps_of(module), "pauses": self._pauses.map_fd}
+        self._flood_page = FloodPage()
+        self._maps = {
+            **bpf.maps_of(module),
+            "pauses": self._pauses.map_fd,
+            "flood": self._flood_page.map_fd,
+        }
         # The steps program stays attached from one request to the next of the same type: attaching and
         # detaching cost more than all the rest of an experiment.
         self._standing = ExitStack()
@@ -254,7 +259,7 @@ class Lab:
         self._release_standing()
         try:
             with processors.anywhere():
-                return Flood(self._module, request).run()
+                return Flood(self._module, OBJECTS, self._maps, self._flood_page, request).run()
         except LoadRefused as error:
             return {"refused": _refusal(error)}
         except AttachFailed as error:

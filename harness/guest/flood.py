@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
     from bcc import BPF
 
-CONTEXTS = ("outer", "nested")  # enum context of bpf_src/flood.c
+CONTEXTS = ("outer", "nested")  # enum context of bpf_src/elf/flood.bpf.c
+CPUS = 128
 SAMPLE_PERIOD_NS = 500_000
 LOOK_S = 0.002  # between two looks at how far the flood has come
 DEADLINE_S = 40.0
@@ -47,6 +48,44 @@ STALL_UNTIL_FULL = 5000  # reservations that find no room, in each stall
 Reply = dict[str, Any]
 
 
+COUNTS = ["attempts", "submitted", "discarded", "refused", "full", "wrong", "fingerprint", "amid", "holds"]
+
+
+class _Stream(ct.Structure):
+    """struct stream."""
+
+    _fields_ = [(name, ct.c_uint64) for name in COUNTS]
+
+
+class _Page(ct.Structure):
+    """struct flood."""
+
+    _fields_ = (("seed", ct.c_uint64), ("streams", (_Stream * len(CONTEXTS)) * CPUS))
+
+
+class FloodPage:
+    """The map `flood` of the programs, and this side of it; shared with child processes."""
+
+    def __init__(self) -> None:
+        self.map_fd = bpf.mapped_array(ct.sizeof(_Page))
+        self._page = _Page.from_buffer(mmap.mmap(self.map_fd, ct.sizeof(_Page)))
+
+    def begin(self, seed: int) -> None:
+        """Nothing has been counted yet."""
+        ct.memset(ct.addressof(self._page), 0, ct.sizeof(_Page))
+        self._page.seed = seed
+
+    def streams(self) -> Iterator[tuple[int, int, _Stream]]:
+        """What is counted, for each context and each CPU: (number of the context, CPU, counts)."""
+        for context in range(len(CONTEXTS)):
+            for cpu in range(os.cpu_count() or 1):
+                yield context, cpu, self._page.streams[cpu][context]
+
+    def counted(self, what: str) -> int:
+        """A number of the programs, over all CPUs and contexts."""
+        return sum(getattr(stream, what) for *_, stream in self.streams())
+
+
 class _Shared(ct.Structure):
     """What the processes of a flood tell each other."""
 
@@ -54,10 +93,21 @@ class _Shared(ct.Structure):
 
 
 class Flood:
-    """One flood as the request wants it, with the programs of the compiled module."""
+    """One flood as the request wants it.
 
-    def __init__(self, module: BPF, request: Reply) -> None:
+    Args:
+        module: for what BCC attaches.
+        objects: the folder of the ELF objects.
+        maps: what takes the place of their own, by name.
+    """
+
+    def __init__(
+        self, module: BPF, objects: Path, maps: dict[str, int], page: FloodPage, request: Reply
+    ) -> None:
         self._module = module
+        self._object = objects / f"{request['object']}.bpf.o"
+        self._maps = maps
+        self._page = page
         self._request = request
         self._functions: list[str] = request["functions"]  # for CONTEXTS
         self._guest_type = TYPES[request["prog_type"]](module)
@@ -76,11 +126,8 @@ class Flood:
             self._ring = stack.enter_context(bpf.ring(self._request["ring_size"]))
             self._reader = stack.enter_context(closing(RawReader(self._ring, self._request["ring_size"])))
             self._folder = Path(stack.enter_context(TemporaryDirectory()))
-            bpf.map_write_fd(self._module["rings"].map_fd, 0, self._ring)
-            self._module["seeds"][ct.c_int(0)] = ct.c_uint64(self._request["seed"])
-            streams = self._module["streams"]
-            for context in range(len(CONTEXTS)):
-                streams[ct.c_int(context)] = streams.Leaf()
+            bpf.map_write_fd(self._maps["rings"], 0, self._ring)
+            self._page.begin(self._request["seed"])
             consumers = self._direct()
             return {
                 "positions": {"consumer": self._reader.consumer, "producer": self._reader.producer},
@@ -91,9 +138,11 @@ class Flood:
     @contextmanager
     def _programs(self) -> Iterator[None]:
         with ExitStack() as stack:
-            outer = stack.enter_context(closing(self._guest_type.load(self._functions[0])))
-            nested = bpf.load_by_bcc(self._module, self._functions[1], bpf.ProgType.PERF_EVENT)
-            stack.callback(nested.close)
+            perf_event = TYPES["PERF_EVENT"](self._module)
+            outer, nested = (
+                stack.enter_context(closing(kind.load_ours(self._object, function, self._maps)))
+                for kind, function in zip((self._guest_type, perf_event), self._functions, strict=True)
+            )
             stack.enter_context(self._guest_type.attached(outer))
             self._module.funcs[nested.name.encode()] = nested.function
             self._module.attach_perf_event(
@@ -143,22 +192,12 @@ class Flood:
         """Whether all was done that was asked for, by every CPU and context, as far as that can be had."""
         if self._shared.interruptions != self._request["interruptions"]:
             return False
-        attempts: int = self._counted("attempts")
+        attempts = self._page.counted("attempts")
         wanted: int = self._request["attempts"]
         return attempts >= wanted and (self._all_submitted() or attempts >= PATIENCE * wanted)
 
     def _all_submitted(self) -> bool:
-        return all(stream.submitted for stream in self._each_stream())
-
-    def _counted(self, what: str) -> int:
-        """A number of the programs, over all CPUs and contexts."""
-        return sum(getattr(stream, what) for stream in self._each_stream())
-
-    def _each_stream(self) -> Iterator[Any]:
-        """What the programs counted, of each CPU and context."""
-        streams = self._module["streams"]
-        for context in range(len(CONTEXTS)):
-            yield from streams[ct.c_int(context)][: os.cpu_count()]
+        return all(stream.submitted for *_, stream in self._page.streams())
 
     def _produce(self, cpu: int) -> None:
         os.sched_setaffinity(0, {cpu})
@@ -184,8 +223,8 @@ class Flood:
         if done == wanted or position < (done + 1) * self._request["attempts"] * FOOTPRINT // (2 * wanted):
             return
         if self._request["interruption"] == "stall":
-            until = self._counted("full") + STALL_UNTIL_FULL
-            while self._counted("full") < until:
+            until = self._page.counted("full") + STALL_UNTIL_FULL
+            while self._page.counted("full") < until:
                 self._look_again("a ring without room")
         self._shared.interruptions = done + 1
         if self._request["interruption"] == "kill":
@@ -195,11 +234,11 @@ class Flood:
         """What the programs counted and what arrived."""
         book, read_again = _read(paths, Ledger(self._request["seed"]))
         streams = []
-        for context, name in enumerate(CONTEXTS):
-            for cpu, stream in enumerate(self._module["streams"][ct.c_int(context)][: os.cpu_count()]):
-                counted = {field: getattr(stream, field) for field, _ in stream._fields_}
-                source = cpu * len(CONTEXTS) + context
-                streams.append({"cpu": cpu, "context": name, "counted": counted, "arrived": book.of(source)})
+        for context, cpu, stream in self._page.streams():
+            counted = {count: getattr(stream, count) for count in COUNTS}
+            arrived = book.of(cpu * len(CONTEXTS) + context)
+            name = CONTEXTS[context]
+            streams.append({"cpu": cpu, "context": name, "counted": counted, "arrived": arrived})
         return {"streams": streams, "read_again": read_again, **book.reply()}
 
 

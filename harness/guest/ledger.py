@@ -1,7 +1,7 @@
 """The ledger of a flood: checks a million records in bulk, because a loop over them would take a minute.
 
-The records are all alike in size (struct flood_record of bpf_src/flood.c), so that a field of all of them
-is a slice with a stride, and their checksums are computed in one go on integers of many lanes.
+The records are all alike in size (struct flood_record of bpf_src/elf/flood.bpf.c), so that a field of all of
+them is a slice with a stride, and their checksums are computed in one go on integers of many lanes.
 """
 
 from __future__ import annotations

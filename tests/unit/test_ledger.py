@@ -21,7 +21,7 @@ Records = list[tuple[int, int, int, int]]
 
 
 def checksum(record_id: int) -> int:
-    """As in bpf_src/flood.c."""
+    """As in bpf_src/elf/flood.bpf.c."""
     mixed = ((record_id ^ SEED) * 0x9E3779B97F4A7C15) & WORD
     return ((mixed ^ mixed >> 32) * 0xD6E8FEB86659FD93) & WORD
 

@@ -17,6 +17,8 @@ _POSITION = (
     "is still there for the next one"
 )
 
+LIBBPF = ("libbpf",)  # BCC makes no callbacks
+
 CASES = (
     Case(
         "LOD-001",
@@ -24,6 +26,7 @@ CASES = (
         "of a million reservations on all CPUs, by perf events amid them, the submitted arrive, in order",
         Flood(1_000_000),
         _RING,
+        loaders=LIBBPF,
         types=("RAW_TRACEPOINT",),  # a tracepoint that a perf event can interrupt
     ),
     Case(
@@ -32,6 +35,7 @@ CASES = (
         "while the consumer stalls, reservations fail for lack of room; nothing of those granted is lost",
         Flood(100_000, "stall", 3),
         _ROOM,  # what a consumer suffers is the same in all types
+        loaders=LIBBPF,
         types=("TRACEPOINT",),
     ),
     Case(
@@ -40,6 +44,7 @@ CASES = (
         "after a consumer was killed, the next reads again what the position does not yet cover, and no more",
         Flood(100_000, "kill", 3),
         _POSITION,
+        loaders=LIBBPF,
         types=("SYSCALL",),
     ),
 )
