@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 def _nothing() -> None: ...
 
 
+def _always(_subject: Subject) -> bool:
+    return True
+
+
 @dataclass(frozen=True)
 class Ground:
     """All that is ready before the first question.
@@ -28,7 +32,7 @@ class Ground:
         qemu: version of QEMU, '' where there is none.
         guest_packages: version of every package of the guest image, by name.
         leave: to be called after the last question.
-        first_alone: the others go on from what the first machine of a kernel leaves: a snapshot.
+        first_alone: for which kernels; see `harness.asking.account.Account`.
     """
 
     subjects: tuple[Subject, ...]
@@ -38,4 +42,4 @@ class Ground:
     qemu: str
     guest_packages: Mapping[str, str]
     leave: Callable[[], None] = _nothing
-    first_alone: bool = True
+    first_alone: Callable[[Subject], bool] = _always

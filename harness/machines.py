@@ -57,7 +57,6 @@ class Machines:
     Attributes:
         subjects: the kernels.
         guest_packages: version of every package of the guest image, by name.
-        saved: the first machine of a kernel leaves a snapshot, from which the others go on.
 
     Raises:
         HarnessError: as `harness.prepare.prepare`.
@@ -75,8 +74,9 @@ class Machines:
             append=options.append,
         )
         self._options = options
-        self.saved = options.snapshot and settings.snapshot_limit_mib > 0
-        self._start = Snapshots(settings).start if self.saved else boot
+        saved = options.snapshot and settings.snapshot_limit_mib > 0
+        self._snapshots = Snapshots(settings) if saved else None
+        self._start = self._snapshots.start if self._snapshots else boot
         self.guest_packages = image.packages
         self._settings = settings
         self._started = 0
@@ -99,15 +99,7 @@ class Machines:
             HarnessError: it does not come up, or is not what was asked for.
         """
         self._started += 1
-        options = self._options
-        spec = Spec(
-            subject.files,
-            subject.accelerator,
-            options.memory_mib,
-            options.cpus,
-            subject.append,
-            round_robin=round_robin and subject.accelerator.name == "tcg",
-        )
+        spec = self._spec(subject, round_robin=round_robin)
         place = folder or self.folder / f"{subject.kernel.release}-{self._started}"
         machine = await self._start(spec, place)
         try:
@@ -116,6 +108,20 @@ class Machines:
             await machine.kill()
             raise
         return machine
+
+    def leaves_snapshot(self, subject: Subject) -> bool:
+        """Whether the next machine of a kernel boots, and leaves a snapshot from which others go on."""
+        return self._snapshots is not None and not self._snapshots.has(self._spec(subject))
+
+    def _spec(self, subject: Subject, *, round_robin: bool = False) -> Spec:
+        return Spec(
+            subject.files,
+            subject.accelerator,
+            self._options.memory_mib,
+            self._options.cpus,
+            subject.append,
+            round_robin=round_robin and subject.accelerator.name == "tcg",
+        )
 
     def visit(self, subject: Subject, work: Callable[[Machine], Awaitable[T]]) -> T:
         """What comes of some work with a machine of its own, which ends with the work.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from harness.conformance.groups import group_of
@@ -27,6 +28,7 @@ class PlannedCell:
     case: Case
     loader: str
 
+    @cached_property
     def request(self) -> dict[str, Any]:
         """What the agent is asked for it."""
         return self.case.request(self.prog_type, self.loader)
@@ -39,7 +41,7 @@ class PlannedCell:
     @property
     def program(self) -> tuple[str, str, str]:
         """What the agent must have ready for it, beside the type."""
-        request = self.request()
+        request = self.request
         return self.loader, request["kind"], request["object"] if request["kind"] == "script" else ""
 
 

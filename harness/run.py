@@ -131,7 +131,7 @@ def _machines(request: Request, plan: Plan, settings: Settings, progress: Progre
         at_a_time,
         version,
         machines.guest_packages,
-        first_alone=machines.saved,
+        first_alone=machines.leaves_snapshot,
     )
 
 

@@ -15,7 +15,7 @@ from harness.isolation import Isolation
 from harness.report.results import COMPLETE, Provenance, RunResult
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from harness.asking.session import Boot
@@ -49,7 +49,7 @@ def ask(
     guest_packages: Mapping[str, str],
     jobs: int = 1,
     isolation: Isolation = Isolation.RUN,
-    first_alone: bool = True,
+    first_alone: Callable[[Subject], bool] = lambda _subject: True,
 ) -> Outcome:
     """Ask every kernel everything that was planned.
 
@@ -63,10 +63,11 @@ def ask(
         qemu: version of QEMU, for the provenance, as `guest_packages`.
         jobs: how many machines there may be at a time.
         isolation: when a fresh machine takes the place of one that is well.
-        first_alone: see `Account`.
+        first_alone: for which kernels; see `Account`.
     """
     accounts = [
-        Account(subject, plan, isolation, folder, progress, first_alone=first_alone) for subject in subjects
+        Account(subject, plan, isolation, folder, progress, first_alone=first_alone(subject))
+        for subject in subjects
     ]
     workers = [Worker(accounts, boot, isolation, place) for place in places(jobs)]
     interrupted = asyncio.run(until_signal(_all(workers)))

@@ -57,10 +57,10 @@ def cut(cells: Iterable[PlannedCell], isolation: Isolation) -> list[Lot]:
     """
     alike: dict[str, list[PlannedCell]] = {}
     for cell in cells:
-        alike.setdefault(json.dumps(cell.request(), sort_keys=True), []).append(cell)
+        alike.setdefault(json.dumps(cell.request, sort_keys=True), []).append(cell)
     lots: dict[Hashable, list[Question]] = {}
     for same in alike.values():
-        question = Question(same[0].request(), tuple(same))
+        question = Question(same[0].request, tuple(same))
         lots.setdefault(_together(question, isolation), []).append(question)
     return sorted(
         (Lot(tuple(questions)) for questions in lots.values()), key=lambda lot: (lot.parallel, -lot.cost)

@@ -81,7 +81,7 @@ def ready(
 
 
 def _undisturbing(plan: Plan, progress: Timed) -> Plan:
-    cells = tuple(cell for cell in plan.cells if not disturbs(cell.request()))
+    cells = tuple(cell for cell in plan.cells if not disturbs(cell.request))
     if left_out := len(plan.cells) - len(cells):
         progress.tell(
             f"{counted(left_out, 'cell')} left out: they change settings of the running kernel or flood the "

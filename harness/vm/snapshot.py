@@ -58,6 +58,10 @@ class Snapshots:
         name = key(spec)
         return await self._restored(spec, name, folder) or await self._saved(spec, name, folder)
 
+    def has(self, spec: Spec) -> bool:
+        """Whether a machine made of `spec` was saved, so that the next one need not boot."""
+        return self._cache.find(KIND, key(spec)) is not None
+
     async def _restored(self, spec: Spec, name: str, folder: Path) -> Machine | None:
         saved = self._cache.find(KIND, name)
         if not saved:

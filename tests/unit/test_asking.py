@@ -212,7 +212,7 @@ def test_another_type_or_loader_is_asked_on_its_own() -> None:
 
 
 def test_one_observation_is_judged_for_each_of_its_cases() -> None:
-    right = answer(alike(ALIKE[0]).cells[0].request())
+    right = answer(alike(ALIKE[0]).cells[0].request)
     programs = (refused("aaa_001", 22, "another reason"), accepted("aaa_001_accepted"))
     other = replace(ALIKE[1], experiment=Verification(programs, "file"))
     assert other.experiment.request() == EXPERIMENT.request()
@@ -254,7 +254,7 @@ WARNED = {"splats": [WARNING], "console": f"[ 1.0] {WARNING}\nCall Trace:"}
 
 
 def test_a_kernel_that_warns_fails_the_cell_with_its_words_and_is_to_warn_again() -> None:
-    right = answer(alike(ALIKE[0]).cells[0].request())
+    right = answer(alike(ALIKE[0]).cells[0].request)
     machine = FakeGuest({0: {**right, **WARNED}})
     first, second = ask([machine], plan=alike(ALIKE[0], ANOTHER)).result.cells
     assert (first.verdict, first.ok, first.seen) == (Verdict.FAIL, False, WARNING)
@@ -273,13 +273,13 @@ def test_a_warning_counts_also_where_the_agent_fails() -> None:
 
 
 def test_a_kernel_that_cannot_be_made_to_warn_again_is_asked_on() -> None:
-    right = answer(alike(ALIKE[0]).cells[0].request())
+    right = answer(alike(ALIKE[0]).cells[0].request)
     machine = FakeGuest({0: {**right, **WARNED}, 1: RequestFailed("no such file")})
     assert verdicts(ask([machine], plan=alike(ALIKE[0], ANOTHER))) == [Verdict.FAIL, P]
 
 
 def test_what_a_kernel_says_against_itself_outside_of_cells_is_in_the_provenance() -> None:
-    right = answer(alike(ALIKE[0]).cells[0].request())
+    right = answer(alike(ALIKE[0]).cells[0].request)
     machine = FakeGuest({0: {**right, **WARNED}}, splats=["at boot"])
 
     async def late() -> None:

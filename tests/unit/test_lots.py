@@ -35,7 +35,7 @@ def test_every_cell_is_in_one_question_and_no_request_is_in_two(isolation: Isola
     assert sorted(cells) == sorted(cell.key for cell in WHOLE)
     requests = [json.dumps(question.request, sort_keys=True) for question in asked]
     assert len(set(requests)) == len(requests)
-    assert all(cell.request() == question.request for question in asked for cell in question.cells)
+    assert all(cell.request == question.request for question in asked for cell in question.cells)
 
 
 @pytest.mark.parametrize(

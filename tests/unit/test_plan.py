@@ -60,7 +60,7 @@ def test_a_case_for_two_loaders_is_a_cell_for_each_and_one_loader_comes_after_th
         ("SYSCALL", "ATT-002", "bcc"),
         ("SYSCALL", "YYY-001", "libbpf"),
     ]
-    assert plan.cells[-1].request()["loader"] == "libbpf"
+    assert plan.cells[-1].request["loader"] == "libbpf"
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_what_has_effects_beyond_the_agent_is_known(request_: dict[str, Any], ex
 
 def test_of_the_whole_catalogue_few_cells_are_left_out() -> None:
     plan = make(PROG_TYPES, CASES)
-    left_out = {cell.case.id for cell in plan.cells if running.disturbs(cell.request())}
+    left_out = {cell.case.id for cell in plan.cells if running.disturbs(cell.request)}
     assert left_out
     assert any(name.startswith("LOD") for name in left_out)
     assert len(left_out) < len(CASES) / 10

@@ -80,6 +80,17 @@ def test_the_second_machine_goes_on_where_the_first_was_ready(
     assert second["console"].count("fake QEMU") == 2
 
 
+def test_what_was_saved_is_known_to_be_there_for_such_a_machine_only(
+    snapshots: Snapshots, spec: Spec, tmp_path: Path
+) -> None:
+    made_of = replace(spec, cmdline=("fake=",))
+    assert not snapshots.has(made_of)
+    start(snapshots, spec, tmp_path / "a")
+    assert snapshots.has(made_of)
+    assert snapshots.has(replace(made_of, round_robin=True))
+    assert not snapshots.has(replace(made_of, memory_mib=2))
+
+
 @pytest.mark.parametrize("name", ["facts.json", "console.txt", "state"])
 @pytest.mark.parametrize("content", ["", "garbage", None])
 def test_a_damaged_snapshot_is_told_and_made_anew(

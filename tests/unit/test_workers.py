@@ -119,7 +119,7 @@ class Yard:
             **options,
         )
         assert not self.living
-        assert not (self.side_by_side and options.get("first_alone", True))
+        assert not (self.side_by_side and "first_alone" not in options)
         return outcome
 
     def requests(self, release: str) -> list[dict[str, Any]]:
@@ -195,7 +195,7 @@ def test_each_worker_begins_with_a_kernel_of_its_own(yard: Yard) -> None:
 
 
 def test_machines_that_leave_nothing_to_go_on_from_are_started_side_by_side(yard: Yard) -> None:
-    outcome = yard.ask(FIRST, jobs=2, first_alone=False)
+    outcome = yard.ask(FIRST, jobs=2, first_alone=lambda _subject: False)
     assert yard.side_by_side
     assert yard.starts[FIRST] == 2
     assert set(verdicts(outcome)) == {Verdict.PASS}
@@ -203,7 +203,7 @@ def test_machines_that_leave_nothing_to_go_on_from_are_started_side_by_side(yard
 
 def test_where_none_of_them_comes_up_nothing_is_run(yard: Yard) -> None:
     yard.no_boot = lambda _release, _number: True
-    outcome = yard.ask(FIRST, jobs=2, first_alone=False)
+    outcome = yard.ask(FIRST, jobs=2, first_alone=lambda _subject: False)
     assert yard.starts[FIRST] == 2
     assert verdicts(outcome) == [Verdict.NOT_RUN] * CELLS
     assert outcome.result.run.kernels[0].stopped == "the guest did not boot: the boot"

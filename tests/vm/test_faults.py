@@ -133,7 +133,7 @@ FAULTS: dict[Key, tuple[str, Verdict]] = {
 
 def break_machines(monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on a machine that is asked what belongs to FAULTS does that instead."""
-    requests = [(cell.request(), FAULTS.get((cell.prog_type.name, cell.case.id))) for cell in PLAN.cells]
+    requests = [(cell.request, FAULTS.get((cell.prog_type.name, cell.case.id))) for cell in PLAN.cells]
     answers = Machine.answers
 
     async def answer_or_fail(
