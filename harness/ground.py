@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from harness.asking.account import always
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -14,10 +16,6 @@ if TYPE_CHECKING:
 
 
 def _nothing() -> None: ...
-
-
-def _always(_subject: Subject) -> bool:
-    return True
 
 
 @dataclass(frozen=True)
@@ -42,4 +40,4 @@ class Ground:
     qemu: str
     guest_packages: Mapping[str, str]
     leave: Callable[[], None] = _nothing
-    first_alone: Callable[[Subject], bool] = _always
+    first_alone: Callable[[Subject], bool] = always

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness import __version__
-from harness.asking.account import Account
+from harness.asking.account import Account, always
 from harness.asking.jobs import places
 from harness.asking.worker import Worker
 from harness.interrupt import until_signal
@@ -49,7 +49,7 @@ def ask(
     guest_packages: Mapping[str, str],
     jobs: int = 1,
     isolation: Isolation = Isolation.RUN,
-    first_alone: Callable[[Subject], bool] = lambda _subject: True,
+    first_alone: Callable[[Subject], bool] = always,
 ) -> Outcome:
     """Ask every kernel everything that was planned.
 

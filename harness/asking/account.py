@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 LOSSES_IN_A_ROW = 3  # machines lost with no answer in between, until a kernel is given up
 
 
+def always(_subject: Subject) -> bool:
+    """Of every kernel the first machine is started alone."""
+    return True
+
+
 class Account:
     """One kernel while any number of workers ask it.
 

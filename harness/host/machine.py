@@ -111,9 +111,9 @@ class HostMachine:
         before, said = len(self.splats), []
         late = f"the agent took no request for {deadline:g} s"
         await self._within(self._channel.ask_in_turn(requests, first), deadline, late)
-        for number in range(first, first + len(requests)):
+        for number, request in enumerate(requests, first):
             late = f"no reply to request {number} after {deadline:g} s"
-            event = await self._within(self._channel.answer_to(number), deadline, late)
+            event = await self._within(self._channel.answer_to(request, number), deadline, late)
             said += self._log.read()
             spoke = event.get("spoke", True)
             splats = self._log.splats[before:] if spoke else []

@@ -29,7 +29,6 @@ class Channel:
     def __init__(self, commands: socket.socket, events: socket.socket) -> None:
         self._sockets = (commands, events)
         self._streams: list[asyncio.StreamWriter] = []
-        self._asked: dict[int, dict[str, Any]] = {}  # what is not answered yet, by number
 
     async def open(self) -> None:
         """Start to read and write."""
@@ -79,17 +78,15 @@ class Channel:
 
         Raises EOFError and NotTheProtocol as `receive`.
         """
-        self._asked[number] = request
         await self.send({**packed(request), "id": number})
-        return await self.answer_to(number)
+        return await self.answer_to(request, number)
 
     async def ask_in_turn(self, requests: Sequence[dict[str, Any]], first: int) -> None:
         """Send requests that the agent goes through without waiting for us, numbered from `first`."""
-        asked = dict(enumerate(requests, first))
-        self._asked = asked
-        await self.send({"in_turn": [{**packed(request), "id": number} for number, request in asked.items()]})
+        numbered = [{**packed(request), "id": number} for number, request in enumerate(requests, first)]
+        await self.send({"in_turn": numbered})
 
-    async def answer_to(self, number: int) -> dict[str, Any]:
+    async def answer_to(self, request: dict[str, Any], number: int) -> dict[str, Any]:
         """As `answer`, to a request that was sent.
 
         The event has `spoke` beside the reply: whether the kernel said anything meanwhile. If so, or with an
@@ -101,7 +98,7 @@ class Channel:
             raise NotTheProtocol(str(event)[:200])
         if is_reply:
             try:
-                event["reply"] = unpacked(self._asked.pop(number), event["reply"])
+                event["reply"] = unpacked(request, event["reply"])
             except (ValueError, TypeError, AttributeError) as error:
                 raise NotTheProtocol(f"{error}: {event!s:.200}") from error
         return event

@@ -270,9 +270,9 @@ class Machine:
         before, position = len(console.splats), console.size
         sent = self._channel.ask_in_turn(requests, first)
         await self._within(sent, deadline, f"the agent took no request for {deadline:g} s")
-        for number in range(first, first + len(requests)):
+        for number, request in enumerate(requests, first):
             late = f"no reply to request {number} after {deadline:g} s"
-            event = await self._within(self._channel.answer_to(number), deadline, late)
+            event = await self._within(self._channel.answer_to(request, number), deadline, late)
             spoke = event.get("spoke", True)
             splats = console.splats[before:] if spoke else []
             complaints = {"splats": splats, "console": console.since(position)} if splats else {}

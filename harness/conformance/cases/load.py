@@ -17,7 +17,7 @@ _POSITION = (
     "is still there for the next one"
 )
 
-LIBBPF = ("libbpf",)  # BCC makes no callbacks
+_LIBBPF = ("libbpf",)  # BCC makes no callbacks
 
 CASES = (
     Case(
@@ -26,7 +26,7 @@ CASES = (
         "of a million reservations on all CPUs, by perf events amid them, the submitted arrive, in order",
         Flood(1_000_000),
         _RING,
-        loaders=LIBBPF,
+        loaders=_LIBBPF,
         types=("RAW_TRACEPOINT",),  # a tracepoint that a perf event can interrupt
     ),
     Case(
@@ -35,7 +35,7 @@ CASES = (
         "while the consumer stalls, reservations fail for lack of room; nothing of those granted is lost",
         Flood(100_000, "stall", 3),
         _ROOM,  # what a consumer suffers is the same in all types
-        loaders=LIBBPF,
+        loaders=_LIBBPF,
         types=("TRACEPOINT",),
     ),
     Case(
@@ -44,7 +44,7 @@ CASES = (
         "after a consumer was killed, the next reads again what the position does not yet cover, and no more",
         Flood(100_000, "kill", 3),
         _POSITION,
-        loaders=LIBBPF,
+        loaders=_LIBBPF,
         types=("SYSCALL",),
     ),
 )
