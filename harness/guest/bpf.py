@@ -7,13 +7,14 @@ the program, the maps and the link all live in the same libraries.
 from __future__ import annotations
 
 import ctypes as ct
+import mmap
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from errno import EPERM
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from bcc import BPF
 from bcc.libbcc import bpf_test_run_opts, lib
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from harness.guest import btf
+
+Structure = TypeVar("Structure", ct.Structure, ct.Union)
 
 BPF_F_SLEEPABLE = 1 << 4
 BPF_F_RB_OVERWRITE = 1 << 19
@@ -445,6 +448,11 @@ def mapped_array(value_size: int) -> int:
     fd: int = lib.bpf_map_create(MAP_TYPE_ARRAY, b"mapped", 4, value_size, 1, ct.byref(options))
     _map_call("making an array that can be mapped", fd)
     return fd
+
+
+def in_memory(map_fd: int, structure: type[Structure]) -> Structure:
+    """The one structure that a mapped array has, where a program finds it; shared with child processes."""
+    return structure.from_buffer(mmap.mmap(map_fd, ct.sizeof(structure)))
 
 
 def struct_ops_map(value: btf.Struct, btf_fd: int) -> int:

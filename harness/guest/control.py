@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ctypes as ct
-import mmap
 import os
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from harness.guest import bpf
 from harness.guest.structures import MAX_PAYLOAD, Fill, Outcome, Reservation, Step
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bcc import BPF
-
-_Structure = TypeVar("_Structure", ct.Structure, ct.Union)
 
 
 class _Halves(ct.Structure):
@@ -114,10 +111,10 @@ class Control:
         return ct.string_at(self._address + _Page.outcome.offset, size).hex()
 
 
-def _mapped(module: BPF, name: str, structure: type[_Structure]) -> _Structure:
+def _mapped(module: BPF, name: str, structure: type[bpf.Structure]) -> bpf.Structure:
     """The one structure that an array has, where a program finds it."""
     table = module[name]
     size = bpf.map_info(table.map_fd).value_size
     if size != ct.sizeof(structure):
         raise TypeError(f"struct {name} has {size} bytes in C and {ct.sizeof(structure)} in Python")
-    return structure.from_buffer(mmap.mmap(table.map_fd, mmap.PAGESIZE))
+    return bpf.in_memory(table.map_fd, structure)

@@ -68,7 +68,7 @@ class FloodPage:
 
     def __init__(self) -> None:
         self.map_fd = bpf.mapped_array(ct.sizeof(_Page))
-        self._page = _Page.from_buffer(mmap.mmap(self.map_fd, ct.sizeof(_Page)))
+        self._page = bpf.in_memory(self.map_fd, _Page)
 
     def begin(self, seed: int) -> None:
         """Nothing has been counted yet."""

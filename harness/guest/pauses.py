@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes as ct
-import mmap
 import time
 
 from harness.guest import bpf
@@ -23,7 +22,7 @@ class Pauses:
 
     def __init__(self) -> None:
         self.map_fd = bpf.mapped_array(ct.sizeof(_Page))
-        self._page = _Page.from_buffer(mmap.mmap(self.map_fd, mmap.PAGESIZE))
+        self._page = bpf.in_memory(self.map_fd, _Page)
 
     def begin(self) -> None:
         """Make ready for an event."""
