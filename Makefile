@@ -35,10 +35,11 @@ matrix: packages $(INSTALLED) ## test every kernel series that Debian serves; AR
 test: test-packages setup lint ## do all checks: lint, types, unit tests, HTML in a browser, booted kernels, containers
 	@$(PYTEST) tests/vm tests/docker tests/browser tests/unit
 
-lint: $(INSTALLED) ## check style and types
+lint: $(INSTALLED) ## check style, types and which package imports which
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-color >$(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
 
 unit: $(INSTALLED) ## run the tests that need no virtual machine
 	@$(PYTEST) tests/unit
@@ -53,7 +54,7 @@ vm-test: setup ## run the tests that boot a kernel
 	@$(BIN)/pytest tests/vm
 
 docs: $(INSTALLED) ## make anew: docs/catalogue.md from the catalogue, the helper's page from baselines/
-	@$(BIN)/python -m harness.conformance.catalogue_page >docs/.catalogue.md
+	@$(BIN)/python -m dynptr_harness.report.catalogue_page >docs/.catalogue.md
 	@mv docs/.catalogue.md docs/catalogue.md
 	@$(BIN)/dynptr-harness docs baselines --output docs/bpf_ringbuf_reserve_dynptr.md
 

@@ -14,14 +14,14 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.conformance.catalogue import CASES, PROG_TYPES
-from harness.prepare import prepare
-from harness.progress import Silent
-from harness.settings import Settings
-from harness.vm.machine import Machine
+from dynptr_harness.conformance.catalogue import CASES, PROG_TYPES
+from dynptr_harness.core.progress import Silent
+from dynptr_harness.core.settings import Settings
+from dynptr_harness.vm.machine import Machine
+from dynptr_harness.vm.prepare import prepare
 
 if TYPE_CHECKING:
-    from harness.prepare import Subject
+    from dynptr_harness.vm.prepare import Subject
 
 RECORD = Path(__file__).parent / "unit" / "verifier_answers.json"
 DEADLINE_S = 120.0

@@ -65,7 +65,7 @@ struct producer {
 	u64 seed;
 };
 
-/* As in harness/guest/ledger.py. */
+/* As in harness/dynptr_harness/guest/experiments/stress_check.py. */
 static inline u64 checksum(u64 id, u64 seed)
 {
 	u64 mixed = (id ^ seed) * 0x9e3779b97f4a7c15;

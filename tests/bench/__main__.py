@@ -16,21 +16,21 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cache import Cache
-from harness.conformance.prog_types import LISTED
-from harness.prepare import prepare
-from harness.progress import Silent
-from harness.settings import Settings
-from harness.vm import qemu
-from harness.vm.accelerator import PROBE_ARGUMENT, PROBE_NOTE
-from harness.vm.console import Console
-from harness.vm.process import QemuProcess
-from harness.vm.snapshot import KIND, key
+from dynptr_harness.conformance.prog_types import LISTED
+from dynptr_harness.core.cache import Cache
+from dynptr_harness.core.progress import Silent
+from dynptr_harness.core.settings import Settings
+from dynptr_harness.vm import qemu
+from dynptr_harness.vm.accelerator import PROBE_ARGUMENT, PROBE_NOTE
+from dynptr_harness.vm.console import Console
+from dynptr_harness.vm.prepare import prepare
+from dynptr_harness.vm.qemu_process import QemuProcess
+from dynptr_harness.vm.snapshots import KIND, key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from harness.prepare import Subject
+    from dynptr_harness.vm.prepare import Subject
 
 FLOOR = "bare QEMU, kernel and initramfs, to the first process"
 # The core of the catalogue: the examples, releases, wrong flags, and a leak that the verifier must refuse.
@@ -64,7 +64,7 @@ class Run:
     def expected(self, boots: int, restores: int) -> bool:
         """Whether that many machines of a kernel, and those of them from a snapshot, fit `start`.
 
-        The floods may have one to themselves, see harness/asking/lots.py.
+        The floods may have one to themselves, see harness/dynptr_harness/runner/batches.py.
         """
         wanted = {"cold": 0, "first": boots - 1, "warm": boots}[self.start]
         return 1 <= boots <= self.jobs + 1 and restores == wanted
@@ -128,7 +128,7 @@ def run_command(run: Run, kernels: Sequence[str], forget: Callable[[], object]) 
         forget()
     with tempfile.TemporaryDirectory() as folder:
         results = Path(folder) / "results.json"
-        command = [sys.executable, "-m", "harness", "run", "--quiet", f"--jobs={run.jobs}"]
+        command = [sys.executable, "-m", "dynptr_harness", "run", "--quiet", f"--jobs={run.jobs}"]
         command += [f"--kernel={kernel}" for kernel in kernels]
         command += ["--json", str(results), *(["--no-snapshot"] if run.start == "cold" else [])]
         began = time.monotonic()

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
+from dynptr_harness.conformance import loader
+from dynptr_harness.conformance.verdict import Verdict
+from dynptr_harness.report.html_page import as_html
+from dynptr_harness.results.comparison import compare
 from playwright.sync_api import expect
 
-from harness import sound_catalogue
-from harness.conformance.verdicts import Verdict
-from harness.report.comparison import compare
-from harness.report.html_report import as_html
 from tests.browser.chromium import chromium
 from tests.unit.samples import RELEASE, cell, kernel_run, result
 
@@ -21,10 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from dynptr_harness.conformance.cell import CellResult
+    from dynptr_harness.results.model import RunResult
     from playwright.sync_api import Browser, Page
-
-    from harness.conformance.cells import CellResult
-    from harness.report.results import RunResult
 
 OLD, NEW = "5.10.9-cloud-amd64", "7.3.4+deb14-cloud-amd64"
 TYPES = ("KPROBE", "LSM", "SYSCALL")
@@ -74,7 +73,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     gone = replace(cell("LSM", "RSV-012", kernel=NEW), seen="", expected="")
     before = made(good=True)
     before = replace(before, cells=(*before.cells, gone), planned=before.planned + 1)
-    path.write_text(as_html(now, sound_catalogue.load(), compare(before, now)), encoding="utf-8")
+    path.write_text(as_html(now, loader.load(), compare(before, now)), encoding="utf-8")
     return path
 
 

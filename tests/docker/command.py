@@ -18,7 +18,7 @@ Cells = list[tuple[object, ...]]
 def start(*arguments: str, folder: Path) -> subprocess.Popen[str]:
     """Start the command in a folder."""
     return subprocess.Popen(
-        [sys.executable, "-m", "harness", *arguments],
+        [sys.executable, "-m", "dynptr_harness", *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(TREE)},
         stdout=subprocess.PIPE,

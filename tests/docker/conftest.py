@@ -12,21 +12,22 @@ from typing import TYPE_CHECKING
 
 import docker
 import pytest
+from dynptr_harness import kernels
+from dynptr_harness.containers import image
+from dynptr_harness.core import subprocesses
+from dynptr_harness.core.cache import Cache
+from dynptr_harness.core.progress import Silent
+from dynptr_harness.core.settings import Settings
+from dynptr_harness.guest_image import rootfs
+from dynptr_harness.kernels.debian import apt
 
-from harness import apt, kernels, process
-from harness.cache import Cache
-from harness.containers import image
-from harness.guest_image import root
-from harness.progress import Silent
-from harness.settings import Settings
 from tests.docker import engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from docker import DockerClient
-
-    from harness.kernels.model import Kernel
+    from dynptr_harness.kernels.model import Kernel
 
 BASE = "dynptr-harness-tests:base"
 BASE_DEADLINE = 300.0
@@ -77,7 +78,7 @@ def base(client: DockerClient, settings: Settings) -> str:
             f"--customize-hook=copy-in {CERTIFICATES} {CERTIFICATES.parent}",
             *("trixie", str(folder / "base.tar"), apt.mirror(settings).main),
         ]
-        process.run(argv, what="making the base image of the tests", deadline=BASE_DEADLINE)
+        subprocesses.run(argv, what="making the base image of the tests", deadline=BASE_DEADLINE)
 
     archive = Cache(settings.cache).entry("test-base", "trixie-1", build) / "base.tar"
     repository, _, tag = BASE.partition(":")
@@ -100,7 +101,7 @@ def kernel(settings: Settings) -> Kernel:
 @pytest.fixture
 def cache(tmp_path: Path, settings: Settings, kernel: Kernel) -> Path:
     """A cache of its own, with copies of what the common one has of the kernel and the guest image."""
-    guest_image = root.ensure(settings, Silent()).root.parent
+    guest_image = rootfs.ensure(settings, Silent()).root.parent
     for entry in (kernel.image.parent, guest_image):
         shutil.copytree(entry, tmp_path / "cache" / entry.relative_to(settings.cache), symlinks=True)
     return tmp_path / "cache"

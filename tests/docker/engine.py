@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 import docker
 from docker.errors import DockerException
-
-from harness.process import find_tool
+from dynptr_harness.core.subprocesses import find_tool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

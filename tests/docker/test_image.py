@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import harness
-from harness import process
-from harness.containers import image
-from harness.guest_image import erofs, root
-from harness.process import find_tool
-from harness.progress import Silent
+import dynptr_harness
+from dynptr_harness.containers import image
+from dynptr_harness.core import subprocesses
+from dynptr_harness.core.progress import Silent
+from dynptr_harness.core.subprocesses import find_tool
+from dynptr_harness.guest_image import erofs, rootfs
+
 from tests.docker import command
 
 if TYPE_CHECKING:
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
 
     import pytest
     from docker import DockerClient
-
-    from harness.settings import Settings
+    from dynptr_harness.core.settings import Settings
 
 LARGEST_MIB = 900
 NOBODY = 65532  # the image's own user
@@ -47,13 +47,13 @@ def test_the_image_is_small_and_labelled_and_not_roots(client: DockerClient, har
     facts = client.images.get(harness_image).attrs
     assert facts["Size"] < LARGEST_MIB << 20
     assert facts["Config"]["User"] == f"{NOBODY}:{NOBODY}"
-    assert facts["Config"]["Labels"]["org.opencontainers.image.version"] == harness.__version__
+    assert facts["Config"]["Labels"]["org.opencontainers.image.version"] == dynptr_harness.__version__
     assert facts["Config"]["Healthcheck"]["Test"] == ["CMD", "dynptr-harness", "--version"]
 
 
 def test_what_looks_after_its_health_succeeds(client: DockerClient, harness_image: str) -> None:
     said = client.containers.run(harness_image, ["--version"], remove=True, network_mode="none")
-    assert said.decode() == f"dynptr-harness {harness.__version__}\n"
+    assert said.decode() == f"dynptr-harness {dynptr_harness.__version__}\n"
 
 
 def test_an_image_is_built_once_for_the_same_tree(
@@ -110,8 +110,8 @@ def test_a_guest_image_made_in_a_container_has_the_same_files(
     def find(name: str) -> str | None:
         return None if name == "mmdebstrap" else find_tool(name)
 
-    monkeypatch.setattr(process, "find_tool", find)
-    made = [root.ensure(each, Silent()).root for each in (replace(settings, cache=tmp_path), settings)]
+    monkeypatch.setattr(subprocesses, "find_tool", find)
+    made = [rootfs.ensure(each, Silent()).root for each in (replace(settings, cache=tmp_path), settings)]
     one, other = (files_of(path, tmp_path / str(number)) for number, path in enumerate(made))
     assert len(one) > 1000
     assert one == other

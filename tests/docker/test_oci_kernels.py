@@ -7,10 +7,10 @@ import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
+from dynptr_harness.core.errors import EnvironmentFailed, HarnessError, WrongUsage
+from dynptr_harness.core.progress import Silent
+from dynptr_harness.kernels import container_image
 
-from harness.errors import EnvironmentFailed, HarnessError, WrongUsage
-from harness.kernels import oci
-from harness.progress import Silent
 from tests.docker import command
 
 if TYPE_CHECKING:
@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from docker import DockerClient
-
-    from harness.kernels.model import Kernel
-    from harness.settings import Settings
+    from dynptr_harness.core.settings import Settings
+    from dynptr_harness.kernels.model import Kernel
 
     Layout = Callable[[Kernel], dict[str, Path | bytes]]
 
@@ -66,7 +65,7 @@ def test_a_kernel_from_an_image_is_recorded_by_its_digest_and_boots(
     layout: Layout, client: DockerClient, settings: Settings, kernel: Kernel, tmp_path: Path
 ) -> None:
     selector = image_of(client, tmp_path.name, layout(kernel))
-    found = oci.fetch(selector, settings, Silent())
+    found = container_image.fetch(selector, settings, Silent())
     assert (found.release, found.sha256) == (kernel.release, kernel.sha256)
     assert str(client.images.get(selector.removeprefix("oci:")).id) in found.origin
     arguments = ("--kernel", selector, "--prog-type", "SYSCALL", "--case", "ATT*", "--no-snapshot")
@@ -77,9 +76,9 @@ def test_a_kernel_from_an_image_is_recorded_by_its_digest_and_boots(
 
 def test_an_image_is_looked_through_once(client: DockerClient, settings: Settings, kernel: Kernel) -> None:
     selector = image_of(client, "once", usual_layout(kernel))
-    first = oci.fetch(selector, settings, Silent())
+    first = container_image.fetch(selector, settings, Silent())
     before = first.image.stat().st_ino
-    assert oci.fetch(selector, settings, Silent()).image.stat().st_ino == before
+    assert container_image.fetch(selector, settings, Silent()).image.stat().st_ino == before
     assert client.containers.list(all=True) == []
 
 
@@ -103,7 +102,7 @@ def test_an_image_without_one_kernel_is_refused(
 ) -> None:
     selector = image_of(client, tmp_path.name, content(kernel))
     with pytest.raises(WrongUsage, match=fact):
-        oci.fetch(selector, settings, Silent())
+        container_image.fetch(selector, settings, Silent())
     assert client.containers.list(all=True) == []
 
 
@@ -119,4 +118,4 @@ def test_an_image_that_cannot_be_had_is_one_clear_error(
     selector: str, kind: type[HarnessError], fact: str, settings: Settings
 ) -> None:
     with pytest.raises(kind, match=fact):
-        oci.fetch(selector, settings, Silent())
+        container_image.fetch(selector, settings, Silent())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import harness
-from harness.containers.image import TREE
+import dynptr_harness
+from dynptr_harness.core.paths import CHECKOUT
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -26,8 +26,8 @@ def test_a_clean_machine_has_the_command_afterwards(client: DockerClient, base: 
         ["sh", "-c", SCRIPT],
         remove=True,
         network_mode="host",
-        volumes=[f"{TREE}:/tree:ro"],
+        volumes=[f"{CHECKOUT}:/tree:ro"],
         stderr=True,
     ).decode()
-    assert said.endswith(f"dynptr-harness {harness.__version__}\n")
+    assert said.endswith(f"dynptr-harness {dynptr_harness.__version__}\n")
     assert said.count("provision/install: installing") == 1

@@ -7,8 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
-from harness.process import find_tool
+from dynptr_harness.core.subprocesses import find_tool
 
 TREE = Path(__file__).parents[2]
 

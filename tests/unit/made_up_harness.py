@@ -11,9 +11,10 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-from harness import cli
-from harness.conformance import catalogue
-from harness.conformance.prog_types import PROG_TYPES
+from dynptr_harness import cli
+from dynptr_harness.conformance import catalogue
+from dynptr_harness.conformance.prog_types import PROG_TYPES
+
 from tests.unit.samples import FACTS, FakeGuest, subject
 
 if TYPE_CHECKING:
@@ -43,13 +44,14 @@ def _choose(selectors: Sequence[str], **_options: Any) -> list[Any]:
 
 def main() -> None:
     """Run the command."""
+    loader = "dynptr_harness.conformance.loader"
     stand_ins = {
-        "harness.sound_catalogue.CASES": tuple(case for case in catalogue.CASES if case.id in CASES),
-        "harness.sound_catalogue.PROG_TYPES": tuple(each for each in PROG_TYPES if each.name in TYPES),
-        "harness.machines.prepare": _prepare,
-        "harness.vm.qemu.version": lambda: "10.0.2",
-        "harness.machines.Snapshots.start": _start,
-        "harness.reporting.choose": _choose,
+        f"{loader}.CASES": tuple(case for case in catalogue.CASES if case.id in CASES),
+        f"{loader}.PROG_TYPES": tuple(each for each in PROG_TYPES if each.name in TYPES),
+        "dynptr_harness.vm.launcher.prepare": _prepare,
+        "dynptr_harness.vm.qemu.version": lambda: "10.0.2",
+        "dynptr_harness.vm.launcher.Snapshots.start": _start,
+        "dynptr_harness.commands.results.choose": _choose,
     }
     for name, stand_in in stand_ins.items():
         patch(name, stand_in).start()

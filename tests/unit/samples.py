@@ -6,26 +6,27 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.conformance.case import Case
-from harness.conformance.catalogue import CASES, PROG_TYPES
-from harness.conformance.cells import CellResult
-from harness.conformance.kfuncs import KFUNCS
-from harness.conformance.prog_types import ProgType
-from harness.conformance.verdicts import Verdict
-from harness.conformance.verification import Verification, accepted, refused
-from harness.guest_image.model import BootFiles
-from harness.kernels.model import Kernel
-from harness.plan import make
-from harness.prepare import Subject
-from harness.report.results import KernelRun, Phase, Provenance, RunResult
-from harness.vm.accelerator import Accelerator
+from dynptr_harness.conformance.case import Case
+from dynptr_harness.conformance.catalogue import CASES, PROG_TYPES
+from dynptr_harness.conformance.cell import CellResult
+from dynptr_harness.conformance.experiments.verifier import Verification, accepted, refused
+from dynptr_harness.conformance.kfuncs import KFUNCS
+from dynptr_harness.conformance.plan import make
+from dynptr_harness.conformance.prog_types import ProgType
+from dynptr_harness.conformance.verdict import Verdict
+from dynptr_harness.guest_image.model import BootFiles
+from dynptr_harness.kernels.model import Kernel
+from dynptr_harness.results.model import KernelRun, Phase, Provenance, RunResult
+from dynptr_harness.vm.accelerator import Accelerator
+from dynptr_harness.vm.prepare import Subject
+
 from tests.unit import kernel_model
 from tests.unit.kernel_model import KernelModel
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
 
-    from harness.report.matrix import CaseHead
+    from dynptr_harness.report.matrix import CaseHead
 
 RELEASE = "6.12.107+deb13-cloud-amd64"
 SHA256 = "0123456789abcdef" * 4

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
-from harness.errors import EnvironmentFailed
-from harness.guest_image.model import BootFiles
-from harness.settings import Settings
-from harness.vm import accelerator, qemu
-from harness.vm.accelerator import Accelerator, choose, confirm, unusable
+from dynptr_harness.core import kvm
+from dynptr_harness.core.errors import EnvironmentFailed
+from dynptr_harness.core.settings import Settings
+from dynptr_harness.guest_image.model import BootFiles
+from dynptr_harness.vm import accelerator, qemu
+from dynptr_harness.vm.accelerator import Accelerator, choose, confirm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,7 @@ def probes(fake_qemu: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("FAKE_KVM", "works")
     monkeypatch.setattr(qemu, "PROGRAM", str(fake_qemu))
     monkeypatch.setattr(qemu, "version", lambda: "10.0.2")
-    monkeypatch.setattr(accelerator, "DEVICE", Path("/dev/null"))
+    monkeypatch.setattr(kvm, "DEVICE", Path("/dev/null"))
     return lambda: len(counted.read_text().splitlines())
 
 
@@ -105,7 +105,7 @@ def test_why_the_device_does_not_open_is_told(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "open", refuse)
-    assert reason in (unusable() or "")
+    assert reason in (kvm.unusable() or "")
 
 
 @pytest.mark.parametrize(

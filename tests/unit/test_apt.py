@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-
-from harness import apt, process
-from harness.apt import Mirror
-from harness.errors import EnvironmentFailed
-from harness.settings import Settings
+from dynptr_harness.core import subprocesses
+from dynptr_harness.core.errors import EnvironmentFailed
+from dynptr_harness.core.settings import Settings
+from dynptr_harness.kernels.debian import apt
+from dynptr_harness.kernels.debian.apt import Mirror
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,12 +61,12 @@ class Host:
 def test_the_mirror_is_the_one_of_the_host(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: Host, expected: Mirror
 ) -> None:
-    monkeypatch.setattr(process, "run", host.run)
+    monkeypatch.setattr(subprocesses, "run", host.run)
     assert apt.mirror(Settings(tmp_path)) == expected
 
 
 def test_the_mirror_of_the_settings_goes_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(process, "run", Host(DEBIAN + SECURITY).run)
+    monkeypatch.setattr(subprocesses, "run", Host(DEBIAN + SECURITY).run)
     found = apt.mirror(Settings(tmp_path, mirror="http://mine.example/debian/"))
     assert found == Mirror("http://mine.example/debian", "http://mine.example/debian-security")
 
@@ -75,7 +75,7 @@ def test_the_mirror_of_the_settings_goes_first(monkeypatch: pytest.MonkeyPatch, 
 def test_a_host_without_a_debian_mirror_is_asked_to_name_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: Host
 ) -> None:
-    monkeypatch.setattr(process, "run", host.run)
+    monkeypatch.setattr(subprocesses, "run", host.run)
     with pytest.raises(EnvironmentFailed) as caught:
         apt.mirror(Settings(tmp_path))
     assert "DYNPTR_HARNESS_MIRROR" in caught.value.mend
@@ -84,7 +84,7 @@ def test_a_host_without_a_debian_mirror_is_asked_to_name_one(
 def test_of_the_hosts_configuration_only_the_way_to_the_network_is_taken(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(process, "run", Host().run)
+    monkeypatch.setattr(subprocesses, "run", Host().run)
     assert apt.host_options() == [
         'Acquire::http::Proxy "http://proxy.example:3128";',
         'Acquire::https::Timeout "9";',
@@ -116,7 +116,7 @@ class Answers:
 
 
 def update(monkeypatch: pytest.MonkeyPatch, folder: Path, lists: str) -> list[str]:
-    monkeypatch.setattr(process, "run", Answers(lists).run)
+    monkeypatch.setattr(subprocesses, "run", Answers(lists).run)
     return apt.Archive(Settings(folder, mirror="http://one.example/debian"), "amd64").update()
 
 

@@ -11,27 +11,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from dynptr_harness.conformance.case import Difference
+from dynptr_harness.conformance.catalogue import PROG_TYPES
+from dynptr_harness.conformance.experiments.verifier import Verification, accepted, refused
+from dynptr_harness.conformance.plan import make
+from dynptr_harness.conformance.verdict import Verdict
+from dynptr_harness.core.errors import EnvironmentFailed, ExitStatus
+from dynptr_harness.core.progress import Silent
+from dynptr_harness.core.signals import SIGNALS
+from dynptr_harness.report.console_progress import Timed
+from dynptr_harness.runner import runner
+from dynptr_harness.vm.failures import FailureKind, MachineFailed
+from dynptr_harness.vm.machine import RequestFailed
 
-from harness import asking
-from harness.conformance.case import Difference
-from harness.conformance.catalogue import PROG_TYPES
-from harness.conformance.verdicts import Verdict
-from harness.conformance.verification import Verification, accepted, refused
-from harness.errors import EnvironmentFailed, ExitStatus
-from harness.interrupt import SIGNALS
-from harness.plan import make
-from harness.progress import Silent
-from harness.report.progress import Timed
-from harness.vm.failures import FailureKind, MachineFailed
-from harness.vm.machine import RequestFailed
 from tests.unit.samples import FACTS, RELEASE, SMALL, FakeGuest, answer, made_up, subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from harness.conformance.case import Case
-    from harness.plan import Plan
-    from harness.prepare import Subject
+    from dynptr_harness.conformance.case import Case
+    from dynptr_harness.conformance.plan import Plan
+    from dynptr_harness.vm.prepare import Subject
 
 CELLS = len(SMALL.cells)
 OTHER = "7.3.4+deb14-cloud-amd64"
@@ -48,7 +48,7 @@ CRASH, HANG, LOST, NO_BOOT = (
 )
 
 
-def ask(machines: Sequence[FakeGuest | Exception], *releases: str, plan: Plan = SMALL) -> asking.Outcome:
+def ask(machines: Sequence[FakeGuest | Exception], *releases: str, plan: Plan = SMALL) -> runner.Outcome:
     """Ask kernels, with these machines in the order in which they are booted; no more may be asked for."""
     left = list(machines)
 
@@ -60,7 +60,7 @@ def ask(machines: Sequence[FakeGuest | Exception], *releases: str, plan: Plan = 
             raise machine
         return machine
 
-    outcome = asking.ask(
+    outcome = runner.ask(
         [subject(release) for release in releases or (RELEASE,)],
         plan,
         boot=boot,
@@ -74,7 +74,7 @@ def ask(machines: Sequence[FakeGuest | Exception], *releases: str, plan: Plan = 
     return outcome
 
 
-def verdicts(outcome: asking.Outcome) -> list[Verdict]:
+def verdicts(outcome: runner.Outcome) -> list[Verdict]:
     return [cell.verdict for cell in outcome.result.cells]
 
 
@@ -369,7 +369,7 @@ def test_a_defect_of_ours_ends_the_machine_too() -> None:
             return super().phase(title)
 
     with pytest.raises(ZeroDivisionError):
-        asking.ask(
+        runner.ask(
             [subject()],
             SMALL,
             boot=boot,

@@ -6,14 +6,13 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-
-from harness import process
-from harness.errors import EnvironmentFailed
-from harness.guest_image import boot, initramfs, modules, objects, payload
-from harness.guest_image.model import GuestImage
-from harness.kernels.model import Kernel
-from harness.progress import Silent
-from harness.settings import Settings
+from dynptr_harness.core import subprocesses
+from dynptr_harness.core.errors import EnvironmentFailed
+from dynptr_harness.core.progress import Silent
+from dynptr_harness.core.settings import Settings
+from dynptr_harness.guest_image import boot_files, bpf_objects, initramfs, kmod, payload
+from dynptr_harness.guest_image.model import GuestImage
+from dynptr_harness.kernels.model import Kernel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +28,7 @@ def busybox(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(objects, "compiled", lambda _bpf_src, _cache: {})
+    monkeypatch.setattr(bpf_objects, "compiled", lambda _bpf_src, _cache: {})
 
 
 def listed(archive: Path) -> list[str]:
@@ -96,7 +95,7 @@ def test_modules_come_uncompressed_dependencies_first_and_once(
         "erofs": ["insmod {}/crc.ko ", "insmod {}/erofs.ko.xz "],
         "overlay": ["insmod {}/crc.ko ", "insmod {}/overlay.ko redirect_dir=on "],
     }
-    real_run = process.run
+    real_run = subprocesses.run
 
     def run(argv: Sequence[str], *, what: str, deadline: float) -> str:
         if argv[0] != "modprobe":
@@ -107,10 +106,10 @@ def test_modules_come_uncompressed_dependencies_first_and_once(
         lines = (line.format(f"{base}/lib/modules/6.12.1-test") for line in depends[argv[-1]])
         return "\n".join(lines)
 
-    monkeypatch.setattr(process, "run", run)
+    monkeypatch.setattr(subprocesses, "run", run)
     work = tmp_path / "work"
     work.mkdir()
-    found = modules.extract(kernel(tmp_path, folder), work)
+    found = kmod.extract(kernel(tmp_path, folder), work)
     assert [(path.name, path.read_text()) for path in found] == [
         ("crc.ko", "crc"),
         ("erofs.ko", "erofs"),
@@ -124,38 +123,38 @@ def test_a_modprobe_that_fails_for_another_reason_is_not_taken_for_built_in(
     def run(argv: Sequence[str], *, what: str, deadline: float) -> str:  # noqa: ARG001
         raise EnvironmentFailed(f"{what} failed: Segmentation fault")
 
-    monkeypatch.setattr(process, "run", run)
+    monkeypatch.setattr(subprocesses, "run", run)
     (tmp_path / "work").mkdir()
     with pytest.raises(EnvironmentFailed, match=r"looking up module virtio_pci of .* failed: Segmentation"):
-        modules.extract(kernel(tmp_path, tmp_path), tmp_path / "work")
+        kmod.extract(kernel(tmp_path, tmp_path), tmp_path / "work")
 
 
 def test_the_payload_has_what_the_guest_needs_and_no_compiled_leftovers() -> None:
     names = set(payload.contents())
-    for needed in ("guest-start.sh", "harness/__init__.py", "harness/guest/__main__.py"):
+    for needed in ("guest-start.sh", "dynptr_harness/__init__.py", "dynptr_harness/guest/__main__.py"):
         assert needed in names
     assert any(name.startswith("bpf_src/") for name in names)
     assert any(name.startswith("bcc_headers/") for name in names)
-    assert not [name for name in names if name.endswith(".pyc") or name.startswith("harness/vm")]
+    assert not [name for name in names if name.endswith(".pyc") or name.startswith("dynptr_harness/vm")]
 
 
 def test_parts_of_the_payload_can_be_replaced_and_the_key_follows(tmp_path: Path) -> None:
     (tmp_path / "__main__.py").write_text("print(1)")
     usual = payload.contents()
-    replaced = payload.contents({"harness/guest": tmp_path})
-    assert replaced["harness/guest/__main__.py"] == tmp_path / "__main__.py"
-    assert "harness/guest/ports.py" not in replaced
+    replaced = payload.contents({"dynptr_harness/guest": tmp_path})
+    assert replaced["dynptr_harness/guest/__main__.py"] == tmp_path / "__main__.py"
+    assert "dynptr_harness/guest/agent/ports.py" not in replaced
     keys = {payload.key(usual), payload.key(replaced)}
     (tmp_path / "__main__.py").write_text("print(2)")
-    assert len(keys | {payload.key(payload.contents({"harness/guest": tmp_path}))}) == 3
+    assert len(keys | {payload.key(payload.contents({"dynptr_harness/guest": tmp_path}))}) == 3
 
 
 def test_boot_files_are_made_once(tmp_path: Path, busybox: Path) -> None:
     image = GuestImage(tmp_path / "root.erofs", busybox, {}, "key")
     settings = Settings(tmp_path / "cache")
-    first = boot.files(kernel(tmp_path, None), image, settings=settings, progress=Silent())
+    first = boot_files.files(kernel(tmp_path, None), image, settings=settings, progress=Silent())
     made = first.initramfs.stat()
-    assert boot.files(kernel(tmp_path, None), image, settings=settings, progress=Silent()) == first
+    assert boot_files.files(kernel(tmp_path, None), image, settings=settings, progress=Silent()) == first
     assert first.initramfs.stat() == made
 
 
@@ -166,13 +165,13 @@ def test_boot_files_are_made_anew_when_the_modules_change(tmp_path: Path, busybo
     keys = set()
     for text in ("one", "another"):
         module.write_text(text)
-        keys.add(boot.key(kernel(tmp_path, tmp_path / "modules"), image))
+        keys.add(boot_files.key(kernel(tmp_path, tmp_path / "modules"), image))
     assert len(keys) == 2
 
 
 def test_a_kernel_without_modules_gets_two_disks(tmp_path: Path, busybox: Path) -> None:
     image = GuestImage(tmp_path / "root.erofs", busybox, {}, "key")
-    files = boot.files(
+    files = boot_files.files(
         kernel(tmp_path, None), image, settings=Settings(tmp_path / "cache"), progress=Silent()
     )
     assert files.disks == (image.root, files.payload)

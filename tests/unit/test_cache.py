@@ -12,10 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
-
-from harness import cache as cache_module
-from harness.cache import Cache
-from harness.errors import EnvironmentFailed
+from dynptr_harness.core import cache as cache_module
+from dynptr_harness.core.cache import Cache
+from dynptr_harness.core.errors import EnvironmentFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -149,7 +148,7 @@ def test_a_key_is_the_name_of_one_folder(cache: Cache, key: str) -> None:
 CHILD = """
 import sys
 from pathlib import Path
-from harness.cache import Cache
+from dynptr_harness.core.cache import Cache
 
 def build(folder):
     (folder / "file").write_text("by the child")
@@ -213,7 +212,7 @@ def test_a_lock_held_for_ever_is_an_error(cache: Cache, monkeypatch: pytest.Monk
 USER = """
 import sys
 from pathlib import Path
-from harness.cache import Cache
+from dynptr_harness.core.cache import Cache
 
 Cache(Path(sys.argv[1])).entry(sys.argv[2], sys.argv[3], lambda _folder: None)
 print("has it", flush=True)

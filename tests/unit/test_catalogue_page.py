@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from harness.conformance.catalogue import CASES
-from harness.conformance.catalogue_page import as_markdown
-from harness.conformance.exceptions import EXCEPTIONS
-from harness.conformance.groups import GROUPS, group_of
-from harness.conformance.selftests import SELFTESTS
+from dynptr_harness.conformance.catalogue import CASES
+from dynptr_harness.conformance.groups import GROUPS, group_of
+from dynptr_harness.conformance.not_tested import EXCEPTIONS
+from dynptr_harness.conformance.selftests import SELFTESTS
+from dynptr_harness.report.catalogue_page import as_markdown
 
 PAGE = Path(__file__).parents[2] / "docs" / "catalogue.md"
 

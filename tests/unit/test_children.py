@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-
-from harness.guest.children import shared_out
+from dynptr_harness.guest.system.processes import shared_out
 
 
 @pytest.mark.parametrize("processors", [1, 2, 3])

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from dynptr_harness.report import ci_matrix
 from junitparser import JUnitXml
 from ruamel.yaml import YAML
 
-from harness.report import job_matrix
 from tests.unit.made_up_harness import KERNELS
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def test_the_schema_refuses_a_workflow_that_is_none(tmp_path: Path) -> None:
 
 def test_the_pipeline_is_one_by_the_schema_of_the_service(tmp_path: Path) -> None:
     pipeline = tmp_path / "pipeline.yml"
-    pipeline.write_text(job_matrix.as_gitlab(KERNELS))
+    pipeline.write_text(ci_matrix.as_gitlab(KERNELS))
     assert YAML(typ="safe").load(pipeline) == json.loads(pipeline.read_text())
     check_schema("gitlab-ci", pipeline)
 
@@ -67,10 +67,10 @@ def test_the_pipeline_in_the_documentation_is_one_by_the_schema_of_the_service(t
 
 
 def test_the_matrix_has_one_job_a_kernel_and_is_one_line_for_a_job_output() -> None:
-    line = job_matrix.as_github(KERNELS)
+    line = ci_matrix.as_github(KERNELS)
     assert "\n" not in line
     rows = json.loads(line)["include"]
-    assert rows == json.loads(job_matrix.as_json(KERNELS))
+    assert rows == json.loads(ci_matrix.as_json(KERNELS))
     assert [row["kernel"] for row in rows] == list(KERNELS)
     assert [row["series"] for row in rows] == ["6.1", "6.12"]
 

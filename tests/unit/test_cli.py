@@ -15,24 +15,25 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+from dynptr_harness import __version__, cli
+from dynptr_harness.cli import completion
+from dynptr_harness.commands.doctor import Finding, State
+from dynptr_harness.conformance.catalogue import CASES, PROG_TYPES
+from dynptr_harness.conformance.not_tested import EXCEPTIONS
+from dynptr_harness.conformance.plan import make
+from dynptr_harness.conformance.verdict import Verdict
+from dynptr_harness.core.errors import EnvironmentFailed, WrongUsage
+from dynptr_harness.core.signals import SIGNALS, Interrupted
+from dynptr_harness.results.json_format import schema
+from dynptr_harness.vm.failures import FailureKind, MachineFailed
 from jsonschema import Draft202012Validator
 
-from harness import __version__, cli, complete
-from harness.conformance.catalogue import CASES, PROG_TYPES
-from harness.conformance.exceptions import EXCEPTIONS
-from harness.conformance.verdicts import Verdict
-from harness.doctor import Finding, State
-from harness.errors import EnvironmentFailed, WrongUsage
-from harness.interrupt import SIGNALS, Interrupted
-from harness.plan import make
-from harness.report.json_report import schema
-from harness.vm.failures import FailureKind, MachineFailed
 from tests.unit.samples import FakeGuest, made_up, subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness.vm.qemu import Spec
+    from dynptr_harness.vm.qemu import Spec
 
 PROG_TYPE_NAMES = [prog_type.name for prog_type in PROG_TYPES]
 ASKED_EVERYTHING = [each.name for each in PROG_TYPES if each.offers_helper and not each.is_variant]
@@ -58,10 +59,10 @@ class Command:
         self.prepared: list[dict[str, Any]] = []
         self.booted: list[dict[str, Any]] = []
         self.failure: BaseException | None = None
-        monkeypatch.setattr("harness.machines.prepare", self._prepare)
-        monkeypatch.setattr("harness.vm.qemu.version", lambda: "10.0.2")
-        monkeypatch.setattr("harness.machines.Snapshots.start", self._start)
-        monkeypatch.setattr("harness.machines.boot", self._boot)
+        monkeypatch.setattr("dynptr_harness.vm.launcher.prepare", self._prepare)
+        monkeypatch.setattr("dynptr_harness.vm.qemu.version", lambda: "10.0.2")
+        monkeypatch.setattr("dynptr_harness.vm.launcher.Snapshots.start", self._start)
+        monkeypatch.setattr("dynptr_harness.vm.launcher.boot", self._boot)
 
     def _prepare(self, selectors: tuple[str, ...], **options: Any) -> Any:
         self.prepared.append({"selectors": selectors, **options})
@@ -247,7 +248,7 @@ def test_a_file_that_cannot_be_written_does_not_cost_the_report(
     def full(*_: object) -> None:
         raise EnvironmentFailed("cannot write: No space left on device")
 
-    monkeypatch.setattr("harness.output_file.write", full)
+    monkeypatch.setattr("dynptr_harness.core.output.write", full)
     ended = command("run", "-t", "LSM", "--json", str(tmp_path / "r.json"))
     assert ended.status == 3
     assert "cells planned" in ended.out
@@ -369,7 +370,7 @@ def test_a_case_that_there_is_not_is_wrong_usage(
 def test_a_row_that_is_no_test_is_listed_and_shown_with_the_reason(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("harness.sound_catalogue.EXCEPTIONS", {"RSV-999": "nobody can see it"})
+    monkeypatch.setattr("dynptr_harness.conformance.loader.EXCEPTIONS", {"RSV-999": "nobody can see it"})
     assert "RSV-999  nobody can see it" in command("cases", "RSV-99*").out
     assert command("cases", "show", "RSV-999").out == "RSV-999  no test of its own: nobody can see it\n"
 
@@ -379,7 +380,7 @@ def test_a_wrong_row_is_one_message_and_nothing_is_booted(
     command: Command, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
     wrong = (made_up("VER-900"), made_up("VER-900", types=("KPROBES",)))
-    monkeypatch.setattr("harness.sound_catalogue.CASES", wrong)
+    monkeypatch.setattr("dynptr_harness.conformance.loader.CASES", wrong)
     ended = command(*arguments)
     assert ended.status == 2
     assert ended.err.startswith("dynptr-harness: the catalogue is wrong\n  VER-900: 2 rows have this ID\n")
@@ -402,7 +403,7 @@ def test_doctor_shows_every_check_and_fails_when_one_does(
     command: Command, monkeypatch: pytest.MonkeyPatch, states: list[State], status: int
 ) -> None:
     findings = [Finding(f"check {n}", state, f"fact {n}", f"mend {n}") for n, state in enumerate(states)]
-    monkeypatch.setattr("harness.doctor.examine", lambda *_: iter(findings))
+    monkeypatch.setattr("dynptr_harness.commands.doctor.examine", lambda *_: iter(findings))
     ended = command("doctor")
     assert ended.status == status
     words = ended.out.split()
@@ -416,9 +417,9 @@ def test_doctor_shows_every_check_and_fails_when_one_does(
 @pytest.mark.parametrize(
     ("offered", "words"),
     [
-        (complete.prog_types("lwt_o"), ["LWT_OUT"]),
-        (complete.prog_types("Y"), []),
-        (complete.groups("r"), ["RSV"]),
+        (completion.prog_types("lwt_o"), ["LWT_OUT"]),
+        (completion.prog_types("Y"), []),
+        (completion.groups("r"), ["RSV"]),
     ],
 )
 def test_completion_offers_the_catalogue(offered: list[tuple[str, str]], words: list[str]) -> None:
@@ -426,14 +427,14 @@ def test_completion_offers_the_catalogue(offered: list[tuple[str, str]], words: 
 
 
 def test_completion_offers_every_case_in_either_case_of_letters() -> None:
-    assert complete.cases("rsv-") == [(case.id, case.title) for case in CASES if case.id.startswith("RSV-")]
+    assert completion.cases("rsv-") == [(case.id, case.title) for case in CASES if case.id.startswith("RSV-")]
 
 
 def shell(arguments: str, **environment: str) -> str:
     """What bash would offer after these words."""
     words = f"dynptr-harness {arguments}"
     return subprocess.run(
-        [sys.executable, "-m", "harness"],
+        [sys.executable, "-m", "dynptr_harness"],
         env={
             **os.environ,
             "_DYNPTR_HARNESS_COMPLETE": "complete_bash",
@@ -454,7 +455,7 @@ def test_the_shell_is_offered_types_on_tab() -> None:
 
 LISTING = """
 import sys
-from harness import cli
+from dynptr_harness import cli
 try:
     cli.main()
 finally:
@@ -494,8 +495,9 @@ def test_where_no_kernel_was_seen_the_shell_is_offered_keywords(tmp_path: Path) 
 SLOW = """
 import asyncio, sys
 from types import SimpleNamespace
-from harness import cli, machines
-from harness.vm import qemu
+from dynptr_harness import cli
+from dynptr_harness.vm import launcher
+from dynptr_harness.vm import qemu
 from tests.unit.samples import FakeGuest, subject
 
 async def wait():
@@ -512,9 +514,9 @@ def prepare(*_, **__):
         time.sleep(60)
     return [subject()], SimpleNamespace(packages={})
 
-machines.prepare = prepare
+launcher.prepare = prepare
 qemu.version = lambda: "10.0.2"
-machines.Snapshots.start = boot
+launcher.Snapshots.start = boot
 cli.main()
 """
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from harness import reporting, result_files
-from harness.conformance.catalogue import CASES, PROG_TYPES
-from harness.plan import make
-from harness.report.results import key_of
+from dynptr_harness.commands import results
+from dynptr_harness.conformance.catalogue import CASES, PROG_TYPES
+from dynptr_harness.conformance.plan import make
+from dynptr_harness.results import files
+from dynptr_harness.results.model import key_of
 
 ROOT = Path(__file__).parents[2]
 BASELINES = sorted((ROOT / "baselines").glob("*.json"))
@@ -18,12 +18,12 @@ ANEW = "ask the kernels again: `make baselines`, then `make docs`"
 
 
 def test_the_helper_s_page_follows_from_the_baselines() -> None:
-    assert reporting.docs([ROOT / "baselines"], None) == PAGE.read_text(), "not as `make docs` would make it"
+    assert results.docs([ROOT / "baselines"], None) == PAGE.read_text(), "not as `make docs` would make it"
 
 
 @pytest.mark.parametrize("file", BASELINES, ids=lambda path: path.stem)
 def test_a_baseline_has_no_cell_that_a_run_has_not_and_none_that_is_not_as_expected(file: Path) -> None:
-    baseline = result_files.read([file])
+    baseline = files.read([file])
     (kernel,) = baseline.run.kernels
     planned = {cell.key for cell in make(PROG_TYPES, CASES, (), ()).cells}
     assert {key_of(cell)[1:] for cell in baseline.cells} <= planned, ANEW

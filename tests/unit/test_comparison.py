@@ -8,21 +8,21 @@ from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from dynptr_harness.conformance.verdict import Verdict
+from dynptr_harness.core.errors import ExitStatus, WrongUsage
+from dynptr_harness.report.comparison import ComparisonReport, as_document, as_markdown
+from dynptr_harness.results.baseline import baselines
+from dynptr_harness.results.comparison import Kind, Pair, compare, only_asked
+from dynptr_harness.results.json_format import schema
+from dynptr_harness.results.json_reader import from_json
 from jsonschema import Draft202012Validator
 from rich.console import Console
 
-from harness.conformance.verdicts import Verdict
-from harness.errors import ExitStatus, WrongUsage
-from harness.report.baseline import baselines
-from harness.report.comparison import Kind, Pair, compare, only_asked
-from harness.report.comparison_report import ComparisonReport, as_document, as_markdown
-from harness.report.json_reader import from_json
-from harness.report.json_report import schema
 from tests.unit.samples import FACTS, RELEASE, TYPES, cell, kernel_run, result
 
 if TYPE_CHECKING:
-    from harness.conformance.cells import CellResult
-    from harness.report.comparison import Comparison
+    from dynptr_harness.conformance.cell import CellResult
+    from dynptr_harness.results.comparison import Comparison
 
 PASS = cell()
 FAILED = cell(verdict=Verdict.FAIL, ok=False, seen="reserve: 0", log="0: (85) call #198")

@@ -6,9 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-
-from harness.vm.console import TAIL_LINES, Console
-from harness.vm.failures import FailureKind, explain_end
+from dynptr_harness.vm.console import TAIL_LINES, Console
+from dynptr_harness.vm.failures import FailureKind, explain_end
 
 if TYPE_CHECKING:
     from pathlib import Path

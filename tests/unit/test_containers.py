@@ -7,15 +7,14 @@ from pathlib import Path
 import docker
 import pytest
 from docker.errors import DockerException
-
-from harness import process
-from harness.containers import inside
-from harness.errors import EnvironmentFailed, WrongUsage
-from harness.guest_image import root
-from harness.kernels import oci
-from harness.process import find_tool
-from harness.progress import Silent
-from harness.settings import Settings
+from dynptr_harness.containers import rerun
+from dynptr_harness.core import subprocesses
+from dynptr_harness.core.errors import EnvironmentFailed, WrongUsage
+from dynptr_harness.core.progress import Silent
+from dynptr_harness.core.settings import Settings
+from dynptr_harness.core.subprocesses import find_tool
+from dynptr_harness.guest_image import rootfs
+from dynptr_harness.kernels import container_image
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +31,7 @@ def refused(*_arguments: object, **_named: object) -> None:
 
 def test_a_missing_engine_is_one_error_that_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentFailed, match=r"no container engine answers on .*docker\.sock") as raised:
-        oci.fetch("oci:some/kernel", Settings(tmp_path), Silent())
+        container_image.fetch("oci:some/kernel", Settings(tmp_path), Silent())
     assert "docker.io" in raised.value.mend
     assert "DOCKER_HOST" in raised.value.mend
 
@@ -40,7 +39,7 @@ def test_a_missing_engine_is_one_error_that_says_what_to_do(tmp_path: Path) -> N
 def test_a_missing_permission_is_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(docker, "from_env", refused)
     with pytest.raises(EnvironmentFailed, match="no permission") as raised:
-        oci.fetch("oci:some/kernel", Settings(tmp_path), Silent())
+        container_image.fetch("oci:some/kernel", Settings(tmp_path), Silent())
     assert "group docker" in raised.value.mend
 
 
@@ -50,9 +49,9 @@ def test_without_mmdebstrap_and_engine_both_are_named(
     def find(name: str) -> str | None:
         return None if name == "mmdebstrap" else find_tool(name)
 
-    monkeypatch.setattr(process, "find_tool", find)
+    monkeypatch.setattr(subprocesses, "find_tool", find)
     with pytest.raises(EnvironmentFailed, match="mmdebstrap is not installed, and no container engine"):
-        root.ensure(Settings(tmp_path), Silent())
+        rootfs.ensure(Settings(tmp_path), Silent())
 
 
 @pytest.mark.parametrize(
@@ -64,14 +63,14 @@ def test_without_mmdebstrap_and_engine_both_are_named(
     ],
 )
 def test_the_arguments_are_the_same_but_for_the_place(given: list[str], passed_on: list[str]) -> None:
-    assert inside._without_place(given) == passed_on
+    assert rerun._without_place(given) == passed_on
 
 
 def test_a_file_at_the_root_cannot_be_shared() -> None:
     with pytest.raises(WrongUsage, match="root of the file system"):
-        inside._folder(Path("/result.json"))
+        rerun._folder(Path("/result.json"))
 
 
 def test_a_file_is_shared_with_its_folder_and_a_folder_as_it_is(tmp_path: Path) -> None:
-    assert inside._folder(tmp_path / "result.json") == tmp_path
-    assert inside._folder(tmp_path) == tmp_path
+    assert rerun._folder(tmp_path / "result.json") == tmp_path
+    assert rerun._folder(tmp_path) == tmp_path

@@ -12,20 +12,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-
-from harness import apt
-from harness.cache import Cache
-from harness.errors import EnvironmentFailed, WrongUsage
-from harness.kernels import debian, debian_index, debian_store
-from harness.kernels.available import Available, Part
-from harness.progress import Silent
-from harness.settings import Settings
+from dynptr_harness.core.cache import Cache
+from dynptr_harness.core.errors import EnvironmentFailed, WrongUsage
+from dynptr_harness.core.progress import Silent
+from dynptr_harness.core.settings import Settings
+from dynptr_harness.kernels.debian import apt, index
+from dynptr_harness.kernels.debian import source as debian
+from dynptr_harness.kernels.debian import store as debian_store
+from dynptr_harness.kernels.debian.packages import Available, Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from contextlib import AbstractContextManager
 
-    from harness.kernels.model import Kernel
+    from dynptr_harness.kernels.model import Kernel
 
 
 class Row(NamedTuple):
@@ -279,7 +279,7 @@ def mirror_changes(settings: Settings) -> Settings:
 
 
 def half_a_day_passes(settings: Settings) -> Settings:
-    age_lists(settings, debian_index.LISTS_AGE + 1)
+    age_lists(settings, index.LISTS_AGE + 1)
     return settings
 
 

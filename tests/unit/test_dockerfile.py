@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from harness.containers import image
+from dynptr_harness.containers import image
 
 TREE = Path(__file__).parents[2]
 RECIPE = ("Dockerfile", ".dockerignore")

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 import typer.main
-
-from harness import cli  # noqa: F401  (it registers all commands)
-from harness.cli.app import app
+from dynptr_harness import cli  # noqa: F401  (it registers all commands)
+from dynptr_harness.cli.app import app
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
-from harness import apt, doctor, process
-from harness.doctor import Finding, State
-from harness.errors import EnvironmentFailed
-from harness.guest_image import objects, root
-from harness.progress import Silent
-from harness.settings import Settings
-from harness.vm import accelerator, qemu
+from dynptr_harness.commands import doctor
+from dynptr_harness.commands.doctor import Finding, State
+from dynptr_harness.core import kvm, subprocesses
+from dynptr_harness.core.errors import EnvironmentFailed
+from dynptr_harness.core.progress import Silent
+from dynptr_harness.core.settings import Settings
+from dynptr_harness.guest_image import bpf_objects, rootfs
+from dynptr_harness.kernels.debian import apt
+from dynptr_harness.vm import qemu
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,14 +49,14 @@ class Archive:
 @pytest.fixture(autouse=True)
 def sound(monkeypatch: Patch) -> None:
     """A machine where all is well, whatever this one is like."""
-    monkeypatch.setattr(process, "find_tool", lambda name: f"/bin/{name}")
+    monkeypatch.setattr(subprocesses, "find_tool", lambda name: f"/bin/{name}")
     monkeypatch.setattr(apt, "KEYRING", "/proc/self/exe")
-    monkeypatch.setattr(objects, "HEADERS", Path("/proc/self"))
+    monkeypatch.setattr(bpf_objects, "HEADERS", Path("/proc/self"))
     monkeypatch.setattr(qemu, "version", lambda: "10.0.2")
     monkeypatch.setattr(doctor, "MEMINFO", doctor.MEMINFO)
     monkeypatch.setattr(doctor, "free_mib", lambda _path: 100_000)
-    monkeypatch.setattr(root, "is_cached", lambda _settings: False)
-    monkeypatch.setattr(accelerator, "unusable", lambda: None)
+    monkeypatch.setattr(rootfs, "is_cached", lambda _settings: False)
+    monkeypatch.setattr(kvm, "unusable", lambda: None)
     monkeypatch.setattr(apt, "mirror", lambda _settings: apt.Mirror("mirror://x", "mirror://x-security"))
     monkeypatch.setattr(apt, "Archive", Archive)
 
@@ -71,7 +72,7 @@ def test_on_a_sound_machine_nothing_fails(tmp_path: Path) -> None:
 
 
 def no_tools(patch: Patch, _tmp: Path) -> None:
-    patch.setattr(process, "find_tool", lambda name: None if name == "mkfs.erofs" else name)
+    patch.setattr(subprocesses, "find_tool", lambda name: None if name == "mkfs.erofs" else name)
 
 
 def no_keyring(patch: Patch, _tmp: Path) -> None:
@@ -79,7 +80,7 @@ def no_keyring(patch: Patch, _tmp: Path) -> None:
 
 
 def no_headers(patch: Patch, _tmp: Path) -> None:
-    patch.setattr(objects, "HEADERS", Path("/no/headers"))
+    patch.setattr(bpf_objects, "HEADERS", Path("/no/headers"))
 
 
 def old_python(patch: Patch, _tmp: Path) -> None:
@@ -103,7 +104,7 @@ def full_disk(patch: Patch, _tmp: Path) -> None:
 
 
 def no_kvm(patch: Patch, _tmp: Path) -> None:
-    patch.setattr(accelerator, "unusable", lambda: "/dev/kvm does not exist")
+    patch.setattr(kvm, "unusable", lambda: "/dev/kvm does not exist")
 
 
 def no_mirror(patch: Patch, _tmp: Path) -> None:

@@ -11,17 +11,18 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+from dynptr_harness import cli
+from dynptr_harness.commands import user_program
+from dynptr_harness.core.signals import SIGNALS
+from dynptr_harness.core.verifier_log import reason_in
+from dynptr_harness.vm.failures import FailureKind, MachineFailed
 
-from harness import cli, own_source
-from harness.interrupt import SIGNALS
-from harness.report.verifier_log import reason_in
-from harness.vm.failures import FailureKind, MachineFailed
 from tests.unit.samples import RELEASE, FakeGuest, subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from harness.prepare import Subject
+    from dynptr_harness.vm.prepare import Subject
 
 CRASH = MachineFailed(FailureKind.CRASH, "Kernel panic", tail="BUG\nend", console=Path("/runs/1/console.txt"))
 REFUSED = {"refused": {"errno": 22, "log": "5: (95) exit\nUnreleased reference id=2\nprocessed 9 insns\n"}}
@@ -90,11 +91,11 @@ class Command:
         self.kernels = [RELEASE]
         self._monkeypatch = monkeypatch
         self._capfd = capfd
-        monkeypatch.setattr("harness.machines.prepare", self._prepare)
+        monkeypatch.setattr("dynptr_harness.vm.launcher.prepare", self._prepare)
         monkeypatch.setattr(
-            "harness.kernels.choose", lambda *_, **__: [SimpleNamespace()] * len(self.kernels)
+            "dynptr_harness.kernels.choose", lambda *_, **__: [SimpleNamespace()] * len(self.kernels)
         )
-        monkeypatch.setattr("harness.machines.Snapshots.start", self._start)
+        monkeypatch.setattr("dynptr_harness.vm.launcher.Snapshots.start", self._start)
 
     def _prepare(self, *_: Any, **__: Any) -> tuple[list[Subject], Any]:
         return [subject(release) for release in self.kernels], SimpleNamespace(packages={})
@@ -234,7 +235,7 @@ def test_clang_has_the_word_where_it_does_not_take_the_file(command: Command, fi
 )
 def test_a_file_says_itself_who_compiles_it(file: Path, text: str, loader: str) -> None:
     file.write_text(text)
-    assert own_source.OwnSource.read(file).loader == loader
+    assert user_program.OwnSource.read(file).loader == loader
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,8 @@ from queue import Queue
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from harness.guest import command
-from harness.guest.command import Command
+from dynptr_harness.guest.agent import command
+from dynptr_harness.guest.agent.command import Command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from dynptr_harness.host import machine
+from dynptr_harness.host.machine import HostMachine
+from dynptr_harness.vm.failures import FailureKind, MachineFailed
+from dynptr_harness.vm.machine import RequestFailed
 
-from harness.host import machine
-from harness.host.machine import HostMachine
-from harness.vm.failures import FailureKind, MachineFailed
-from harness.vm.machine import RequestFailed
 from tests.unit.samples import subject
 
 if TYPE_CHECKING:

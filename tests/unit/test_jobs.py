@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-
-from harness.asking import jobs
+from dynptr_harness.runner import parallelism
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +23,7 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Host:
         meminfo = f"MemTotal:       99999999 kB\nMemAvailable:   {available_mib << 10} kB\n"
         (tmp_path / "proc/meminfo").write_text(meminfo)
         (tmp_path / "proc/self/cgroup").write_text(f"4:memory:/elsewhere\n0::/{group}\n")
-        monkeypatch.setattr(jobs, "ROOT", tmp_path)
+        monkeypatch.setattr(parallelism, "ROOT", tmp_path)
         monkeypatch.setattr("os.sched_getaffinity", lambda _pid: set(range(processors)))
 
     return made
@@ -45,7 +44,7 @@ def test_each_machine_has_a_processor_and_its_memory(
     host: Host, processors: int, available_mib: int, memory_mib: int, expected: int
 ) -> None:
     host(processors, available_mib)
-    assert jobs.default(memory_mib) == expected
+    assert parallelism.default(memory_mib) == expected
 
 
 @pytest.mark.parametrize(
@@ -63,7 +62,7 @@ def test_as_many_machines_as_processors_are_kept_to_theirs(
     host: Host, processors: int, machines: int, expected: list[tuple[int, ...]]
 ) -> None:
     host(processors, 24000)
-    assert [place.processors for place in jobs.places(machines)] == expected
+    assert [place.processors for place in parallelism.places(machines)] == expected
 
 
 @pytest.mark.parametrize(
@@ -73,7 +72,7 @@ def test_processors_of_a_guest_take_turns_where_each_of_ours_has_a_machine(
     host: Host, processors: int, machines: int, expected: bool
 ) -> None:
     host(processors, 24000)
-    assert [place.round_robin for place in jobs.places(machines)] == [expected] * machines
+    assert [place.round_robin for place in parallelism.places(machines)] == [expected] * machines
 
 
 @pytest.mark.parametrize(
@@ -96,4 +95,4 @@ def test_the_limits_of_our_control_groups_count(
         file = tmp_path / "sys/fs/cgroup" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(limit + "\n")
-    assert jobs.default(1024) == expected
+    assert parallelism.default(1024) == expected

@@ -7,20 +7,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from dynptr_harness.conformance.case import Splat
+from dynptr_harness.conformance.catalogue import CASES, PROG_TYPES
+from dynptr_harness.conformance.experiments.script import Script
+from dynptr_harness.conformance.judge import judge, version_of
+from dynptr_harness.conformance.verdict import Verdict
 
-from harness.conformance.case import Splat
-from harness.conformance.catalogue import CASES, PROG_TYPES
-from harness.conformance.judge import judge, version_of
-from harness.conformance.script import Script
-from harness.conformance.verdicts import Verdict
 from tests.unit.kernel_model import BUSY, DISCARDED, FACTS, LEAK, KernelModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from harness.conformance.case import Case
-    from harness.conformance.judge import Judgement
-    from harness.conformance.prog_types import ProgType
+    from dynptr_harness.conformance.case import Case
+    from dynptr_harness.conformance.judge import Judgement
+    from dynptr_harness.conformance.prog_types import ProgType
 
 Reply = dict[str, Any]
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from dynptr_harness.core.errors import WrongUsage
+from dynptr_harness.vm import qemu
+from dynptr_harness.vm.accelerator import Accelerator
+from dynptr_harness.vm.cmdline import LONGEST, REFUSED, words
 
-from harness.errors import WrongUsage
-from harness.vm import qemu
-from harness.vm.accelerator import Accelerator
-from harness.vm.kernel_arguments import LONGEST, REFUSED, words
 from tests.unit.samples import subject
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
-from harness.kernels.available import Available, ranked
-from harness.kernels.selectors import fitting, is_set, pick
+from dynptr_harness.kernels.debian.packages import Available, ranked
+from dynptr_harness.kernels.selectors import fitting, is_set, pick
 
 
 def kernel(release: str, *missing: str, own: bool = True) -> Available:

@@ -9,14 +9,14 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-
-from harness import cli, complete
-from harness.cache import Cache
-from harness.interrupt import SIGNALS
-from harness.kernels import debian_store
-from harness.kernels.available import Available, Part, ranked
-from harness.kernels.debian_index import Index
-from harness.settings import Settings
+from dynptr_harness import cli
+from dynptr_harness.cli import completion
+from dynptr_harness.core.cache import Cache
+from dynptr_harness.core.settings import Settings
+from dynptr_harness.core.signals import SIGNALS
+from dynptr_harness.kernels.debian import store
+from dynptr_harness.kernels.debian.index import Index
+from dynptr_harness.kernels.debian.packages import Available, Part, ranked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,10 +61,10 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
         provenance = json.dumps({"kernel": asdict(kernel), "image_sha256": "sum"})
 
         def build(folder: Path, provenance: str = provenance) -> None:
-            (folder / debian_store.PROVENANCE).write_text(provenance)
+            (folder / store.PROVENANCE).write_text(provenance)
             (folder / "vmlinuz").write_bytes(b"x" * (2 << 20))
 
-        Cache(tmp_path).entry(debian_store.KIND, kernel.key, build)
+        Cache(tmp_path).entry(store.KIND, kernel.key, build)
     return settings
 
 
@@ -171,7 +171,7 @@ def test_prune_says_what_goes_and_what_was_freed(command: Callable[..., Ended], 
         "would remove 6.16.12+deb13: 2 MiB\nwould free 2 MiB\n"
     )
     assert command("prune", "6.16").out == "removed 6.16.12+deb13: 2 MiB\nfreed 2 MiB\n"
-    assert [each.series for each in debian_store.cached(settings)] == ["6.12"]
+    assert [each.series for each in store.cached(settings)] == ["6.12"]
 
 
 def test_prune_says_by_its_status_that_something_stays_because_it_is_used(
@@ -212,17 +212,21 @@ def test_the_environment_can_forbid_to_fetch(monkeypatch: pytest.MonkeyPatch) ->
 )
 @pytest.mark.usefixtures("settings")
 def test_the_shell_offers_keywords_and_the_kernels_that_can_be_had(incomplete: str, words: list[str]) -> None:
-    offered = [word for word, _meaning in complete.kernels(incomplete)]
+    offered = [word for word, _meaning in completion.kernels(incomplete)]
     assert offered[: len(words)] == words
     assert incomplete in ("", "6.12") or len(offered) == len(words)
 
 
 @pytest.mark.usefixtures("settings")
 def test_the_shell_offers_for_prune_what_the_cache_has() -> None:
-    assert [word for word, _meaning in complete.cached_kernels("6.1")] == ["6.12.117+deb13", "6.16.12+deb13"]
+    offered = [word for word, _meaning in completion.cached_kernels("6.1")]
+    assert offered == [
+        "6.12.117+deb13",
+        "6.16.12+deb13",
+    ]
 
 
 def test_old_lists_are_offered_all_the_same(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("harness.kernels.debian_index.time.time", lambda: 1e12)
+    monkeypatch.setattr("dynptr_harness.kernels.debian.index.time.time", lambda: 1e12)
     assert Index.read(settings).age > 1e9
-    assert [word for word, _meaning in complete.kernels("7.3")] == ["7.3", "7.3.4+deb13"]
+    assert [word for word, _meaning in completion.kernels("7.3")] == ["7.3", "7.3.4+deb13"]

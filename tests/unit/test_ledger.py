@@ -6,8 +6,7 @@ import struct
 from typing import TYPE_CHECKING
 
 import pytest
-
-from harness.guest.ledger import BATCH_BYTES, FOOTPRINT, Ledger, committed
+from dynptr_harness.guest.experiments.stress_check import BATCH_BYTES, FOOTPRINT, Ledger, committed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,16 +7,15 @@ import struct
 from typing import TYPE_CHECKING
 
 import pytest
-
-from harness import kernels
-from harness.errors import WrongUsage
-from harness.progress import Silent
-from harness.settings import Settings
+from dynptr_harness import kernels
+from dynptr_harness.core.errors import WrongUsage
+from dynptr_harness.core.progress import Silent
+from dynptr_harness.core.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.kernels.model import Kernel
+    from dynptr_harness.kernels.model import Kernel
 
 RELEASE = "6.12.0-rc1-mine+"
 

@@ -6,11 +6,11 @@ import json
 from itertools import groupby, pairwise
 
 import pytest
+from dynptr_harness.conformance.catalogue import CASES, PROG_TYPES
+from dynptr_harness.conformance.plan import make
+from dynptr_harness.runner.batches import Lot, Question, cut
+from dynptr_harness.runner.isolation import Isolation
 
-from harness.asking.lots import Lot, Question, cut
-from harness.conformance.catalogue import CASES, PROG_TYPES
-from harness.isolation import Isolation
-from harness.plan import make
 from tests.unit.samples import made_up
 
 EXPERIMENT = made_up("AAA-001").experiment

@@ -13,15 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from harness.conformance.script import Event, Script, submitted
-from harness.errors import EnvironmentFailed
-from harness.guest_image.model import BootFiles
-from harness.vm import machine as machine_module
-from harness.vm import qemu
-from harness.vm.accelerator import Accelerator
-from harness.vm.failures import FailureKind, MachineFailed
-from harness.vm.machine import Machine, RequestFailed
+from dynptr_harness.conformance.experiments.script import Event, Script, submitted
+from dynptr_harness.core.errors import EnvironmentFailed
+from dynptr_harness.guest_image.model import BootFiles
+from dynptr_harness.vm import machine as machine_module
+from dynptr_harness.vm import qemu
+from dynptr_harness.vm.accelerator import Accelerator
+from dynptr_harness.vm.failures import FailureKind, MachineFailed
+from dynptr_harness.vm.machine import Machine, RequestFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 import pytest
+from dynptr_harness.conformance.verdict import Verdict
+from dynptr_harness.report.markdown import as_markdown
+from dynptr_harness.report.svg import as_svg
+from dynptr_harness.results.comparison import compare
 
-from harness.conformance.verdicts import Verdict
-from harness.report.comparison import compare
-from harness.report.markdown import as_markdown
-from harness.report.svg import as_svg
 from tests.unit.samples import HEADS, RELEASE, TYPES, cell, full, kernel_run, result
 
 if TYPE_CHECKING:
-    from harness.report.results import RunResult
+    from dynptr_harness.results.model import RunResult
 
 OTHER = "7.3.4+deb14-cloud-amd64"
 FAILED = cell(verdict=Verdict.FAIL, ok=False, seen="a | b <script> *c* _d_ `e`")

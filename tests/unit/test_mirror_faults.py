@@ -16,12 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
-from harness import apt
-from harness.errors import EnvironmentFailed
-from harness.kernels import debian
-from harness.progress import Silent
-from harness.settings import Settings
+from dynptr_harness.core.errors import EnvironmentFailed
+from dynptr_harness.core.progress import Silent
+from dynptr_harness.core.settings import Settings
+from dynptr_harness.kernels.debian import apt, source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,7 +77,7 @@ def test_a_mirror_that_does_not_answer_is_told_in_bounded_time(
     settings = Settings(tmp_path / "cache", mirror=request.getfixturevalue(fault))
     began = time.monotonic()
     with pytest.raises(EnvironmentFailed) as caught:
-        debian.choose("6.12", settings, Silent())
+        source.choose("6.12", settings, Silent())
     assert time.monotonic() - began < BOUND
     assert "dists/trixie/InRelease" in caught.value.fact
     assert "connect" in caught.value.fact.lower()
@@ -88,10 +86,10 @@ def test_a_mirror_that_does_not_answer_is_told_in_bounded_time(
 
 def test_what_a_sound_mirror_serves_can_be_chosen(tmp_path: Path, serve: Callable[[], str]) -> None:
     settings = Settings(tmp_path / "cache", mirror=serve())
-    (pick,) = debian.choose("6.12", settings, Silent())
+    (pick,) = source.choose("6.12", settings, Silent())
     assert (pick.kernel.version, pick.kernel.suite) == ("6.12.9-1", "trixie")
     with pytest.raises(apt.MirrorFailed, match="cannot be told without all"):
-        debian.choose("all", settings, Silent())
+        source.choose("all", settings, Silent())
 
 
 def test_a_list_that_does_not_fit_its_signed_release_file_is_told_and_not_used(
@@ -101,7 +99,7 @@ def test_a_list_that_does_not_fit_its_signed_release_file_is_told_and_not_used(
     file.write_text(file.read_text().replace("6.12.9", "6.12.8"))
     settings = Settings(tmp_path / "cache", mirror=serve())
     with pytest.raises(apt.MirrorFailed, match=r"Packages.*(Hash Sum mismatch|unexpected size)"):
-        debian.choose("6.12", settings, Silent())
+        source.choose("6.12", settings, Silent())
 
 
 def test_a_release_file_that_is_not_signed_by_debian_is_told_and_not_used(
@@ -111,4 +109,4 @@ def test_a_release_file_that_is_not_signed_by_debian_is_told_and_not_used(
     release.write_text(release.read_text().replace("Suite: stable", "Suite: oldstable"))
     settings = Settings(tmp_path / "cache", mirror=serve())
     with pytest.raises(apt.MirrorFailed, match=r"trixie InRelease.* is not signed|invalid|BADSIG"):
-        debian.choose("6.12", settings, Silent())
+        source.choose("6.12", settings, Silent())

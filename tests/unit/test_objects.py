@@ -7,10 +7,10 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-
-from harness.cache import Cache
-from harness.errors import EnvironmentFailed
-from harness.guest_image import objects, payload
+from dynptr_harness.core import paths
+from dynptr_harness.core.cache import Cache
+from dynptr_harness.core.errors import EnvironmentFailed
+from dynptr_harness.guest_image import bpf_objects
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,34 +29,34 @@ int program(void *ctx)
 @pytest.fixture
 def bpf_src(tmp_path: Path) -> Path:
     """A folder as bpf_src with one program, and the real headers."""
-    shutil.copytree(payload.bpf_src() / "include", tmp_path / "bpf_src/include")
+    shutil.copytree(paths.bpf_src() / "include", tmp_path / "bpf_src/include")
     (tmp_path / "bpf_src/elf").mkdir()
     (tmp_path / "bpf_src/elf/one.bpf.c").write_text(PROGRAM)
     return tmp_path / "bpf_src"
 
 
 def test_each_program_becomes_an_object_and_is_compiled_once(bpf_src: Path, tmp_path: Path) -> None:
-    first = objects.compiled(bpf_src, Cache(tmp_path / "cache"))
+    first = bpf_objects.compiled(bpf_src, Cache(tmp_path / "cache"))
     assert list(first) == ["compiler", "one.bpf.o"]
     assert first["one.bpf.o"].read_bytes()[:4] == b"\x7fELF"
     assert "clang" in first["compiler"].read_text()
     made = first["one.bpf.o"].stat()
-    assert objects.compiled(bpf_src, Cache(tmp_path / "cache")) == first
+    assert bpf_objects.compiled(bpf_src, Cache(tmp_path / "cache")) == first
     assert first["one.bpf.o"].stat() == made
 
 
 @pytest.mark.parametrize("changed", ["elf/one.bpf.c", "include/dynptr_harness.h", "include/elf_object.h"])
 def test_a_change_of_a_program_or_a_header_compiles_anew(bpf_src: Path, tmp_path: Path, changed: str) -> None:
-    first = objects.compiled(bpf_src, Cache(tmp_path / "cache"))
+    first = bpf_objects.compiled(bpf_src, Cache(tmp_path / "cache"))
     with (bpf_src / changed).open("a") as source:
         source.write("/* changed */\n")
-    assert objects.compiled(bpf_src, Cache(tmp_path / "cache")) != first
+    assert bpf_objects.compiled(bpf_src, Cache(tmp_path / "cache")) != first
 
 
 def test_another_clang_compiles_anew(bpf_src: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = objects.compiled(bpf_src, Cache(tmp_path / "cache"))
-    monkeypatch.setattr(objects, "clang_version", lambda: "clang version 99")
-    second = objects.compiled(bpf_src, Cache(tmp_path / "cache"))
+    first = bpf_objects.compiled(bpf_src, Cache(tmp_path / "cache"))
+    monkeypatch.setattr(bpf_objects, "clang_version", lambda: "clang version 99")
+    second = bpf_objects.compiled(bpf_src, Cache(tmp_path / "cache"))
     assert second["compiler"].read_text() == "clang version 99"
     assert second != first
 
@@ -64,10 +64,10 @@ def test_another_clang_compiles_anew(bpf_src: Path, tmp_path: Path, monkeypatch:
 def test_a_wrong_program_is_named_with_what_clang_says(bpf_src: Path, tmp_path: Path) -> None:
     (bpf_src / "elf/one.bpf.c").write_text(PROGRAM + "int wrong(void) { return nothing; }\n")
     with pytest.raises(EnvironmentFailed, match=r"(?s)compiling one\.bpf\.c failed.*nothing"):
-        objects.compiled(bpf_src, Cache(tmp_path / "cache"))
+        bpf_objects.compiled(bpf_src, Cache(tmp_path / "cache"))
 
 
-@pytest.mark.parametrize("source", sorted(payload.bpf_src().glob("elf/*.bpf.c")), ids=lambda path: path.name)
+@pytest.mark.parametrize("source", sorted(paths.bpf_src().glob("elf/*.bpf.c")), ids=lambda path: path.name)
 def test_the_programs_compile_without_a_warning(source: Path) -> None:
-    strict = ["-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror", f"-I{payload.bpf_src() / 'include'}"]
-    subprocess.run(["clang", *objects.FLAGS, *strict, "-fsyntax-only", str(source)], check=True)
+    strict = ["-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror", f"-I{paths.bpf_src() / 'include'}"]
+    subprocess.run(["clang", *bpf_objects.FLAGS, *strict, "-fsyntax-only", str(source)], check=True)

@@ -7,9 +7,8 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
-
-from harness import output_file
-from harness.errors import EnvironmentFailed, WrongUsage
+from dynptr_harness.core import output
+from dynptr_harness.core.errors import EnvironmentFailed, WrongUsage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,19 +16,19 @@ if TYPE_CHECKING:
 
 def test_a_file_in_a_missing_folder_is_wrong_usage(tmp_path: Path) -> None:
     with pytest.raises(WrongUsage, match=r"--json .*: there is no folder .*missing") as raised:
-        output_file.check("--json", tmp_path / "missing" / "a.json")
+        output.check("--json", tmp_path / "missing" / "a.json")
     assert raised.value.mend.startswith("make it first: mkdir -p ")
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(WrongUsage, match="is a folder"):
-        output_file.check("--junit", tmp_path)
+        output.check("--junit", tmp_path)
 
 
 def test_a_file_in_place_of_the_folder_is_wrong_usage(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(WrongUsage, match="there is no folder"):
-        output_file.check("--junit", tmp_path / "file" / "a.xml")
+        output.check("--junit", tmp_path / "file" / "a.xml")
 
 
 def test_a_folder_that_cannot_be_written_is_found_early(
@@ -37,25 +36,25 @@ def test_a_folder_that_cannot_be_written_is_found_early(
 ) -> None:
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(WrongUsage, match="no permission"):
-        output_file.check("--json", tmp_path / "a.json")
+        output.check("--json", tmp_path / "a.json")
 
 
 def test_a_check_leaves_nothing_behind(tmp_path: Path) -> None:
-    output_file.check("--json", tmp_path / "a.json")
+    output.check("--json", tmp_path / "a.json")
     assert not list(tmp_path.iterdir())
 
 
 def test_a_file_is_replaced_and_nothing_stays_beside_it(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text("old")
-    output_file.write(path, b"new")
+    output.write(path, b"new")
     assert path.read_bytes() == b"new"
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_link_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "target")
-    output_file.write(tmp_path / "link", b"x")
+    output.write(tmp_path / "link", b"x")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "target").read_bytes() == b"x"
 
@@ -72,7 +71,7 @@ def test_the_old_file_stays_whole_when_the_disk_is_full(
 
     monkeypatch.setattr(type(path), "write_bytes", full)
     with pytest.raises(EnvironmentFailed, match=r"cannot write .*a\.json: No space left on device"):
-        output_file.write(path, b"new")
+        output.write(path, b"new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
@@ -83,8 +82,8 @@ def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
     got: list[bytes] = []
     reader = threading.Thread(target=lambda: got.append(pipe.read_bytes()), daemon=True)
     reader.start()
-    output_file.check("--json", pipe)
-    output_file.write(pipe, b"through")
+    output.check("--json", pipe)
+    output.write(pipe, b"through")
     reader.join(5)
     assert got == [b"through"]
     assert pipe.is_fifo()

@@ -6,9 +6,8 @@ import struct
 from typing import Any
 
 import pytest
-
-from harness.conformance.script import Access, Event, Held, Peek, Reserve, Script, Step
-from harness.vm.packed import packed, unpacked
+from dynptr_harness.conformance.experiments.script import Access, Event, Held, Peek, Reserve, Script, Step
+from dynptr_harness.protocol.codec import packed, unpacked
 
 # struct step and struct outcome, field by field
 STEP = struct.Struct("<" + 3 * "4Q" + "IIQ" + 6 * "IHHQQQ" + "64s")

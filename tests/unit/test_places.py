@@ -27,7 +27,7 @@ def test_what_makes_no_sense_in_a_place_is_wrong_usage(
     arguments: tuple[str, ...], words: tuple[str, ...], tmp_path: Path
 ) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "harness", "run", "--case", "ATT-001", *arguments],
+        [sys.executable, "-m", "dynptr_harness", "run", "--case", "ATT-001", *arguments],
         env={"DYNPTR_HARNESS_CACHE": str(tmp_path), "PATH": "/usr/bin:/bin"},
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from dynptr_harness.conformance.catalogue import CASES, PROG_TYPES
+from dynptr_harness.conformance.plan import choose, make
+from dynptr_harness.core.errors import WrongUsage
 
-from harness.conformance.catalogue import CASES, PROG_TYPES
-from harness.errors import WrongUsage
-from harness.plan import choose, make
 from tests.unit.samples import made_up, made_up_type
 
 TYPES = [

@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
-from harness import process
-from harness.errors import EnvironmentFailed
+from dynptr_harness.core import subprocesses
+from dynptr_harness.core.errors import EnvironmentFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
 def run(script: str, deadline: float = 10.0) -> str:
-    return process.run(["sh", "-c", script], what="the work", deadline=deadline)
+    return subprocesses.run(["sh", "-c", script], what="the work", deadline=deadline)
 
 
 def test_output_is_what_the_tool_wrote_to_standard_output() -> None:
@@ -29,12 +28,12 @@ def test_output_is_what_the_tool_wrote_to_standard_output() -> None:
 
 def test_lines_of_standard_error_are_passed_on() -> None:
     lines: list[str] = []
-    process.run(["sh", "-c", "echo one >&2; echo two >&2"], what="x", deadline=10, on_line=lines.append)
+    subprocesses.run(["sh", "-c", "echo one >&2; echo two >&2"], what="x", deadline=10, on_line=lines.append)
     assert lines == ["one", "two"]
 
 
 def test_the_environment_is_added_to_ours() -> None:
-    given = process.run(["sh", "-c", "echo $MINE $HOME"], what="x", deadline=10, env={"MINE": "yes"})
+    given = subprocesses.run(["sh", "-c", "echo $MINE $HOME"], what="x", deadline=10, env={"MINE": "yes"})
     assert given.split() == ["yes", os.environ["HOME"]]
 
 
@@ -56,13 +55,13 @@ def test_only_the_last_lines_are_shown() -> None:
     with pytest.raises(EnvironmentFailed) as caught:
         run("seq 1 100 >&2; exit 1")
     assert caught.value.fact.splitlines()[1:] == [
-        f"  {number}" for number in range(101 - process.TAIL_LINES, 101)
+        f"  {number}" for number in range(101 - subprocesses.TAIL_LINES, 101)
     ]
 
 
 def test_a_missing_tool_is_named_with_the_mend() -> None:
     with pytest.raises(EnvironmentFailed, match="no-such-tool is not installed") as caught:
-        process.run(["no-such-tool"], what="x", deadline=10)
+        subprocesses.run(["no-such-tool"], what="x", deadline=10)
     assert "make setup" in caught.value.mend
 
 
@@ -73,10 +72,10 @@ FAMILY = "sleep 600 & echo $! >> {pids}; echo $$ >> {pids}; wait"
 # A process of ours that runs such a tool. (A shell's background jobs ignore SIGINT, and so do theirs.)
 PARENT = """
 import signal, sys
-from harness import process
+from dynptr_harness.core import subprocesses
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
-process.run(["sh", "-c", sys.argv[1]], what="the work", deadline=60)
+subprocesses.run(["sh", "-c", sys.argv[1]], what="the work", deadline=60)
 """
 
 
@@ -121,7 +120,7 @@ def test_at_the_deadline_the_tool_and_its_children_end(tmp_path: Path) -> None:
 
 
 def test_a_tool_that_ignores_the_request_to_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "GRACE_SECONDS", 0.2)
+    monkeypatch.setattr(subprocesses, "GRACE_SECONDS", 0.2)
     with pytest.raises(EnvironmentFailed, match="not done after"):
         run("trap '' TERM; while :; do sleep 0.05; done", deadline=0.2)
 

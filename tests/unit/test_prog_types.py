@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from dynptr_harness.conformance.cases.availability import CASES as AVAILABILITY
+from dynptr_harness.conformance.catalogue import CASES, PROG_TYPES
+from dynptr_harness.conformance.prog_types import LISTED
+from dynptr_harness.core.paths import bpf_src
 
-from harness.conformance.cases.availability import CASES as AVAILABILITY
-from harness.conformance.catalogue import CASES, PROG_TYPES
-from harness.conformance.prog_types import LISTED
-from harness.guest_image.payload import bpf_src
 from tests.unit.kernel_model import TYPE_NUMBERS
 from tests.unit.samples import made_up_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-GUEST = Path(__file__).parents[2] / "harness" / "guest" / "prog_types"
+GUEST = Path(__file__).parents[2] / "harness/dynptr_harness/guest/prog_types"
 BASE = [each for each in PROG_TYPES if not each.is_variant]
 VARIANTS = [each for each in PROG_TYPES if each.is_variant]
 

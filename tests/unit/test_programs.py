@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from dynptr_harness.conformance.c_sources import Programs, functions_of
+from dynptr_harness.conformance.catalogue import CASES, PROG_TYPES
+from dynptr_harness.core.paths import bpf_src
 
-from harness.conformance.catalogue import CASES, PROG_TYPES
-from harness.conformance.programs import Programs, functions_of
-from harness.guest_image.payload import bpf_src
 from tests.unit.samples import made_up
 
 C = {

@@ -8,8 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
-from harness.doctor import TOOLS
+from dynptr_harness.commands.doctor import TOOLS
 
 PROVISION = Path(__file__).parents[2] / "provision"
 LIST = (PROVISION / "packages.txt").read_text()

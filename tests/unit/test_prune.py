@@ -8,14 +8,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import pytest
-
-from harness.cache import Cache
-from harness.errors import WrongUsage
-from harness.kernels import debian_store
-from harness.kernels.available import Available
-from harness.prune import prune
-from harness.report.kernel_list import removed
-from harness.settings import Settings
+from dynptr_harness.cli.kernel_list import removed
+from dynptr_harness.commands.prune import prune
+from dynptr_harness.core.cache import Cache
+from dynptr_harness.core.errors import WrongUsage
+from dynptr_harness.core.settings import Settings
+from dynptr_harness.kernels.debian import store as debian_store
+from dynptr_harness.kernels.debian.packages import Available
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from dynptr_harness.pytest_plugin.xdist import ByKernel
+from dynptr_harness.vm.failures import FailureKind, MachineFailed
 
-from harness.testing.scheduling import ByKernel
-from harness.vm.failures import FailureKind, MachineFailed
 from tests.unit.samples import RELEASE, FakeGuest, subject
 
 if TYPE_CHECKING:
@@ -51,9 +51,9 @@ def run(
     """Runs pytest in this process, in an empty project."""
     FakeMachines.guests, FakeMachines.started = [], []
     monkeypatch.setenv("DYNPTR_HARNESS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("harness.testing.bench.Machines", FakeMachines)
+    monkeypatch.setattr("dynptr_harness.pytest_plugin.machine_session.Machines", FakeMachines)
     monkeypatch.setattr(
-        "harness.kernels.choose",
+        "dynptr_harness.kernels.choose",
         lambda selectors, **_: [
             SimpleNamespace(selector=selectors[0], name=name)
             for name in {"all": ["6.1.0", "6.12.0"]}.get(selectors[0], [selectors[0]])
@@ -61,7 +61,12 @@ def run(
     )
 
     def runpytest(*arguments: str) -> pytest.RunResult:
-        plugin = ["-p", "no:dynptr_harness", "-p", "harness.pytest_plugin"]  # once, installed or not
+        plugin = [
+            "-p",
+            "no:dynptr_harness",
+            "-p",
+            "dynptr_harness.pytest_plugin.hooks",
+        ]  # once, installed or not
         return pytester.runpytest_inprocess(*plugin, "-p", "no:asyncio", *arguments)
 
     return runpytest
@@ -156,12 +161,12 @@ def test_a_test_of_their_own_is_there_for_each_kernel_and_chosen_type(
 def test_a_kernel_that_there_is_not_is_wrong_usage(
     run: Callable[..., pytest.RunResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from harness.errors import WrongUsage
+    from dynptr_harness.core.errors import WrongUsage
 
     def choose(*_: Any, **__: Any) -> None:
         raise WrongUsage("there is no kernel '9.9'", "'dynptr-harness kernels' lists them")
 
-    monkeypatch.setattr("harness.kernels.choose", choose)
+    monkeypatch.setattr("dynptr_harness.kernels.choose", choose)
     done = run("--kernel", "9.9")
     assert done.ret == pytest.ExitCode.USAGE_ERROR
     assert "ERROR: --kernel 9.9: there is no kernel '9.9'" in done.stderr.str()

@@ -6,11 +6,10 @@ import stat
 from pathlib import Path
 
 import pytest
-
-from harness.errors import EnvironmentFailed
-from harness.guest_image.model import BootFiles
-from harness.vm import qemu
-from harness.vm.accelerator import Accelerator
+from dynptr_harness.core.errors import EnvironmentFailed
+from dynptr_harness.guest_image.model import BootFiles
+from dynptr_harness.vm import qemu
+from dynptr_harness.vm.accelerator import Accelerator
 
 FILES = BootFiles(
     Path("/k/bzImage"), Path("/k/initramfs"), Path("/r/root"), Path("/p/pay,load"), Path("/m/modules"), "test"

@@ -8,10 +8,9 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-
-from harness.conformance.experiments import each_of, footprint
-from harness.guest import raw_reader
-from harness.guest.raw_reader import BUSY, DISCARD, RawReader, told
+from dynptr_harness.conformance.experiments.base import each_of, footprint
+from dynptr_harness.guest.ringbuf import raw_reader
+from dynptr_harness.guest.ringbuf.raw_reader import BUSY, DISCARD, RawReader, told
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,22 +8,22 @@ from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from dynptr_harness.conformance.c_sources import Programs
+from dynptr_harness.conformance.cases import commit, verifier_release
+from dynptr_harness.conformance.catalogue import CASES, PROG_TYPES
+from dynptr_harness.conformance.judge import judge
+from dynptr_harness.conformance.validate import faults
+from dynptr_harness.conformance.verdict import Verdict
+from dynptr_harness.core.paths import bpf_src
+from dynptr_harness.report.describe import describe
 
-from harness.conformance.cases import commit, verifier_release
-from harness.conformance.catalogue import CASES, PROG_TYPES
-from harness.conformance.judge import judge
-from harness.conformance.programs import Programs
-from harness.conformance.validate import faults
-from harness.conformance.verdicts import Verdict
-from harness.guest_image.payload import bpf_src
-from harness.report.words import describe
 from tests.unit.kernel_model import FACTS
 from tests.unit.samples import answer
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from harness.conformance.case import Case
+    from dynptr_harness.conformance.case import Case
 
 README = Path(__file__).parents[2] / "README.md"
 SECTION = README.read_text().partition("## Add a case\n")[2].partition("\n## ")[0]

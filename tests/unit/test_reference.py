@@ -7,19 +7,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from dynptr_harness.conformance.catalogue import CASES, PROG_TYPES
+from dynptr_harness.conformance.statements import ANSWERS, CONSUMER, USAGE
+from dynptr_harness.conformance.verdict import Verdict
+from dynptr_harness.core.errors import WrongUsage
+from dynptr_harness.report.catalogue_page import as_markdown
+from dynptr_harness.report.reference_page import AVAILABLE, as_page
 
-from harness.conformance.catalogue import CASES, PROG_TYPES
-from harness.conformance.catalogue_page import as_markdown
-from harness.conformance.statements import ANSWERS, CONSUMER, USAGE
-from harness.conformance.verdicts import Verdict
-from harness.errors import WrongUsage
-from harness.report.reference import AVAILABLE, as_page
 from tests.unit.samples import cell, kernel_run, result
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from harness.conformance.cells import CellResult
+    from dynptr_harness.conformance.cell import CellResult
 
 OLD, NEW = "6.1.0-56-cloud-amd64", "6.12.107+deb13-cloud-amd64"
 STATEMENTS = [*USAGE, *CONSUMER, *(statement for _, statement in ANSWERS)]

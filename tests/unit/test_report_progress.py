@@ -6,11 +6,10 @@ import io
 import re
 
 import pytest
+from dynptr_harness.core.progress import Progress, Silent
+from dynptr_harness.report import console_progress
+from dynptr_harness.report.console_progress import Live, Plain, Timed, for_console
 from rich.console import Console
-
-from harness.progress import Progress, Silent
-from harness.report import progress
-from harness.report.progress import Live, Plain, Timed, for_console
 
 
 class Terminal(io.StringIO):
@@ -46,7 +45,7 @@ def test_plain_lines_have_no_control_codes_and_say_how_each_phase_ended() -> Non
 
 
 def test_plain_detail_comes_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress, "_PLAIN_INTERVAL", 0.0)
+    monkeypatch.setattr(console_progress, "_PLAIN_INTERVAL", 0.0)
     out = io.StringIO()
     work(Plain(Console(file=out)))
     assert "fetching [a] kernel: 30 % of 90 MB\n" in out.getvalue()
@@ -99,7 +98,7 @@ def test_every_phase_is_timed_in_the_order_in_which_it_began_and_failed_ones_too
 
 def test_the_time_of_a_phase_that_ended_does_not_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([0.0, 10.0, 12.5, 100.0])  # made, begun, ended, asked
-    monkeypatch.setattr("harness.report.progress.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("dynptr_harness.report.console_progress.time.monotonic", lambda: next(clock))
     timed = Timed(Silent())
     with timed.phase("booting"):
         pass

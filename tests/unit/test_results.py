@@ -6,19 +6,19 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from dynptr_harness.conformance.verdict import Verdict
+from dynptr_harness.core.errors import ExitStatus
+from dynptr_harness.report.junit import as_junit
+from dynptr_harness.results.json_format import as_json, schema
+from dynptr_harness.results.merge import merge
+from dynptr_harness.results.model import RunResult
 from jsonschema import Draft202012Validator, ValidationError
 from junitparser import Error, Failure, JUnitXml
 
-from harness.conformance.verdicts import Verdict
-from harness.errors import ExitStatus
-from harness.report.json_report import as_json, schema
-from harness.report.junit import as_junit
-from harness.report.merge import merge
-from harness.report.results import RunResult
 from tests.unit.samples import FACTS, RELEASE, SHA256, cell, full, kernel_run, result
 
 if TYPE_CHECKING:
-    from harness.conformance.cells import CellResult
+    from dynptr_harness.conformance.cell import CellResult
 
 FAILED = cell(case="RSV-006", verdict=Verdict.FAIL, ok=False, seen="reserve: 0", log="0: (85) call #198")
 CRASHED = cell("LSM", verdict=Verdict.CRASH, ok=False, seen="a panic", console="\x1b[1mOops\x00 <&>\r\nend")

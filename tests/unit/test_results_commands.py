@@ -7,16 +7,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from dynptr_harness.conformance.verdict import Verdict
+from dynptr_harness.results.json_format import as_json, schema
 
-from harness.conformance.verdicts import Verdict
-from harness.report.json_report import as_json, schema
 from tests.unit.samples import RELEASE, FakeGuest, cell, kernel_run, result
 from tests.unit.test_cli import command as command  # a fixture
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from harness.conformance.cells import CellResult
+    from dynptr_harness.conformance.cell import CellResult
+
     from tests.unit.test_cli import Command
 
     Trouble = dict[int, object]

@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from dynptr_harness.conformance.verdict import Verdict
+from dynptr_harness.core.errors import WrongUsage
+from dynptr_harness.results import files
+from dynptr_harness.results.json_format import as_json
+from dynptr_harness.results.json_reader import from_json
+from dynptr_harness.results.merge import merge
+from dynptr_harness.results.model import COMPLETE, RunResult
 
-from harness import result_files
-from harness.conformance.verdicts import Verdict
-from harness.errors import WrongUsage
-from harness.report.json_reader import from_json
-from harness.report.json_report import as_json
-from harness.report.merge import merge
-from harness.report.results import COMPLETE, RunResult
 from tests.unit.samples import RELEASE, cell, full, kernel_run, result
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def test_a_folder_stands_for_the_results_in_it(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(as_json(other()))
     (tmp_path / "b.json").write_text(as_json(result([cell()])))
     (tmp_path / "notes.txt").write_text("no result")
-    read = result_files.read([tmp_path])
+    read = files.read([tmp_path])
     assert [kernel.release for kernel in read.run.kernels] == [RELEASE, OTHER]
 
 
@@ -100,7 +100,7 @@ def test_a_folder_stands_for_the_results_in_it(tmp_path: Path) -> None:
 def test_a_file_or_folder_that_has_no_result_is_wrong_usage(tmp_path: Path, name: str, words: str) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(WrongUsage, match=words.replace("*", r"\*")):
-        result_files.read([tmp_path / name])
+        files.read([tmp_path / name])
 
 
 def test_shards_of_several_kernels_are_one_result_oldest_kernel_first_in_any_order() -> None:

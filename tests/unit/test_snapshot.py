@@ -11,21 +11,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from harness.cache import Cache
-from harness.guest_image.model import BootFiles
-from harness.settings import Settings
-from harness.vm import machine as machine_module
-from harness.vm import qemu, snapshot
-from harness.vm.accelerator import Accelerator
-from harness.vm.failures import MachineFailed
-from harness.vm.qemu import Spec
-from harness.vm.snapshot import KIND, Snapshots, key
+from dynptr_harness.core.cache import Cache
+from dynptr_harness.core.settings import Settings
+from dynptr_harness.guest_image.model import BootFiles
+from dynptr_harness.vm import machine as machine_module
+from dynptr_harness.vm import qemu
+from dynptr_harness.vm import snapshots as snapshot
+from dynptr_harness.vm.accelerator import Accelerator
+from dynptr_harness.vm.failures import MachineFailed
+from dynptr_harness.vm.qemu import Spec
+from dynptr_harness.vm.snapshots import KIND, Snapshots, key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.vm.machine import Machine
+    from dynptr_harness.vm.machine import Machine
 
 TCG = Accelerator("tcg", "test")
 

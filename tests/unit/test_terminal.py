@@ -8,21 +8,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from dynptr_harness.conformance.catalogue import CASES
+from dynptr_harness.conformance.groups import GROUPS, group_of
+from dynptr_harness.conformance.verdict import Verdict
+from dynptr_harness.core.text import console_part, printable, tail
+from dynptr_harness.report.terminal import TerminalReport
 from rich.console import Console
 
-from harness.conformance.catalogue import CASES
-from harness.conformance.groups import GROUPS, group_of
-from harness.conformance.verdicts import Verdict
-from harness.report.terminal import TerminalReport
-from harness.report.text import console_part, printable, tail
 from tests.unit.samples import HEADS, RELEASE, TYPES, Head, cell, full, kernel_run, result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from harness.conformance.cells import CellResult
-    from harness.report.matrix import CaseHead
-    from harness.report.results import RunResult
+    from dynptr_harness.conformance.cell import CellResult
+    from dynptr_harness.report.matrix import CaseHead
+    from dynptr_harness.results.model import RunResult
 
     Cases = Sequence[CaseHead]
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from dynptr_harness.conformance.judge import ATTACHED, NOT_TO_BE_HAD
+from dynptr_harness.conformance.prog_types import PROG_TYPES
+from dynptr_harness.conformance.verdict import Verdict
+from dynptr_harness.report.type_table import as_lines, rows, unknown_types
 
-from harness.conformance.judge import ATTACHED, NOT_TO_BE_HAD
-from harness.conformance.prog_types import PROG_TYPES
-from harness.conformance.verdicts import Verdict
-from harness.report.type_table import as_lines, rows, unknown_types
 from tests.unit.samples import FACTS, cell, kernel_run, made_up_type, result
 
 TYPES = [made_up_type("KPROBE"), made_up_type("XDP"), made_up_type("XDP/generic")]

@@ -6,18 +6,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from dynptr_harness.conformance.c_sources import Programs
+from dynptr_harness.conformance.case import Difference
+from dynptr_harness.conformance.experiments.script import Event, Reserve, Script, Step, script
+from dynptr_harness.conformance.experiments.verifier import Verification, accepted
+from dynptr_harness.conformance.loader import load
+from dynptr_harness.conformance.validate import faults, validate
+from dynptr_harness.core.errors import WrongUsage
 
-from harness.conformance.case import Difference
-from harness.conformance.programs import Programs
-from harness.conformance.script import Event, Reserve, Script, Step, script
-from harness.conformance.validate import faults, validate
-from harness.conformance.verification import Verification, accepted
-from harness.errors import WrongUsage
-from harness.sound_catalogue import load
 from tests.unit.samples import made_up, made_up_type
 
 if TYPE_CHECKING:
-    from harness.conformance.case import Case
+    from dynptr_harness.conformance.case import Case
 
 TYPES = [made_up_type("KPROBE"), made_up_type("LSM")]
 PROGRAMS = Programs(
@@ -79,4 +79,4 @@ def test_all_faults_are_one_message_of_wrong_usage() -> None:
     assert lines[0] == "the catalogue is wrong"
     assert len(lines) == 4
     assert all(line.startswith("  AAA-00") for line in lines[1:])
-    assert "harness/conformance/cases/" in raised.value.mend
+    assert "harness/dynptr_harness/conformance/cases/" in raised.value.mend

@@ -7,22 +7,22 @@ import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import dynptr_harness
 import pytest
+from dynptr_harness.conformance.catalogue import CASES, PROG_TYPES
+from dynptr_harness.conformance.experiments.capabilities import Rights, Under
+from dynptr_harness.conformance.experiments.verifier import Call, Program, Verification, telling_line
+from dynptr_harness.conformance.judge import judge
+from dynptr_harness.conformance.kfuncs import KFUNCS
+from dynptr_harness.conformance.verdict import Verdict
 
-import harness
-from harness.conformance.catalogue import CASES, PROG_TYPES
-from harness.conformance.judge import judge
-from harness.conformance.kfuncs import KFUNCS
-from harness.conformance.rights import Rights, Under
-from harness.conformance.verdicts import Verdict
-from harness.conformance.verification import Call, Program, Verification, telling_line
 from tests.unit.kernel_model import FACTS, KernelModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness.conformance.case import Case
-    from harness.conformance.judge import Judgement
+    from dynptr_harness.conformance.case import Case
+    from dynptr_harness.conformance.judge import Judgement
 
 RAW_TRACEPOINT = next(each for each in PROG_TYPES if each.name == "RAW_TRACEPOINT")
 BY_ID = {case.id: case for case in CASES}
@@ -211,7 +211,7 @@ def test_a_kernel_without_a_kfunc_is_as_expected_only_when_it_is_too_old(release
 
 def test_the_agent_looks_for_every_kfunc_that_a_row_needs() -> None:
     """The agent's list is read, not imported: it runs in the guest only."""
-    tree = ast.parse((Path(harness.__file__).parent / "guest" / "facts.py").read_text())
+    tree = ast.parse((Path(dynptr_harness.__file__).parent / "guest/agent/facts.py").read_text())
     assigned: Iterator[ast.Assign] = (node for node in tree.body if isinstance(node, ast.Assign))
     lists = {ast.unparse(node.targets[0]): node.value for node in assigned}
     assert set(ast.literal_eval(lists["KFUNCS"])) == set(KFUNCS)

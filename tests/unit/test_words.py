@@ -7,16 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
-from rich.console import Console
-
-from harness.conformance.case import Difference
-from harness.conformance.catalogue import CASES
-from harness.conformance.experiments import Phases
-from harness.conformance.flood import Flood
-from harness.conformance.maps import Calls, Create, Freeze, Mmap
-from harness.conformance.programs import Programs
-from harness.conformance.rights import Holder, Rights, Under
-from harness.conformance.script import (
+from dynptr_harness.conformance.c_sources import Programs
+from dynptr_harness.conformance.case import Difference
+from dynptr_harness.conformance.catalogue import CASES
+from dynptr_harness.conformance.experiments.base import Phases
+from dynptr_harness.conformance.experiments.capabilities import Holder, Rights, Under
+from dynptr_harness.conformance.experiments.maps import Calls, Create, Freeze, Mmap
+from dynptr_harness.conformance.experiments.script import (
     BUSY,
     DISCARDED,
     Access,
@@ -33,15 +30,18 @@ from harness.conformance.script import (
     Watch,
     script,
 )
-from harness.conformance.verification import Verification, accepted, refused
-from harness.report.case_list import as_document, as_lines
-from harness.report.case_report import CaseReport
-from harness.report.text import columns
-from harness.report.words import describe, errno, in_words
+from dynptr_harness.conformance.experiments.stress import Flood
+from dynptr_harness.conformance.experiments.verifier import Verification, accepted, refused
+from dynptr_harness.core.text import columns
+from dynptr_harness.report.case_detail import CaseReport
+from dynptr_harness.report.case_list import as_document, as_lines
+from dynptr_harness.report.describe import describe, errno, in_words
+from rich.console import Console
+
 from tests.unit.samples import made_up, made_up_type
 
 if TYPE_CHECKING:
-    from harness.conformance.script import Act
+    from dynptr_harness.conformance.experiments.script import Act
 
 TYPES = [made_up_type(name) for name in ("KPROBE", "LSM", "SYSCALL", "TRACING", "SK_MSG")]
 CODE = "/* AAA-001: what it does. */\nint aaa_001(void *ctx)\n{\n\treturn 0;\n}\n"

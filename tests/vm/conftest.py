@@ -6,16 +6,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
-from harness import kernels
-from harness.guest_image import boot, root
-from harness.progress import Silent
-from harness.settings import Settings
-from harness.vm.accelerator import Accelerator, choose
+from dynptr_harness import kernels
+from dynptr_harness.core.progress import Silent
+from dynptr_harness.core.settings import Settings
+from dynptr_harness.guest_image import boot_files, rootfs
+from dynptr_harness.vm.accelerator import Accelerator, choose
 
 if TYPE_CHECKING:
-    from harness.guest_image.model import BootFiles, GuestImage
-    from harness.kernels.model import Kernel
+    from dynptr_harness.guest_image.model import BootFiles, GuestImage
+    from dynptr_harness.kernels.model import Kernel
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -37,14 +36,14 @@ def kernel(settings: Settings) -> Kernel:
 
 @pytest.fixture(scope="session")
 def image(settings: Settings) -> GuestImage:
-    return root.ensure(settings, Silent())
+    return rootfs.ensure(settings, Silent())
 
 
 @pytest.fixture(scope="session")
 def stub_files(kernel: Kernel, image: GuestImage, settings: Settings) -> BootFiles:
     """A boot into the stub agent."""
-    stub = {"harness/guest": Path(__file__).with_name("stub_agent")}
-    return boot.files(kernel, image, settings=settings, progress=Silent(), replaced=stub)
+    stub = {"dynptr_harness/guest": Path(__file__).with_name("stub_agent")}
+    return boot_files.files(kernel, image, settings=settings, progress=Silent(), replaced=stub)
 
 
 @pytest.fixture(scope="session")

@@ -12,19 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-
-from harness.conformance.catalogue import CASES, PROG_TYPES
-from harness.conformance.judge import Judgement, judge
-from harness.conformance.verdicts import Verdict
-from harness.guest_image import boot, payload
-from harness.progress import Silent
-from harness.vm.machine import Machine
+from dynptr_harness.conformance.catalogue import CASES, PROG_TYPES
+from dynptr_harness.conformance.judge import Judgement, judge
+from dynptr_harness.conformance.verdict import Verdict
+from dynptr_harness.core.progress import Silent
+from dynptr_harness.guest_image import boot_files, payload
+from dynptr_harness.vm.machine import Machine
 
 if TYPE_CHECKING:
-    from harness.guest_image.model import GuestImage
-    from harness.kernels.model import Kernel
-    from harness.settings import Settings
-    from harness.vm.accelerator import Accelerator
+    from dynptr_harness.core.settings import Settings
+    from dynptr_harness.guest_image.model import GuestImage
+    from dynptr_harness.kernels.model import Kernel
+    from dynptr_harness.vm.accelerator import Accelerator
 
 pytestmark = pytest.mark.vm
 
@@ -55,7 +54,16 @@ Cells = dict[tuple[str, str], Judgement]
 
 def test_everything_is_as_expected_on_a_real_kernel(kernel: Kernel, tmp_path: Path) -> None:
     results = tmp_path / "results.json"
-    command = [sys.executable, "-m", "harness", "run", "--kernel", kernel.release, "--json", str(results)]
+    command = [
+        sys.executable,
+        "-m",
+        "dynptr_harness",
+        "run",
+        "--kernel",
+        kernel.release,
+        "--json",
+        str(results),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     told = json.loads(results.read_text())
@@ -180,7 +188,9 @@ def test_what_is_broken_on_purpose_is_red_and_nothing_else(
     tmp_path: Path,
 ) -> None:
     sources = _broken_sources(tmp_path / "bpf_src")
-    files = boot.files(kernel, image, settings=settings, progress=Silent(), replaced={"bpf_src": sources})
+    files = boot_files.files(
+        kernel, image, settings=settings, progress=Silent(), replaced={"bpf_src": sources}
+    )
 
     async def ask() -> Cells:
         async with await Machine.boot(files, accelerator=accelerator, folder=tmp_path) as machine:

@@ -18,28 +18,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from harness import asking
-from harness.asking import session
-from harness.cache import Cache
-from harness.conformance.catalogue import CASES, PROG_TYPES
-from harness.conformance.verdicts import Verdict
-from harness.guest_image import boot, objects, payload
-from harness.plan import make
-from harness.prepare import Subject
-from harness.progress import Silent
-from harness.report.progress import Timed
-from harness.settings import Settings
-from harness.vm.machine import Machine
-from harness.vm.qemu import Spec
-from harness.vm.snapshot import KIND, Snapshots
+from dynptr_harness.conformance.catalogue import CASES, PROG_TYPES
+from dynptr_harness.conformance.plan import make
+from dynptr_harness.conformance.verdict import Verdict
+from dynptr_harness.core import paths
+from dynptr_harness.core.cache import Cache
+from dynptr_harness.core.progress import Silent
+from dynptr_harness.core.settings import Settings
+from dynptr_harness.guest_image import boot_files, bpf_objects
+from dynptr_harness.report.console_progress import Timed
+from dynptr_harness.runner import runner, session
+from dynptr_harness.vm.machine import Machine
+from dynptr_harness.vm.prepare import Subject
+from dynptr_harness.vm.qemu import Spec
+from dynptr_harness.vm.snapshots import KIND, Snapshots
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
-    from harness.guest_image.model import GuestImage
-    from harness.kernels.model import Kernel
-    from harness.vm.accelerator import Accelerator
+    from dynptr_harness.guest_image.model import GuestImage
+    from dynptr_harness.kernels.model import Kernel
+    from dynptr_harness.vm.accelerator import Accelerator
 
 pytestmark = pytest.mark.vm
 
@@ -82,17 +81,17 @@ def subject(
     """A kernel with an agent that does what breaks the machine, when it is asked to."""
     program = tmp_path_factory.mktemp("objects") / "spin.bpf.o"
     source = FAULTY_AGENT / "spin.bpf.c"
-    subprocess.run(["clang", *objects.FLAGS, "-c", source, "-o", program], check=True, timeout=60)
+    subprocess.run(["clang", *bpf_objects.FLAGS, "-c", source, "-o", program], check=True, timeout=60)
     replaced = {
-        "real_agent.py": payload.PACKAGE / "guest/__main__.py",
-        "harness/guest/__main__.py": FAULTY_AGENT / "__main__.py",
+        "real_agent.py": paths.PACKAGE / "guest/__main__.py",
+        "dynptr_harness/guest/__main__.py": FAULTY_AGENT / "__main__.py",
         "objects/spin.bpf.o": program,
     }
-    files = boot.files(kernel, image, settings=settings, progress=Silent(), replaced=replaced)
+    files = boot_files.files(kernel, image, settings=settings, progress=Silent(), replaced=replaced)
     return Subject("6.12", kernel, files, accelerator)
 
 
-def ask(cache: Path, folder: Path, *subjects: Subject) -> asking.Outcome:
+def ask(cache: Path, folder: Path, *subjects: Subject) -> runner.Outcome:
     """Ask the cells of PLAN, on two machines."""
     snapshots = Snapshots(Settings(cache))
 
@@ -100,7 +99,7 @@ def ask(cache: Path, folder: Path, *subjects: Subject) -> asking.Outcome:
         spec = Spec(subject.files, subject.accelerator, round_robin=round_robin)
         return await snapshots.start(spec, folder)
 
-    return asking.ask(
+    return runner.ask(
         subjects,
         PLAN,
         boot=start,
@@ -115,7 +114,7 @@ def ask(cache: Path, folder: Path, *subjects: Subject) -> asking.Outcome:
 Key = tuple[str, str]  # of a cell: program type and case
 
 
-def verdicts(outcome: asking.Outcome, release: str) -> dict[Key, Verdict]:
+def verdicts(outcome: runner.Outcome, release: str) -> dict[Key, Verdict]:
     cells = outcome.result.cells
     return {(cell.prog_type, cell.case): cell.verdict for cell in cells if cell.kernel == release}
 
@@ -218,7 +217,7 @@ def test_a_corrupt_snapshot_is_told_and_costs_no_cell(
 def command(cache: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """The command, running with a cache of its own; it is gone afterwards."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "harness", "run", "--kernel", "6.12", *arguments],
+        [sys.executable, "-m", "dynptr_harness", "run", "--kernel", "6.12", *arguments],
         env={**os.environ, "DYNPTR_HARNESS_CACHE": str(cache)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

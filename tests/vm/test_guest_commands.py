@@ -19,12 +19,12 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from harness.kernels.model import Kernel
+    from dynptr_harness.kernels.model import Kernel
 
 pytestmark = pytest.mark.vm
 
 PATIENCE_S = 240  # the first one boots
-OURS = [sys.executable, "-m", "harness"]
+OURS = [sys.executable, "-m", "dynptr_harness"]
 
 
 def run(

@@ -12,21 +12,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from harness.guest_image import boot
-from harness.progress import Silent
-from harness.vm.failures import FailureKind, MachineFailed
-from harness.vm.machine import Machine, RequestFailed
+from dynptr_harness.core.progress import Silent
+from dynptr_harness.guest_image import boot_files
+from dynptr_harness.vm.failures import FailureKind, MachineFailed
+from dynptr_harness.vm.machine import Machine, RequestFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.connection import Connection
     from pathlib import Path
 
-    from harness.guest_image.model import BootFiles, GuestImage
-    from harness.kernels.model import Kernel
-    from harness.settings import Settings
-    from harness.vm.accelerator import Accelerator
+    from dynptr_harness.core.settings import Settings
+    from dynptr_harness.guest_image.model import BootFiles, GuestImage
+    from dynptr_harness.kernels.model import Kernel
+    from dynptr_harness.vm.accelerator import Accelerator
 
 pytestmark = pytest.mark.vm
 
@@ -165,7 +164,7 @@ def test_a_guest_that_cannot_boot_says_why(
 def test_a_kernel_without_its_modules_names_what_it_lacks(
     kernel: Kernel, image: GuestImage, settings: Settings, accelerator: Accelerator, tmp_path: Path
 ) -> None:
-    files = boot.files(replace(kernel, modules=None), image, settings=settings, progress=Silent())
+    files = boot_files.files(replace(kernel, modules=None), image, settings=settings, progress=Silent())
     with pytest.raises(MachineFailed, match=r"this kernel has no virtio_blk erofs overlay: .* --modules"):
         asyncio.run(Machine.boot(files, accelerator=accelerator, folder=tmp_path, boot_deadline=60))
 

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import pytest
 
 if TYPE_CHECKING:
-    from harness.kernels.model import Kernel
+    from dynptr_harness.kernels.model import Kernel
 
 pytestmark = pytest.mark.vm
 
@@ -172,8 +172,8 @@ def test_a_project_that_does_not_ask_for_it_pays_nothing(python: Path, tmp_path:
         "import sys\n"
         "def test_of_another_kernel(kernel):\n"
         "    assert kernel in ('rbf', 'linear')\n"
-        "    assert {name for name in sys.modules if name.startswith('harness')} <= {\n"
-        "        'harness', 'harness.pytest_plugin'}\n"
+        "    assert {name for name in sys.modules if name.startswith('dynptr_harness')} <= {\n"
+        "        'dynptr_harness', 'dynptr_harness.pytest_plugin', 'dynptr_harness.pytest_plugin.hooks'}\n"
     )
     done = run(python, tmp_path, "-q")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -183,7 +183,7 @@ def test_a_project_that_does_not_ask_for_it_pays_nothing(python: Path, tmp_path:
 def test_cells_have_the_verdicts_that_a_run_has(python: Path, kernel: Kernel, tmp_path: Path) -> None:
     results = tmp_path / "results.json"
     selection = [*(f"--prog-type={name}" for name in TYPES), *(f"--case={case}" for case in CASES)]
-    ran = [sys.executable, "-m", "harness", "run", "--kernel", kernel.release, *selection]
+    ran = [sys.executable, "-m", "dynptr_harness", "run", "--kernel", kernel.release, *selection]
     subprocess.run([*ran, "--json", str(results)], capture_output=True, timeout=PATIENCE_S, check=True)
     cells = json.loads(results.read_text())["cells"]
     want = {(cell["prog_type"], cell["case"], cell["loader"]): cell["verdict"] for cell in cells}
@@ -215,6 +215,6 @@ def test_tests_of_their_own_load_fire_and_read(python: Path, kernel: Kernel, pro
         f"test_the_kernel_is_that_of_the_machine[{release}]": "PASSED",
     }, done.stdout + done.stderr
     assert "the verifier refused leaks" in done.stdout
-    assert "harness/testing" not in done.stdout
+    assert "harness/dynptr_dynptr_harness/pytest_plugin" not in done.stdout
     assert "Captured console" in done.stdout
     assert done.returncode == 1

@@ -16,23 +16,22 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-
-from harness.cache import Cache
-from harness.guest_image import boot
-from harness.progress import Silent
-from harness.settings import Settings
-from harness.vm import machine as machine_module
-from harness.vm.failures import FailureKind, MachineFailed
-from harness.vm.qemu import Spec
-from harness.vm.snapshot import KIND, Snapshots, key
+from dynptr_harness.core.cache import Cache
+from dynptr_harness.core.progress import Silent
+from dynptr_harness.core.settings import Settings
+from dynptr_harness.guest_image import boot_files
+from dynptr_harness.vm import machine as machine_module
+from dynptr_harness.vm.failures import FailureKind, MachineFailed
+from dynptr_harness.vm.qemu import Spec
+from dynptr_harness.vm.snapshots import KIND, Snapshots, key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from harness.guest_image.model import BootFiles, GuestImage
-    from harness.kernels.model import Kernel
-    from harness.vm.accelerator import Accelerator
-    from harness.vm.machine import Machine
+    from dynptr_harness.guest_image.model import BootFiles, GuestImage
+    from dynptr_harness.kernels.model import Kernel
+    from dynptr_harness.vm.accelerator import Accelerator
+    from dynptr_harness.vm.machine import Machine
 
 pytestmark = pytest.mark.vm
 
@@ -159,15 +158,24 @@ def test_another_payload_is_another_machine(
     changed.mkdir()
     for source in Path(__file__).with_name("stub_agent").glob("*.py"):
         (changed / source.name).write_text(f"{source.read_text()}\n")
-    files = boot.files(
-        kernel, image, settings=settings, progress=Silent(), replaced={"harness/guest": changed}
+    files = boot_files.files(
+        kernel, image, settings=settings, progress=Silent(), replaced={"dynptr_harness/guest": changed}
     )
     assert key(replace(spec, files=files)) != key(spec)
 
 
 def test_the_command_starts_from_the_snapshot_that_it_made(kernel: Kernel, tmp_path: Path) -> None:
     results = tmp_path / "results.json"
-    command = [sys.executable, "-m", "harness", "run", "--kernel", kernel.release, "--json", str(results)]
+    command = [
+        sys.executable,
+        "-m",
+        "dynptr_harness",
+        "run",
+        "--kernel",
+        kernel.release,
+        "--json",
+        str(results),
+    ]
     for _ in range(2):
         done = subprocess.run(
             [*command, "-t", "KPROBE", "-c", "RSV-011"],

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from harness.guest.experiments import OBJECTS, Lab
+from dynptr_harness.guest.agent.dispatcher import OBJECTS, Lab
 
 REAL_AGENT = "/payload/real_agent.py"
 

@@ -1,1 +1,1 @@
-"""An agent that compiles nothing: takes the place of harness.guest in the payload of a test."""
+"""An agent that compiles nothing: takes the place of dynptr_harness.guest in the payload of a test."""

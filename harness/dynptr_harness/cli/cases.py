@@ -1,0 +1,142 @@
+"""Commands that show what is asked of a kernel: types and cases."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from dynptr_harness.cli import completion
+from dynptr_harness.cli.app import app
+from dynptr_harness.cli.default_group import WithDefault
+from dynptr_harness.cli.options import JsonFlag, console_on
+
+ResultOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--result",
+        metavar="RESULT",
+        help="Say what these results tell of each type; may be given several times.",
+        show_default=False,
+    ),
+]
+
+cases_app = typer.Typer(cls=WithDefault)
+app.add_typer(
+    cases_app,
+    name="cases",
+    help="List the cases of the catalogue, or show one: `cases`, `cases 'RSV-*'`, `cases show RSV-011`.",
+)
+
+
+@app.command()
+def types(
+    *,
+    result: ResultOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """List the program types, and the event that fires each; or what became of them on some kernels."""
+    if result:
+        _types_of(result, as_json=as_json)
+        return
+    from dynptr_harness.conformance.catalogue import PROG_TYPES
+
+    rows = [{"prog_type": each.name, "event": each.event, "listed": each.is_listed} for each in PROG_TYPES]
+    _list(rows, as_json=as_json)
+
+
+def _types_of(results: list[Path], *, as_json: bool) -> None:
+    from dynptr_harness.conformance.catalogue import PROG_TYPES
+    from dynptr_harness.core.text import columns
+    from dynptr_harness.report.type_table import as_lines, rows
+    from dynptr_harness.results.files import read
+
+    result = read(results)
+    table = list(rows(result, PROG_TYPES))
+    if as_json:
+        print(json.dumps([asdict(row) for row in table], indent=1))
+        return
+    for kernel in result.run.kernels:
+        print(f"Linux {kernel.release}")
+        for line in columns(list(as_lines([row for row in table if row.kernel == kernel.release]))):
+            print(line)
+
+
+@cases_app.command("list")
+def list_cases(
+    *,
+    case: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[CASE]...",
+            help="Only these cases; globs allowed.",
+            show_default=False,
+            autocompletion=completion.cases,
+        ),
+    ] = None,
+    group: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--group",
+            "-g",
+            metavar="GROUP",
+            help="Only these groups, the letters of an ID; globs allowed.",
+            autocompletion=completion.groups,
+        ),
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """List cases: ID, group, program types, loaders and title; then what is no test, with the reason.
+
+    This is what `cases` does when no command is named.
+    """
+    from dynptr_harness.conformance.loader import load
+    from dynptr_harness.report.case_list import as_document, as_lines
+
+    catalogue = load()
+    chosen = catalogue.choose(case or (), group or ())
+    if as_json:
+        print(json.dumps(as_document(*chosen, catalogue.prog_types), indent=1))
+        return
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    for line in as_lines(*chosen, catalogue.prog_types, width):
+        print(line)
+
+
+@cases_app.command("show")
+def show_cases(
+    case: Annotated[
+        list[str],
+        typer.Argument(metavar="CASE...", help="IDs; globs allowed.", autocompletion=completion.cases),
+    ],
+) -> None:
+    """Show a case: what is done, what must come of it on which kernels, why, and the C program."""
+    from dynptr_harness.conformance.loader import load
+    from dynptr_harness.report.case_detail import CaseReport
+
+    catalogue = load()
+    found, exceptions = catalogue.choose(case)
+    console = console_on()
+    for number, each in enumerate(found):
+        report = CaseReport(each, catalogue.prog_types, catalogue.programs)
+        console.print(*([""] if number else []), report, sep="\n", soft_wrap=not console.is_terminal)
+    for name, reason in exceptions.items():
+        console.print(
+            f"{name}  no test of its own: {reason}", markup=False, soft_wrap=not console.is_terminal
+        )
+
+
+def _list(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+    """The rows as JSON, or the first two fields of each as aligned text."""
+    if as_json:
+        print(json.dumps(rows, indent=1))
+        return
+    width = max(len(next(iter(row.values()))) for row in rows)
+    for row in rows:
+        name, meaning, *_ = row.values()
+        print(f"{name:{width}}  {meaning}")

@@ -1,0 +1,61 @@
+"""What the shell offers on Tab. Imports are inside: a person waits for each of them."""
+
+from __future__ import annotations
+
+Offers = list[tuple[str, str]]  # a word and what it means
+
+
+def prog_types(incomplete: str) -> Offers:
+    """Program types that begin as typed, in either case of letters."""
+    from dynptr_harness.conformance.prog_types import PROG_TYPES
+
+    return _beginning(incomplete, [(each.name, each.event) for each in PROG_TYPES])
+
+
+def cases(incomplete: str) -> Offers:
+    """Cases that begin as typed, in either case of letters."""
+    from dynptr_harness.conformance.catalogue import CASES
+
+    return _beginning(incomplete, [(each.id, each.title) for each in CASES])
+
+
+def demonstrations(incomplete: str) -> Offers:
+    """What `demo` can show, beginning as typed."""
+    from dynptr_harness.commands.demo import demonstrations as every
+    from dynptr_harness.conformance.loader import load
+
+    return _beginning(incomplete, [(each.name, each.about) for each in every(load())])
+
+
+def groups(incomplete: str) -> Offers:
+    """Groups of cases that begin as typed, in either case of letters."""
+    from dynptr_harness.conformance.groups import GROUPS
+
+    return _beginning(incomplete, list(GROUPS.items()))
+
+
+def kernels(incomplete: str) -> Offers:
+    """Keywords, and the kernels on the disk or in the lists when these were last read."""
+    from dynptr_harness.core.settings import Settings
+    from dynptr_harness.kernels.debian.packages import best_of_series
+    from dynptr_harness.kernels.debian.source import last_known
+    from dynptr_harness.kernels.selectors import KEYWORDS
+
+    found = last_known(Settings.from_environment())
+    series = [(each.series, f"series, such as {each.release}") for each in best_of_series(found)]
+    releases = [(each.release, each.version) for each in found]
+    return _beginning(incomplete, [*KEYWORDS.items(), *series, *releases])
+
+
+def cached_kernels(incomplete: str) -> Offers:
+    """The kernels on the disk, by release."""
+    from dynptr_harness.core.settings import Settings
+    from dynptr_harness.kernels.debian.store import cached
+
+    return _beginning(
+        incomplete, [(each.release, each.version) for each in cached(Settings.from_environment())]
+    )
+
+
+def _beginning(incomplete: str, offers: Offers) -> Offers:
+    return [offer for offer in offers if offer[0].upper().startswith(incomplete.upper())]

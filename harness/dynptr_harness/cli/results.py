@@ -1,0 +1,172 @@
+"""Commands that work with results: report, diff, merge, baseline, and the job matrix that makes them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dynptr_harness.cli.app import app
+from dynptr_harness.cli.options import BaselineOption, KernelOption, console_on
+from dynptr_harness.core.settings import Settings
+
+ResultsArgument = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="RESULT...",
+        help="Files of `run --json` or `merge`; a folder stands for the *.json in it.",
+        show_default=False,
+    ),
+]
+
+
+class Format(StrEnum):
+    """The choices of --format."""
+
+    GITHUB = "github"
+    GITLAB = "gitlab"
+    JSON = "json"
+
+
+def show_schema(value: bool) -> None:
+    """Print the JSON Schema and end, if asked to."""
+    if value:
+        from dynptr_harness.results.json_format import schema_text
+
+        print(schema_text(), end="")
+        raise typer.Exit
+
+
+@app.command()
+def report(
+    result: ResultsArgument,
+    *,
+    html_file: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write one self-contained HTML page.")
+    ] = None,
+    markdown_file: Annotated[
+        Path | None, typer.Option("--markdown", metavar="FILE", help="Write a summary as Markdown.")
+    ] = None,
+    junit_file: Annotated[
+        Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML.")
+    ] = None,
+    svg_file: Annotated[
+        Path | None,
+        typer.Option("--svg", metavar="FILE", help="Write the matrix as a picture, for a README."),
+    ] = None,
+    baseline: BaselineOption = None,
+    schema: Annotated[  # noqa: ARG001  (its callback does the work)
+        bool,
+        typer.Option(
+            "--schema",
+            callback=show_schema,
+            is_eager=True,
+            help="Print the JSON Schema of a result and exit.",
+        ),
+    ] = False,
+) -> None:
+    """Write reports of results, merged first when there are several; without an option, on the terminal.
+
+    The status is 0 whatever the results say: `run` and `diff` judge.
+
+    * `dynptr-harness report results.json --html report.html`
+    * `dynptr-harness report results/ --baseline baselines/ --markdown summary.md --junit junit.xml`
+    """
+    from dynptr_harness.commands.results import Files
+    from dynptr_harness.commands.results import report as write_reports
+
+    files = Files(html=html_file, markdown=markdown_file, junit=junit_file, svg=svg_file)
+    write_reports(result, files, baseline, console_on())
+
+
+@app.command()
+def diff(
+    before: Annotated[Path, typer.Argument(metavar="BEFORE", help="A result, or a folder of them.")],
+    after: Annotated[Path, typer.Argument(metavar="AFTER", help="The same.")],
+    *,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write every changed cell as JSON.")
+    ] = None,
+    markdown_file: Annotated[
+        Path | None, typer.Option("--markdown", metavar="FILE", help="Write the changes as Markdown.")
+    ] = None,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Kernels that AFTER did not ask are not missing.")
+    ] = False,
+) -> None:
+    """Show what changed between two results; status 1 on a regression.
+
+    That is a cell that was as expected and no longer is, or is missing. A kernel is compared with that of
+    its release, else with that of its series.
+    """
+    from dynptr_harness.commands.results import diff as show_changes
+
+    status = show_changes(
+        before, after, partial=partial, json_file=json_file, markdown_file=markdown_file, out=console_on()
+    )
+    raise typer.Exit(status)
+
+
+@app.command()
+def merge(
+    result: ResultsArgument,
+    *,
+    json_file: Annotated[Path, typer.Option("--json", metavar="FILE", help="Where to write the one result.")],
+) -> None:
+    """Make one result of several: of other kernels, or of other cells of the same kernels."""
+    from dynptr_harness.commands.results import merge as write_merged
+
+    write_merged(result, json_file)
+
+
+@app.command()
+def baseline(
+    result: ResultsArgument,
+    *,
+    folder: Annotated[
+        Path, typer.Option("--folder", metavar="DIR", help="Gets one file a kernel series.")
+    ] = Path("baselines"),
+) -> None:
+    """Make baselines of results, to be kept in a repository and compared with by `run --baseline`."""
+    from dynptr_harness.commands.results import baseline as write_baselines
+
+    for path in write_baselines(result, folder):
+        print(path)
+
+
+@app.command()
+def matrix(
+    *,
+    kernel: KernelOption = ["all"],  # noqa: B006  (typer copies it)
+    form: Annotated[
+        Format, typer.Option("--format", help="github: a strategy's matrix; gitlab: a child pipeline.")
+    ] = Format.JSON,
+) -> None:
+    """Print the kernels as jobs for a CI service, one job a kernel; nothing is downloaded but lists."""
+    from dynptr_harness.commands.results import matrix as job_matrix
+    from dynptr_harness.report.console_progress import for_console
+
+    progress = for_console(console_on(stderr=True))
+    print(job_matrix(kernel, form.value, settings=Settings.from_environment(), progress=progress))
+
+
+@app.command()
+def docs(
+    result: ResultsArgument,
+    *,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write there, not to standard output."),
+    ] = None,
+) -> None:
+    """Write the reference page of bpf_ringbuf_reserve_dynptr, as the kernels of some results answered.
+
+    * `dynptr-harness docs baselines --output docs/bpf_ringbuf_reserve_dynptr.md`
+    """
+    from dynptr_harness.commands import results
+
+    page = results.docs(result, output)
+    if not output:
+        print(page, end="")

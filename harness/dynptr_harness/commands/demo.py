@@ -1,0 +1,95 @@
+"""Demonstrations: an example's source, its events fired on a real kernel, and its records explained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dynptr_harness.conformance import plan
+from dynptr_harness.conformance.c_sources import functions_of
+from dynptr_harness.conformance.experiments.base import Phases
+from dynptr_harness.conformance.experiments.examples import Example
+from dynptr_harness.conformance.judge import judge
+from dynptr_harness.core.errors import ExitStatus
+from dynptr_harness.report import demo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+
+    from dynptr_harness.conformance.case import Case
+    from dynptr_harness.conformance.loader import Catalogue
+    from dynptr_harness.conformance.prog_types import ProgType
+    from dynptr_harness.vm.machine import Machine
+
+DEADLINE = 60.0  # seconds; a demonstration takes a fraction of one
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """An example and the case that is about it.
+
+    Attributes:
+        name: what a person types, in lower case.
+        about: in one line.
+        path: of its C file below bpf_src.
+    """
+
+    name: str
+    about: str
+    path: str
+    case: Case
+    prog_type: ProgType
+
+    async def show(self, machine: Machine, console: Console) -> ExitStatus:
+        """Have it done, and show what came of it.
+
+        Raises:
+            HarnessError: as `Machine.ask`.
+        """
+        loader = self.case.loaders_for(self.prog_type)[0]
+        reply = await machine.ask(self.case.request(self.prog_type, loader), DEADLINE)
+        experiment = self.case.experiment
+        if isinstance(experiment, Example):
+            console.print(demo.Calls(experiment, machine.facts, reply))
+        else:
+            console.print(demo.Firings(self.prog_type, machine.facts, reply))
+        judgement = judge(self.case, self.prog_type, machine.facts, reply)
+        console.print(demo.Outcome(judgement, machine.facts["release"]))
+        return ExitStatus.AS_EXPECTED if judgement.ok else ExitStatus.NOT_AS_EXPECTED
+
+
+def demonstrations(catalogue: Catalogue) -> list[Demonstration]:
+    """What can be shown: what dynptrs are good for, and the example of each program type."""
+    return [*_examples(catalogue), *_of_types(catalogue)]
+
+
+def find(name: str, catalogue: Catalogue) -> Demonstration:
+    """The demonstration of this name, in any case of letters.
+
+    Raises:
+        WrongUsage: there is none.
+    """
+    found = {each.name.upper(): each for each in demonstrations(catalogue)}
+    (chosen, *_others) = plan.select(list(found), [name], what="demonstration", command="demo --list")
+    return found[chosen]
+
+
+def _examples(catalogue: Catalogue) -> Iterator[Demonstration]:
+    shown: set[str] = set()
+    for case in catalogue.cases:
+        if isinstance(case.experiment, Example) and case.experiment.name not in shown:
+            shown.add(case.experiment.name)
+            (prog_type,) = (each for each in catalogue.prog_types if case.applies(each))
+            path = f"examples/{case.experiment.name}.bpf.c"
+            yield Demonstration(case.experiment.name.replace("_", "-"), case.title, path, case, prog_type)
+
+
+def _of_types(catalogue: Catalogue) -> Iterator[Demonstration]:
+    case = next(case for case in catalogue.cases if case.experiment == Phases("attached"))
+    for prog_type in catalogue.prog_types:
+        if case.applies(prog_type):
+            (function,) = functions_of(case, [prog_type])
+            path = catalogue.programs[function].path
+            yield Demonstration(prog_type.name.lower(), prog_type.event, path, case, prog_type)

@@ -1,0 +1,176 @@
+"""Is this machine fit for the work? Each check says what it found, and how to mend what is wrong."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dynptr_harness.core import kvm, subprocesses
+from dynptr_harness.core.cache import free_mib
+from dynptr_harness.core.errors import EnvironmentFailed, HarnessError
+from dynptr_harness.guest_image import boot_files, bpf_objects, rootfs
+from dynptr_harness.kernels.debian import apt, index, store
+from dynptr_harness.vm import accelerator, qemu
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from dynptr_harness.core.progress import Progress
+    from dynptr_harness.core.settings import Settings
+
+MEMINFO = Path("/proc/meminfo")
+OLDEST_PYTHON = (3, 11)
+MIRROR_DEADLINE = 60.0
+GUEST_MIB = 1024  # memory of one guest, unless asked otherwise
+FRESH_MIB = 2500  # disk room of a first run: package lists, guest image while it is built, one kernel
+WARM_MIB = 500
+
+# Every tool that is called, and the Debian package that has it.
+TOOLS = {
+    "apt-cache": "apt",
+    "apt-get": "apt",
+    "clang": "clang",
+    "cpio": "cpio",
+    "depmod": "kmod",
+    "dpkg-deb": "dpkg",
+    "gzip": "gzip",
+    "mkfs.erofs": "erofs-utils",
+    "mmdebstrap": "mmdebstrap",
+    "modprobe": "kmod",
+    "setpriv": "util-linux",
+    "tar": "tar",
+    "timeout": "coreutils",
+    "xz": "xz-utils",
+    "zstd": "zstd",
+}
+
+
+class State(StrEnum):
+    """How a check came out."""
+
+    OK = "ok"
+    WARN = "warn"  # works, but slower or not for everything
+    FAIL = "fail"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found. `fact` is what is, `mend` what to do about it ('' where there is nothing)."""
+
+    name: str
+    state: State
+    fact: str
+    mend: str = ""
+
+
+class Warned(Exception):
+    """How a check says that something is not as it could be, but the work can be done."""
+
+    def __init__(self, fact: str, mend: str = "") -> None:
+        super().__init__(fact)
+        self.fact = fact
+        self.mend = mend
+
+
+def examine(settings: Settings, progress: Progress) -> Iterator[Finding]:
+    """Do every check, cheap ones first, and yield what each one found as soon as it has."""
+    for name, check in CHECKS.items():
+        try:
+            yield Finding(name, State.OK, check(settings, progress))
+        except Warned as warned:
+            yield Finding(name, State.WARN, warned.fact, warned.mend)
+        except HarnessError as failed:
+            yield Finding(name, State.FAIL, failed.fact, failed.mend)
+
+
+def _python(_settings: Settings, _progress: Progress) -> str:
+    found = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info < OLDEST_PYTHON:
+        raise EnvironmentFailed(f"Python {found} is too old", "install Python 3.11 or newer")
+    return found
+
+
+def _tools(_settings: Settings, _progress: Progress) -> str:
+    missing = {tool: package for tool, package in TOOLS.items() if not subprocesses.find_tool(tool)}
+    if not Path(apt.KEYRING).exists():
+        missing[apt.KEYRING] = "debian-archive-keyring"
+    if not bpf_objects.HEADERS.exists():
+        missing[str(bpf_objects.HEADERS)] = "libbpf-dev"
+    if missing:
+        packages = " ".join(sorted(set(missing.values())))
+        fact = f"not installed: {', '.join(missing)}"
+        raise EnvironmentFailed(fact, f"run `make setup`, or `apt-get install {packages}` as root")
+    return f"all {len(TOOLS)} there, and Debian's keyring"
+
+
+def _qemu(_settings: Settings, _progress: Progress) -> str:
+    return qemu.version()
+
+
+def _memory(_settings: Settings, _progress: Progress) -> str:
+    lines = MEMINFO.read_text().splitlines()
+    fields = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}
+    available = fields["MemAvailable"] >> 10
+    if available < GUEST_MIB:
+        fact = f"{available} MiB available, a guest has {GUEST_MIB} MiB"
+        raise EnvironmentFailed(fact, "end other programs, or give guests less with --memory")
+    if available < 2 * GUEST_MIB:
+        raise Warned(f"{available} MiB available: enough for one guest of {GUEST_MIB} MiB, not more")
+    return f"{available} MiB available"
+
+
+def _disk(settings: Settings, _progress: Progress) -> str:
+    free = free_mib(settings.cache)
+    is_warm = rootfs.is_cached(settings) and store.cached(settings)
+    needed = WARM_MIB if is_warm else FRESH_MIB
+    fact = f"{free} MiB free for {settings.cache}"
+    if free < needed:
+        mend = "free some room, or set DYNPTR_HARNESS_CACHE to a folder on another disk"
+        raise EnvironmentFailed(f"{fact}, {needed} MiB are needed", mend)
+    return fact
+
+
+def _guest_image(settings: Settings, _progress: Progress) -> str:
+    return "built" if rootfs.is_cached(settings) else "not built yet; the first run builds it"
+
+
+def _kvm(settings: Settings, progress: Progress) -> str:
+    """KVM is optional: what is wrong with it is a warning."""
+    if reason := kvm.unusable():
+        raise Warned(f"not used: {reason}", "guests run under TCG, several times slower")
+    kernels = store.cached(settings)
+    if not kernels or not rootfs.is_cached(settings):
+        raise Warned("the device opens; whether it works is seen at the first boot", "run `make setup`")
+    kernel = store.fetch(kernels[-1], settings, progress)
+    files = boot_files.files(kernel, rootfs.ensure(settings, progress), settings=settings, progress=progress)
+    chosen = accelerator.choose(files, settings=settings)
+    if chosen.name != "kvm":
+        raise Warned(f"not used: {chosen.reason}", "guests run under TCG, several times slower")
+    return chosen.reason
+
+
+def _mirror(settings: Settings, _progress: Progress) -> str:
+    if settings.offline:
+        raise Warned("not looked at: nothing may be fetched", "unset DYNPTR_HARNESS_OFFLINE")
+    where = apt.mirror(settings)
+    archive = apt.Archive(settings, index.ARCHITECTURE)
+    with archive.lock():
+        troubles = archive.update(MIRROR_DEADLINE)
+    if troubles:
+        raise Warned(f"{where.main}: {troubles[0]}", apt.MENDING_MIRROR)
+    return f"{where.main} serves all {len(apt.SUITES) + len(apt.SECURITY_SUITES)} suites"
+
+
+CHECKS: dict[str, Callable[[Settings, Progress], str]] = {
+    "Python": _python,
+    "tools": _tools,
+    "QEMU": _qemu,
+    "memory": _memory,
+    "disk": _disk,
+    "guest image": _guest_image,
+    "KVM": _kvm,
+    "mirror": _mirror,
+}

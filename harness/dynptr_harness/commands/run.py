@@ -1,0 +1,156 @@
+"""The command `run` from beginning to end: plan, make ready, ask, write files, show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dynptr_harness.conformance import loader
+from dynptr_harness.conformance.plan import fits, make
+from dynptr_harness.core import output, run_dir
+from dynptr_harness.core.errors import WrongUsage
+from dynptr_harness.core.progress import Silent
+from dynptr_harness.host import HOST, backend
+from dynptr_harness.kernels import container_image
+from dynptr_harness.report.comparison import ComparisonReport
+from dynptr_harness.report.console_progress import Timed, for_console
+from dynptr_harness.report.junit import as_junit
+from dynptr_harness.report.terminal import TerminalReport
+from dynptr_harness.results import files as result_files
+from dynptr_harness.results.comparison import compare, only_asked
+from dynptr_harness.results.json_format import as_json
+from dynptr_harness.runner import parallelism, runner
+from dynptr_harness.runner.backend import Ground
+from dynptr_harness.runner.isolation import Isolation
+from dynptr_harness.vm import cmdline, qemu
+from dynptr_harness.vm.launcher import Machines, Options
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from dynptr_harness.conformance.cell import CellResult
+    from dynptr_harness.conformance.plan import Plan
+    from dynptr_harness.core.progress import Progress
+    from dynptr_harness.core.settings import Settings
+    from dynptr_harness.results.model import RunResult
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a person asked for; the fields are the options of the command."""
+
+    kernels: tuple[str, ...]
+    prog_types: tuple[str, ...] = ()
+    cases: tuple[str, ...] = ()
+    json_file: Path | None = None
+    junit_file: Path | None = None
+    baseline: Path | None = None
+    modules: Path | None = None
+    accelerator: str = "auto"
+    append: tuple[str, ...] = ()
+    cpus: int = 2
+    memory_mib: int = 1024
+    snapshot: bool = True
+    jobs: int | None = None
+    isolation: Isolation = Isolation.RUN
+    quiet: bool = False
+    disturb: bool = False
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Every file that the request names."""
+        oci = container_image.PREFIX
+        kernels = (Path(name) for name in self.kernels if "/" in name and not name.startswith(oci))
+        named = (self.json_file, self.junit_file, self.baseline, self.modules)
+        return (*kernels, *filter(None, named))
+
+
+def run(request: Request, *, settings: Settings, out: Console, err: Console) -> int:
+    """Do what was asked and return the exit status.
+
+    What can be found wrong with the request is found before anything is fetched or booted.
+
+    Args:
+        out: gets the report.
+        err: gets the progress.
+
+    Raises:
+        HarnessError: there is no result: wrong usage, or the environment failed before the first boot.
+    """
+    catalogue = loader.load()
+    plan = make(catalogue.prog_types, catalogue.cases, request.prog_types, request.cases)
+    output.check_all({"--json": request.json_file, "--junit": request.junit_file})
+    baseline = result_files.read([request.baseline]) if request.baseline else None
+    progress = Timed(Silent() if request.quiet else for_console(err))
+    if HOST in request.kernels:
+        if request.append or request.modules:
+            raise WrongUsage("--append and --modules are for kernels that are booted")
+        ground = backend.ready(
+            request.kernels, plan, disturb=request.disturb, settings=settings, progress=progress
+        )
+    else:
+        ground = _machines(request, plan, settings, progress)
+    outcome = runner.ask(
+        ground.subjects,
+        ground.plan,
+        boot=ground.boot,
+        folder=run_dir.create(settings.cache),
+        progress=progress,
+        qemu=ground.qemu,
+        guest_packages=ground.guest_packages,
+        jobs=ground.jobs,
+        isolation=request.isolation,
+        first_alone=ground.first_alone,
+    )
+    ground.leave()
+    try:
+        _write_files(request, outcome.result)
+    finally:
+        report = TerminalReport(outcome.result, catalogue.cases, brief=request.quiet)
+        out.print(report, soft_wrap=not out.is_terminal)
+    if baseline and not outcome.interrupted:
+        return _compare(baseline, request, outcome.result, out)
+    return outcome.exit_status
+
+
+def _machines(request: Request, plan: Plan, settings: Settings, progress: Progress) -> Ground:
+    """Machines with the kernels of the request, ready to be started."""
+    options = Options(
+        modules=request.modules,
+        accelerator=request.accelerator,
+        append=cmdline.words(request.append),
+        cpus=request.cpus,
+        memory_mib=request.memory_mib,
+        snapshot=request.snapshot,
+    )
+    version = qemu.version()
+    machines = Machines(request.kernels, options, settings=settings, progress=progress)
+    at_a_time = request.jobs or parallelism.default(request.memory_mib)
+    return Ground(
+        machines.subjects,
+        plan,
+        machines.start,
+        at_a_time,
+        version,
+        machines.guest_packages,
+        first_alone=machines.leaves_snapshot,
+    )
+
+
+def _compare(baseline: RunResult, request: Request, result: RunResult, out: Console) -> int:
+    """Show what changed since the baseline, of the cells that were asked for, and return the exit status."""
+
+    def asked(cell: CellResult) -> bool:
+        return fits(cell.prog_type, request.prog_types) and fits(cell.case, request.cases)
+
+    comparison = compare(only_asked(result, baseline, asked), result)
+    out.print(ComparisonReport(comparison), soft_wrap=not out.is_terminal)
+    return int(comparison.run_status)
+
+
+def _write_files(request: Request, result: RunResult) -> None:
+    if request.json_file:
+        output.write(request.json_file, as_json(result).encode())
+    if request.junit_file:
+        output.write(request.junit_file, as_junit(result))

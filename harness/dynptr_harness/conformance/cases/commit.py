@@ -1,0 +1,288 @@
+"""CMT: submit and discard. QRY: what bpf_ringbuf_query says before, between and after."""
+
+from __future__ import annotations
+
+from errno import EINVAL
+
+from dynptr_harness.conformance.case import Case
+from dynptr_harness.conformance.experiments.base import RING_SIZE
+from dynptr_harness.conformance.experiments.script import (
+    AVAIL_DATA,
+    BUSY,
+    CONS_POS,
+    DISCARDED,
+    FORCE_WAKEUP,
+    NO_WAKEUP,
+    OVERWRITE_POS,
+    PROD_POS,
+    RING_SIZE_QUERY,
+    U32,
+    U64,
+    Access,
+    Consume,
+    Event,
+    Fill,
+    Held,
+    Peek,
+    Reserve,
+    Step,
+    Wait,
+    Watch,
+    discarded,
+    script,
+    submitted,
+)
+
+_COMMIT = "kernel/bpf/ringbuf.c, bpf_ringbuf_commit (v5.8, commit 457f44363a88)"
+_QUERY = "kernel/bpf/ringbuf.c, bpf_ringbuf_query (v5.8, commit 457f44363a88)"
+
+# Three records held at once and released in the reverse order, the middle one discarded.
+_REVERSED = script(
+    Event(
+        (
+            Step(
+                (Reserve(8), Reserve(8, release="discard"), Reserve(8)),
+                tuple(Access("write", 0, 8, slot=slot, source=8 * slot) for slot in range(3)),
+                b"record Arecord Brecord C",
+                order="CBA",
+            ),
+        )
+    ),
+    Peek((8, DISCARDED | 8, 8)),
+    Consume((b"record A", b"record C")),
+)
+
+CASES = (
+    Case(
+        "CMT-001",
+        "submit",
+        "a submitted record arrives once, with exactly the payload written",
+        script(
+            Event((submitted(b"submitted: this must arrive once"),)),
+            Peek((32,)),
+            Consume((b"submitted: this must arrive once",)),
+            Consume(()),
+        ),
+        _COMMIT,
+    ),
+    Case(
+        "CMT-002",
+        "discard",
+        "a discarded record never arrives and yet moves the producer position; the next one arrives",
+        script(
+            Event((discarded(b"discarded: this must not arrive!"),)),
+            Peek((DISCARDED | 32,)),
+            Consume(()),
+            Event((discarded(b"this one too"), submitted(b"submitted after a discard"))),
+            Consume((b"submitted after a discard",)),
+        ),
+        _COMMIT,
+    ),
+    Case(
+        "CMT-003",
+        "order",
+        "records arrive in the order of reservation, whatever the order of release",
+        _REVERSED,
+        _COMMIT,
+    ),
+    Case(
+        "CMT-004",
+        "data",
+        "the amount of data depends on the positions only: no submit or discard changes it",
+        _REVERSED,
+        "kernel/bpf/ringbuf.c, ringbuf_avail_data_sz (v5.8, commit 457f44363a88)",
+    ),
+    Case(
+        "CMT-005",
+        "behind",
+        "a consumer stops at an open record, though one behind it is submitted",
+        script(
+            Held((Reserve(8), Reserve(8)), "BAC", after_release=(Peek((BUSY | 8, 8)), Consume(()))),
+            Consume((8, 8)),
+            by="held_steps",
+        ),
+        _COMMIT,
+        loaders=("libbpf",),
+    ),
+    Case(
+        "CMT-006",
+        "blocked",
+        "a record submitted behind an open one wakes nobody; the release of the open one wakes once for both",
+        script(
+            Watch(edge=True),
+            Event((Step((Reserve(8), Reserve(8)), order="BAC"),)),
+            Wait(woken=True),
+            Wait(woken=False),
+            Consume((8, 8)),
+        ),
+        _COMMIT,
+    ),
+    Case(
+        "CMT-007",
+        "producer",
+        "user space sees the producer position moved, and the record busy, as soon as it is reserved",
+        script(
+            Held(
+                (Reserve(8), Reserve(24)),
+                after_a=(Peek((BUSY | 8,)),),
+                after_b=(Peek((BUSY | 8, BUSY | 24)),),
+            ),
+            Consume((8, 24)),
+            by="held_steps",
+        ),
+        "kernel/bpf/ringbuf.c, __bpf_ringbuf_reserve: smp_store_release (v5.8, commit 457f44363a88)",
+        loaders=("libbpf",),
+    ),
+    Case(
+        "CMT-008",
+        "flags > 3",
+        "submit and discard ignore flags that they do not know; bpf_ringbuf_output refuses them",
+        script(
+            Event(tuple(submitted(b"with unknown flags", flags) for flags in (4, 5, 1 << 40))),
+            Event(tuple(discarded(b"with unknown flags", flags) for flags in (4, 5, 1 << 40))),
+            Event((Step((Reserve(8, release="discard"),), (Access("plain-output", -EINVAL, flags=4),)),)),
+            Consume((b"with unknown flags",) * 3),
+        ),
+        _COMMIT,
+    ),
+    Case(
+        "CMT-009",
+        "flags 3",
+        "NO_WAKEUP and FORCE_WAKEUP together force the wake-up",
+        script(
+            Watch(),
+            Event((submitted(b"not announced", NO_WAKEUP),)),
+            Wait(woken=False),
+            Event((submitted(b"announced", NO_WAKEUP | FORCE_WAKEUP),)),
+            Wait(woken=True),
+            Consume((b"not announced", b"announced")),
+        ),
+        _COMMIT,
+    ),
+    Case(
+        "QRY-001",
+        "avail",
+        "AVAIL_DATA counts open and discarded records and their headers",
+        script(
+            Event(
+                (
+                    Step((Reserve(8, release="discard"),), (Access("query", 16, flags=AVAIL_DATA),)),
+                    Step((Reserve(8), Reserve(9)), (Access("query", 56, flags=AVAIL_DATA),)),
+                )
+            ),
+        ),
+        _QUERY,
+    ),
+    Case(
+        "QRY-002",
+        "ring size",
+        "RING_SIZE is the size of the ring",
+        script(Event((Step((Reserve(8),), (Access("query", RING_SIZE, flags=RING_SIZE_QUERY),)),))),
+        _QUERY,
+    ),
+    Case(
+        "QRY-003",
+        "positions",
+        "the positions count bytes for ever and are not reduced to the ring's size",
+        script(
+            Event(fill=Fill(Reserve(8), 640, 255, EINVAL)),
+            Consume((8,) * 255),
+            Event(fill=Fill(Reserve(8), 200, 200)),
+            Event(
+                (
+                    Step(
+                        (Reserve(8),),
+                        (
+                            Access("query", 255 * 16, flags=CONS_POS),
+                            Access("query", 456 * 16, flags=PROD_POS),
+                        ),
+                    ),
+                )
+            ),
+            Consume((8,) * 201),
+        ),
+        _QUERY,
+    ),
+    Case(
+        "QRY-004",
+        "query 4",
+        "query 4 is 0: unknown to older kernels, the overwrite position of a ring that does not overwrite",
+        script(
+            Event(
+                (
+                    submitted(b"something"),
+                    Step((Reserve(8),), (Access("query", 0, flags=OVERWRITE_POS),)),
+                )
+            ),
+        ),
+        "kernel/bpf/ringbuf.c, bpf_ringbuf_query; BPF_RB_OVERWRITE_POS came with v6.19",
+    ),
+    Case(
+        "QRY-005",
+        "query ?",
+        "unknown queries answer 0",
+        script(
+            Event(
+                (
+                    submitted(b"something"),
+                    Step(
+                        (Reserve(8),), tuple(Access("query", 0, flags=flags) for flags in (5, U64 - 1, U32))
+                    ),
+                )
+            ),
+        ),
+        _QUERY,
+    ),
+    Case(
+        "QRY-006",
+        "q reserve",
+        "a reservation of 8 adds 16 to data and producer position at once, and leaves the consumer's alone",
+        script(
+            Event(
+                (
+                    Step(
+                        (Reserve(8),),
+                        (
+                            Access("query", 16, flags=AVAIL_DATA),
+                            Access("query", 16, flags=PROD_POS),
+                            Access("query", 0, flags=CONS_POS),
+                        ),
+                    ),
+                )
+            ),
+        ),
+        _QUERY,
+    ),
+    Case(
+        "QRY-007",
+        "q release",
+        "neither submit nor discard changes what a query says",
+        script(
+            Event((Step((Reserve(8), Reserve(8, release="discard"), Reserve(8))), Step((Reserve(8),)))),
+            Event((Step((Reserve(8),), (Access("query", 80, flags=AVAIL_DATA),)),)),
+        ),
+        _QUERY,
+    ),
+    Case(
+        "QRY-008",
+        "q consume",
+        "once the consumer has caught up there is no data, and its position is the producer's",
+        script(
+            Event((submitted(b"taken by the consumer"),)),
+            Consume((b"taken by the consumer",)),
+            Event(
+                (
+                    Step(
+                        (Reserve(0),),
+                        (
+                            Access("query", 8, flags=AVAIL_DATA),
+                            Access("query", 32, flags=CONS_POS),
+                            Access("query", 40, flags=PROD_POS),
+                        ),
+                    ),
+                )
+            ),
+        ),
+        _QUERY,
+    ),
+)

@@ -1,0 +1,203 @@
+"""OVW: rings that overwrite their oldest records instead of refusing new ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from errno import EINVAL
+from typing import TYPE_CHECKING, Any
+
+from dynptr_harness.conformance.case import Case
+from dynptr_harness.conformance.experiments.base import Finding, each_of, footprint, readable, size_of
+from dynptr_harness.conformance.experiments.maps import RB_OVERWRITE
+from dynptr_harness.conformance.experiments.script import (
+    AVAIL_DATA,
+    OVERWRITE_POS,
+    Access,
+    Act,
+    Event,
+    Fill,
+    Reserve,
+    Script,
+    Step,
+    Wait,
+    Watch,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dynptr_harness.conformance.experiments.base import Experiment, Reply
+
+_RESERVE = "kernel/bpf/ringbuf.c, __bpf_ringbuf_reserve: overwrite_mode (v6.19, commit feeaf1346f80)"
+_AVAILABLE = "kernel/bpf/ringbuf.c, ringbuf_avail_data_sz (v6.19, commit feeaf1346f80)"
+_COMMIT = (
+    "kernel/bpf/ringbuf.c, bpf_ringbuf_commit: where the consumer is and where the record is are compared "
+    "within the ring, and an idle consumer is where every lap begins"
+)
+
+
+@dataclass(frozen=True)
+class OverwritingStep(Step):
+    """A step on a ring that overwrites: there the amount of data is no difference of two positions."""
+
+    def _positions(self, outcome: dict[str, Any]) -> Iterator[Finding]:
+        points = [outcome["start"], *outcome["after_reserve"], *outcome["after_release"]]
+        _available, _consumer, producer = outcome["start"]
+        producers = [producer]
+        for slot in self.slots:
+            producers.append(producers[-1] + slot.moves)
+        producers += producers[-1:] * len(outcome["after_release"])
+        yield Finding("producer positions", producers, [producer for _, _, producer in points])
+        yield Finding("consumer positions", [0] * len(points), [consumer for _, consumer, _ in points])
+
+
+@dataclass(frozen=True)
+class Survivors:
+    """What the raw reader finds whole, which is nothing before the overwrite position.
+
+    Attributes:
+        producer, pending, overwrite: positions on the producer's page; the consumer's is 0.
+        cnt: records that are left, each of `size` bytes.
+        oldest: payload of the first.
+        at_consumer: the eight bytes where a consumer begins that knows nothing of all this.
+    """
+
+    producer: int
+    pending: int
+    overwrite: int
+    cnt: int
+    size: int
+    oldest: bytes
+    at_consumer: bytes = b""
+
+    def request(self) -> dict[str, Any]:
+        return {"act": "peek"}
+
+    def findings(self, seen: Reply) -> Iterator[Finding]:
+        positions = {"consumer": 0, "pending": self.pending, "overwrite": self.overwrite}
+        positions["producer"] = self.producer
+        yield Finding("positions", positions, {name: seen.get(name) for name in positions})
+        records = each_of(seen["records"])
+        yield Finding("headers", [hex(self.size)] * self.cnt, [hex(record["header"]) for record in records])
+        begin = [self.overwrite + i * footprint(self.size) for i in range(self.cnt)]
+        yield Finding("they begin at", begin, [record["position"] for record in records])
+        oldest = readable(records[0]["payload"]) if records else None
+        yield Finding("oldest record", readable(self.oldest.hex()), oldest)
+        sizes = {size_of(record["payload"]) for record in records}
+        yield Finding("sizes", {self.size}, sizes)
+        if self.at_consumer:
+            yield Finding("at the consumer's position", self.at_consumer.hex(), seen.get("at_consumer"))
+
+
+def _filled(size: int, cnt: int, *steps: Step) -> Event:
+    """Records of one size, all of which must be granted, and then some steps."""
+    return Event(steps, Fill(Reserve(size), cnt, cnt))
+
+
+def _marked(payload: bytes) -> OverwritingStep:
+    return OverwritingStep((Reserve(len(payload)),), (Access("write", 0, len(payload)),), payload)
+
+
+def _asked(what: int, answer: int, *slots: Reserve) -> OverwritingStep:
+    return OverwritingStep(slots, (Access("query", answer, flags=what),))
+
+
+def _script(*acts: Act) -> Script:
+    return Script(acts, ring_flags=RB_OVERWRITE)
+
+
+# Three hundred records of 16 bytes with their header, into 4096 bytes: 720 bytes or 45 records are gone.
+_OVERFULL = (
+    _filled(8, 45, _marked(b"record45")),
+    _filled(8, 254),
+    Survivors(4800, 4784, 720, 255, 8, b"record45"),
+)
+_FULL = _filled(8, 300)
+_LIMITS = Event((OverwritingStep((Reserve(4081, errno=EINVAL), Reserve(4088, errno=EINVAL), Reserve(4080))),))
+
+
+def _row(number: int, column: str, title: str, experiment: Experiment, source: str = _RESERVE) -> Case:
+    # a program finds its ring in a map of maps, and those in BCC's have no flags: see MAP-016
+    loaders = ("libbpf",)
+    return Case(f"OVW-{number:03}", column, title, experiment, source, loaders=loaders, overwrites=True)
+
+
+CASES = (
+    _row(1, "endless", "every reservation is granted, though nobody consumes", _script(_FULL)),
+    _row(
+        2,
+        "positions",
+        "the overwrite position moves by whole records, as far as the newest needs room",
+        _script(*_OVERFULL),
+    ),
+    _row(
+        3,
+        "oldest",
+        "the record at the overwrite position is the oldest that is whole, and all after it are",
+        _script(*_OVERFULL, _filled(8, 1), Survivors(4816, 4800, 736, 255, 8, bytes(8))),
+    ),
+    _row(
+        4,
+        "query",
+        "a query tells the overwrite position",
+        _script(_FULL, Event((_asked(OVERWRITE_POS, 720),))),
+        "kernel/bpf/ringbuf.c, bpf_ringbuf_query: BPF_RB_OVERWRITE_POS (v6.19, commit feeaf1346f80)",
+    ),
+    _row(
+        5,
+        "data",
+        "the amount of data counts from the overwrite position",
+        _script(
+            Event((_asked(AVAIL_DATA, 16, Reserve(8)),)),
+            _filled(8, 299),
+            Event((_asked(AVAIL_DATA, 4080),)),
+        ),
+        _AVAILABLE,
+    ),
+    _row(
+        6,
+        "limits",
+        "the largest record is as large as in any other ring, in an empty ring and in a full one",
+        _script(_LIMITS, _FULL, _LIMITS),
+    ),
+    _row(
+        7,
+        "two open",
+        "two records that fill the ring can be open together",
+        _script(Event((OverwritingStep((Reserve(2040), Reserve(2032))),))),
+    ),
+    _row(
+        8,
+        "open stays",
+        "an open record is never overwritten: what would need its room is refused, until it is released",
+        _script(
+            Event((_asked(OVERWRITE_POS, 0, Reserve(2040, release="discard"), Reserve(2040, errno=EINVAL)),)),
+            Event((_asked(OVERWRITE_POS, 2048, Reserve(2040)),)),
+        ),
+    ),
+    _row(
+        9,
+        "naive",
+        "a consumer that does not look at the overwrite position begins in the middle of a newer record",
+        # the record that begins at 4080 ends in the next lap, with half of its payload at position 0
+        _script(
+            _filled(16, 170, _marked(b"a record no head")),
+            Survivors(4104, 4080, 24, 170, 16, bytes(16), at_consumer=b" no head"),
+        ),
+    ),
+    _row(
+        11,
+        "wake-ups",
+        "an idle consumer is woken when a record begins where it stands, lap by lap, and not in between",
+        # records of 24 bytes begin at the start of the ring once in three laps
+        _script(
+            Watch(edge=True),
+            *(
+                act
+                for cnt, woken in ((1, True), (511, False), (1, True), (87, False))
+                for act in (_filled(16, cnt), Wait(woken))
+            ),
+        ),
+        _COMMIT,
+    ),
+)

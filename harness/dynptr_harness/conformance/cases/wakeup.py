@@ -1,0 +1,230 @@
+"""WKP: when a release wakes a consumer, as epoll and poll(2) see it."""
+
+from __future__ import annotations
+
+from errno import EINVAL
+from typing import TYPE_CHECKING
+
+from dynptr_harness.conformance.case import Case
+from dynptr_harness.conformance.experiments.script import (
+    FORCE_WAKEUP,
+    NO_WAKEUP,
+    Act,
+    Consume,
+    Event,
+    Held,
+    NewRing,
+    Poll,
+    Reserve,
+    Script,
+    Seek,
+    Step,
+    Wait,
+    Watch,
+    discarded,
+    refused,
+    script,
+    submitted,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dynptr_harness.conformance.experiments.base import Experiment
+
+_COMMIT = "kernel/bpf/ringbuf.c, bpf_ringbuf_commit: wake if forced, or if the consumer is at this record"
+_POLL = "kernel/bpf/ringbuf.c, ringbuf_map_poll_kern: readable while there is data (v5.8, 457f44363a88)"
+
+UNKNOWN = 4, 1 << 40  # flags that a release does not look at
+
+
+# A consumer lags that has a record before it, which was not announced.
+_ONE_BEHIND: tuple[Act, ...] = (Event((submitted(b"one behind", NO_WAKEUP),)), Wait(woken=False))
+
+
+def _wake(*flags: int, woken: bool, lagging: bool = False) -> list[Script]:
+    """A submit with each of the flags."""
+    behind = _ONE_BEHIND if lagging else ()
+    return [
+        script(
+            Watch(), *behind, Event((submitted(b"a record", wake),)), Wait(woken=woken), Poll(readable=True)
+        )
+        for wake in flags
+    ]
+
+
+def _discards(*flags: int, woken: bool, lagging: bool = False) -> Iterator[Act]:
+    """A discard with each of the flags, on a ring that is watched already; the consumer then catches up."""
+    for wake in flags:
+        yield from _ONE_BEHIND if lagging else ()
+        yield Event((discarded(b"a record", wake),))
+        yield from (Wait(woken=woken), Poll(readable=True), Seek())
+
+
+def _released_behind_an_open_one(wake_of_the_open_one: int, *, woken: bool) -> Script:
+    """B is submitted, with flags 0, while the older A is open; then A is, with these flags."""
+    a, b = Reserve(8, release_flags=wake_of_the_open_one), Reserve(8)
+    return script(
+        Watch(), Event((Step((a, b), order="BAC"),)), Wait(woken=woken), Poll(readable=True), Consume((8, 8))
+    )
+
+
+def _each(*scripts: Script) -> Experiment:
+    """All of them, each on a new ring."""
+    acts: list[Act] = []
+    for one in scripts:
+        acts += [NewRing(), *one.acts]
+    return script(*acts[1:])
+
+
+CASES = (
+    Case(
+        "WKP-001",
+        "caught up",
+        "flags 0 wake a consumer that has caught up",
+        _each(*_wake(0, woken=True)),
+        _COMMIT,
+    ),
+    Case(
+        "WKP-002",
+        "no wake",
+        "NO_WAKEUP wakes nobody, though poll(2) finds the ring readable",
+        _each(*_wake(NO_WAKEUP, NO_WAKEUP | 4, woken=False)),
+        _COMMIT,
+    ),
+    Case(
+        "WKP-003",
+        "force",
+        "FORCE_WAKEUP wakes, with NO_WAKEUP or without",
+        _each(*_wake(FORCE_WAKEUP, FORCE_WAKEUP | NO_WAKEUP, woken=True)),
+        _COMMIT,
+    ),
+    Case(
+        "WKP-004",
+        "unknown",
+        "flags that a release does not know count as 0",
+        _each(*_wake(*UNKNOWN, woken=True)),
+        _COMMIT,
+    ),
+    Case(
+        "WKP-005",
+        "lagging",
+        "a consumer that lags is not woken by flags 0: it has work already",
+        _each(*_wake(0, *UNKNOWN, woken=False, lagging=True)),
+        _COMMIT,
+    ),
+    Case(
+        "WKP-006",
+        "lag none",
+        "a consumer that lags is not woken with NO_WAKEUP",
+        _each(*_wake(NO_WAKEUP, NO_WAKEUP | 4, woken=False, lagging=True)),
+        _COMMIT,
+    ),
+    Case(
+        "WKP-007",
+        "lag force",
+        "FORCE_WAKEUP wakes a consumer that lags",
+        _each(*_wake(FORCE_WAKEUP, FORCE_WAKEUP | NO_WAKEUP, woken=True, lagging=True)),
+        _COMMIT,
+    ),
+    Case(
+        "WKP-008",
+        "discard",
+        "a discard wakes exactly when a submit would",
+        script(
+            Watch(edge=True),  # by which each wake-up is told once
+            *_discards(0, FORCE_WAKEUP, *UNKNOWN, woken=True),
+            *_discards(NO_WAKEUP, woken=False),
+            *_discards(FORCE_WAKEUP, woken=True, lagging=True),
+            *_discards(0, NO_WAKEUP, woken=False, lagging=True),
+        ),
+        _COMMIT,
+    ),
+    Case(
+        "WKP-009",
+        "null",
+        "the release of a null dynptr wakes nobody, not even with FORCE_WAKEUP",
+        script(
+            Watch(),
+            Event(tuple(refused(Reserve(8, 1, EINVAL, how, FORCE_WAKEUP)) for how in ("submit", "discard"))),
+            Wait(woken=False),
+            Poll(readable=False),
+        ),
+        "kernel/bpf/ringbuf.c, bpf_ringbuf_submit_dynptr: !ptr->data (v5.19, commit bc34dee65a65)",
+    ),
+    Case(
+        "WKP-010",
+        "empty",
+        "an empty ring is not readable",
+        script(Watch(), Wait(woken=False), Poll(readable=False)),
+        _POLL,
+    ),
+    Case(
+        "WKP-011",
+        "open",
+        "an open reservation wakes nobody, though poll(2) finds the ring readable; its release wakes",
+        script(
+            Watch(),
+            Held((Reserve(8),), after_a=(Wait(woken=False), Poll(readable=True))),
+            Wait(woken=True),
+            Consume((8,)),
+            by="held_steps",
+        ),
+        _POLL,
+        loaders=("libbpf",),
+    ),
+    Case(
+        "WKP-012",
+        "late add",
+        "epoll finds data that was there before the ring was added, though it was not announced",
+        script(Event((submitted(b"not announced", NO_WAKEUP),)), Watch(), Wait(woken=True)),
+        _POLL,
+    ),
+    Case(
+        "WKP-013",
+        "level",
+        "level-triggered epoll tells again as long as there is data, and no longer",
+        script(
+            Watch(),
+            Event((submitted(b"a record"),)),
+            Wait(woken=True),
+            Wait(woken=True),
+            Consume((b"a record",)),
+            Wait(woken=False),
+        ),
+        _POLL,
+    ),
+    Case(
+        "WKP-014",
+        "edge",
+        "edge-triggered epoll tells once; a second record behind an unread one is not announced",
+        script(
+            Watch(edge=True),
+            Event((submitted(b"announced"),)),
+            Wait(woken=True),
+            Event((submitted(b"not announced"),)),
+            Wait(woken=False),
+            Consume((b"announced", b"not announced")),
+            Event((submitted(b"announced again"),)),
+            Wait(woken=True),
+        ),
+        _COMMIT,
+    ),
+    Case(
+        "WKP-015",
+        "pollout",
+        "a ring that the kernel writes is never ready for writing, empty or not",
+        script(Poll(readable=False), Event((submitted(b"a record"),)), Poll(readable=True)),
+        _POLL,
+    ),
+    Case(
+        "WKP-016",
+        "behind",
+        "a record submitted behind an open one wakes nobody: the wake comes with the open one's release",
+        _each(
+            _released_behind_an_open_one(NO_WAKEUP, woken=False),
+            _released_behind_an_open_one(0, woken=True),
+        ),
+        _COMMIT,
+    ),
+)

@@ -1,0 +1,100 @@
+"""What processes with few capabilities may make and load."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dynptr_harness.conformance.experiments.base import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from dynptr_harness.conformance.experiments.base import Experiment, Reply
+    from dynptr_harness.conformance.experiments.verifier import Program
+    from dynptr_harness.conformance.prog_types import ProgType
+
+ANYBODY, ADMINISTRATORS = 0, 2  # who may use bpf(2) without capabilities: kernel.unprivileged_bpf_disabled
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A process that holds some capabilities and no others.
+
+    Attributes:
+        capabilities: without the CAP_ prefix.
+        programs: functions that it loads, each with the program type, and what it must be answered.
+        ring: errno with which it is refused a ring; 0 if it gets one.
+    """
+
+    capabilities: tuple[str, ...]
+    programs: tuple[tuple[str, Program], ...]
+    ring: int = 0
+
+    @property
+    def name(self) -> str:
+        """What the process holds, for people."""
+        return " and ".join(f"CAP_{name}" for name in self.capabilities) or "no capability"
+
+    def request(self) -> dict[str, Any]:
+        return {
+            "capabilities": list(self.capabilities),
+            "programs": [{"prog_type": kind, "function": each.name} for kind, each in self.programs],
+        }
+
+    def findings(self, reply: Reply) -> Iterator[Finding]:
+        yield Finding(f"with {self.name} a ring is", _ring(self.ring), _ring(reply.get("ring")))
+        seen = reply.get("programs", [])
+        for i, (kind, program) in enumerate(self.programs):
+            name = f"with {self.name} {program.name} in {kind} is"
+            yield Finding(name, program.answer, program.seen(seen[i] if i < len(seen) else {}))
+
+
+def _ring(errno: int | None) -> str:
+    if errno is None:
+        return "not tried"
+    return f"refused with {-errno}" if errno else "made"
+
+
+@dataclass(frozen=True)
+class Rights:
+    """Processes with few capabilities.
+
+    Attributes:
+        unprivileged: value of kernel.unprivileged_bpf_disabled for the time of the experiment.
+    """
+
+    holders: tuple[Holder, ...]
+    unprivileged: int = ANYBODY
+
+    def request(self) -> dict[str, Any]:
+        functions = {program.name: None for holder in self.holders for _, program in holder.programs}
+        return {
+            "kind": "rights",
+            "unprivileged_bpf_disabled": self.unprivileged,
+            "holders": [holder.request() for holder in self.holders],
+            "functions": list(functions),
+        }
+
+    def findings(self, prog_type: ProgType, facts: Mapping[str, Any], reply: Reply) -> Iterator[Finding]:  # noqa: ARG002
+        seen = reply.get("holders", [])
+        for i, holder in enumerate(self.holders):
+            yield from holder.findings(seen[i] if i < len(seen) else {})
+
+
+@dataclass(frozen=True)
+class Under:
+    """Another experiment, with settings of the kernel changed for its time.
+
+    Attributes:
+        sysctl: settings by their names, such as net.core.bpf_jit_enable.
+    """
+
+    sysctl: Mapping[str, int]
+    experiment: Experiment
+
+    def request(self) -> dict[str, Any]:
+        return {**self.experiment.request(), "sysctl": dict(self.sysctl)}
+
+    def findings(self, prog_type: ProgType, facts: Mapping[str, Any], reply: Reply) -> Iterator[Finding]:
+        return self.experiment.findings(prog_type, facts, reply)

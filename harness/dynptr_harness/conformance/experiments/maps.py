@@ -1,0 +1,163 @@
+"""Calls on maps, by bare system calls: what is asked of the kernel, and what it must answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from dynptr_harness.conformance.experiments.base import RING_SIZE, Finding
+from dynptr_harness.conformance.experiments.script import Act, Script
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dynptr_harness.conformance.experiments.base import Reply
+
+PAGE = RING_SIZE
+
+ARRAY_OF_MAPS, RINGBUF, USER_RINGBUF = 12, 27, 31  # enum bpf_map_type
+
+# Flags of BPF_MAP_CREATE, include/uapi/linux/bpf.h
+NO_PREALLOC = 1 << 0
+NUMA_NODE = 1 << 2
+RDONLY = 1 << 3
+WRONLY = 1 << 4
+RDONLY_PROG = 1 << 7
+MMAPABLE = 1 << 10
+INNER_MAP = 1 << 12
+RB_OVERWRITE = 1 << 19
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A call on the map `name`; `errno` is 0 where it must succeed, None where there is no such map."""
+
+    errno: int | None = 0
+    name: str = "ring"
+
+    def request(self) -> dict[str, Any]:
+        return {"act": type(self).__name__.lower(), "name": self.name}
+
+    def findings(self, seen: Reply) -> Iterator[Finding]:
+        asked = {key: value for key, value in self.request().items() if key != "act"}
+        told = ", ".join(f"{key} {value}" for key, value in asked.items() if value not in (0, None))
+        yield Finding(f"errno of {self.request()['act']} ({told})", self.errno, seen["errno"])
+
+
+@dataclass(frozen=True)
+class Create(_Call):
+    """A map is made; the fields are those of union bpf_attr.
+
+    Attributes:
+        inner: the map that becomes its inner map.
+        by_nobody: made by a process without capabilities while unprivileged_bpf_disabled has this value.
+        memory: made by a process that may use so many bytes.
+    """
+
+    max_entries: int = RING_SIZE
+    map_flags: int = 0
+    map_type: int = RINGBUF
+    key_size: int = 0
+    value_size: int = 0
+    numa_node: int = 0
+    map_extra: int = 0
+    inner: str | None = None
+    by_nobody: int | None = None
+    memory: int | None = None
+
+    def request(self) -> dict[str, Any]:
+        fields = ("max_entries", "map_flags", "map_type", "key_size", "value_size", "numa_node", "map_extra")
+        only_if_set = ("inner", "by_nobody", "memory")
+        return {
+            **super().request(),
+            **{field: getattr(self, field) for field in fields},
+            **{field: getattr(self, field) for field in only_if_set if getattr(self, field) is not None},
+        }
+
+
+@dataclass(frozen=True)
+class Info(_Call):
+    """What the kernel says of the map."""
+
+    max_entries: int = RING_SIZE
+    map_flags: int = 0
+    type: int = RINGBUF
+
+    def findings(self, seen: Reply) -> Iterator[Finding]:
+        yield from super().findings(seen)
+        if self.errno != 0:
+            return
+        want = {"type": self.type, "key_size": 0, "value_size": 0}
+        want |= {"max_entries": self.max_entries, "map_flags": self.map_flags}
+        yield Finding("info", want, {key: seen.get(key) for key in want})
+
+
+@dataclass(frozen=True)
+class Element(_Call):
+    """An element is looked up, updated, deleted, or the next key is asked for.
+
+    Attributes:
+        key: None for a null pointer.
+        value: to update, the map that is stored.
+    """
+
+    op: Literal["lookup", "update", "delete", "next"] = "lookup"
+    key: bytes | None = None
+    value: str | None = None
+
+    def request(self) -> dict[str, Any]:
+        key = None if self.key is None else self.key.hex()
+        value = {"value": self.value} if self.value else {}
+        return {**super().request(), "op": self.op, "key": key, **value}
+
+
+@dataclass(frozen=True)
+class Freeze(_Call):
+    """User space may no longer write the map."""
+
+
+@dataclass(frozen=True)
+class Mmap(_Call):
+    """A part of the map is mapped, and stays so until Munmap or the end."""
+
+    offset: int = 0
+    length: int = PAGE
+    prot: Literal["r", "rw", "rx"] = "r"
+    private: bool = False
+
+    def request(self) -> dict[str, Any]:
+        asked = {"offset": self.offset, "length": self.length, "prot": self.prot, "private": self.private}
+        return {**super().request(), **asked}
+
+
+@dataclass(frozen=True)
+class Mprotect(_Call):
+    """What was mapped last gets another protection."""
+
+    prot: Literal["r", "rw", "rx"] = "r"
+
+    def request(self) -> dict[str, Any]:
+        return {"act": "mprotect", "prot": self.prot}
+
+
+@dataclass(frozen=True)
+class Munmap(_Call):
+    """What was mapped last is no longer."""
+
+    def request(self) -> dict[str, Any]:
+        return {"act": "munmap"}
+
+
+@dataclass(frozen=True)
+class Calls(Script):
+    """Calls in a row, with maps that last as long; no program has to do with them."""
+
+    object: str = ""
+
+    def request(self) -> dict[str, Any]:
+        return {"kind": "maps", "acts": [act.request() for act in self.acts]}
+
+
+def calls(*acts: Act) -> Calls:
+    """These calls in a row."""
+    return Calls(acts)

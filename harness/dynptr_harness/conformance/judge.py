@@ -1,0 +1,258 @@
+"""The judge: from what was seen to a verdict."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from errno import EOPNOTSUPP
+from typing import TYPE_CHECKING, Any
+
+from dynptr_harness.conformance.kfuncs import KFUNCS
+from dynptr_harness.conformance.verdict import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from dynptr_harness.conformance.case import Case
+    from dynptr_harness.conformance.experiments.base import Finding, Reply
+    from dynptr_harness.conformance.prog_types import ProgType, Version
+
+HELPER_SINCE: Version = (5, 19)  # commit bc34dee65a65
+OVERWRITING_SINCE: Version = (6, 19)
+
+ATTACHED = "the program is attached"  # what is expected where that fails
+NOT_TO_BE_HAD = "not to be had here"  # why there is no answer where the surroundings lack something
+
+# What the verifier says of a helper that it does not have, or not for this program type.
+ABSENT = re.compile(r"invalid func unknown#198\b")
+NOT_ALLOWED = re.compile(
+    r"unknown func bpf_ringbuf_reserve_dynptr#198\b"
+    r"|program of this type cannot use helper bpf_ringbuf_reserve_dynptr#198\b"
+)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The answer for one cell; the fields are those of a CellResult."""
+
+    verdict: Verdict
+    ok: bool
+    expected: str
+    seen: str
+    log: str | None = None
+    reason: str | None = None
+
+
+def version_of(release: str) -> Version:
+    """(major, minor) of a kernel release such as '6.12.117+deb13-cloud-amd64'."""
+    found = re.match(r"(\d+)\.(\d+)", release)
+    if not found:
+        raise ValueError(f"no kernel release: {release!r}")
+    return int(found.group(1)), int(found.group(2))
+
+
+def judge(case: Case, prog_type: ProgType, facts: Mapping[str, Any], reply: Reply) -> Judgement:
+    """Judge what the agent saw, and what the kernel said meanwhile.
+
+    Args:
+        facts: what the agent measured of its kernel; `release`, `byteorder`, `has_helper`, `kfuncs` and
+            `overwriting_rings` are used.
+        reply: the agent's answer to `case.request(prog_type)`; if the kernel complained about itself
+            meanwhile, with the lines in `splats`.
+    """
+    judgement = _judge_answer(case, prog_type, facts, reply)
+    splats = reply.get("splats", ())
+    return _complained(case, version_of(facts["release"]), splats, judgement) if splats else judgement
+
+
+def _complained(case: Case, version: Version, splats: Sequence[str], judgement: Judgement) -> Judgement:
+    """The judgement of an answer during which the kernel complained: a failure, where that is not known."""
+    known = [next((each for each in case.splats if each.covers(version, line)), None) for line in splats]
+    unknown = [line for line, each in zip(splats, known, strict=True) if each is None]
+    if unknown:
+        expected = "a kernel that does not complain about itself"
+        return replace(
+            judgement, verdict=Verdict.FAIL, ok=False, expected=expected, seen="; ".join(unknown), reason=None
+        )
+    if judgement.verdict is not Verdict.PASS:
+        return judgement
+    reason = "; ".join(dict.fromkeys(each.source for each in known if each))
+    return replace(judgement, verdict=Verdict.KNOWN_DEFECT, seen="; ".join(splats), reason=reason)
+
+
+def _judge_answer(case: Case, prog_type: ProgType, facts: Mapping[str, Any], reply: Reply) -> Judgement:
+    refusals = list(_refusals(reply))
+    log = "\n".join(filter(None, (refusal["log"] for refusal in refusals))) or None
+    if absent := _nothing_to_show(case, prog_type, facts, reply, refusals, log):
+        return absent
+    if never_began := _never_began(prog_type, reply, refusals, log):
+        return never_began
+    judgement = _compare(list(case.experiment.findings(prog_type, facts, reply)), log)
+    if not judgement.ok:
+        judgement = _differing(case, prog_type, facts, reply, judgement)
+    not_allowed = not judgement.ok and _not_allowed(refusals)
+    return _judge_not_allowed(prog_type, log) if not_allowed else judgement
+
+
+def _nothing_to_show(
+    case: Case,
+    prog_type: ProgType,
+    facts: Mapping[str, Any],
+    reply: Reply,
+    refusals: Sequence[dict[str, Any]],
+    log: str | None,
+) -> Judgement | None:
+    """The judgement where the kernel lacks what the case is about, else None."""
+    version = version_of(facts["release"])
+    if "no_type" in reply:
+        return _judge_no_type(prog_type, version, facts.get("options_set", ()))
+    if not case.without_helper and _lacks_helper(refusals, facts):
+        return _judge_absent(version, log)
+    if prog_type.is_variant and (absent := _no_such_way(prog_type, version, reply, log)):
+        return absent
+    if missing := [name for name in case.kfuncs if name not in facts["kfuncs"]]:
+        return _judge_missing(missing, version, log)
+    if case.overwrites and not facts["overwriting_rings"]:
+        return _judge_never_overwriting(version)
+    if "unavailable" in reply:
+        seen = reply["unavailable"]
+        return Judgement(Verdict.ABSENT, True, seen, seen, reason=f"{NOT_TO_BE_HAD}: {seen}")
+    return None
+
+
+def _never_began(
+    prog_type: ProgType, reply: Reply, refusals: Sequence[dict[str, Any]], log: str | None
+) -> Judgement | None:
+    """The judgement where the program was not loaded or attached, or there is no ring, else None."""
+    if "no_ring" in reply:
+        return Judgement(Verdict.FAIL, False, "a ring is made", f"refused with {-reply['no_ring']}")
+    if "refused" in reply and _not_allowed(refusals):
+        return _judge_not_allowed(prog_type, log)
+    if "refused" in reply:
+        seen = f"refused with {-reply['refused']['errno']}"
+        return Judgement(Verdict.REJECTED, False, "the verifier accepts the program", seen, log)
+    if "attach_failed" in reply:
+        return Judgement(Verdict.FAIL, False, ATTACHED, reply["attach_failed"]["what"])
+    return None
+
+
+def _not_allowed(refusals: Sequence[dict[str, Any]]) -> bool:
+    return any(NOT_ALLOWED.search(refusal["log"]) for refusal in refusals)
+
+
+def _differing(
+    case: Case, prog_type: ProgType, facts: Mapping[str, Any], reply: Reply, judgement: Judgement
+) -> Judgement:
+    """The judgement of a reply that is not what the newest kernels show, but may be what this one does."""
+    for difference in case.differences:
+        if not difference.covers(version_of(facts["release"])):
+            continue
+        other = _compare(list(difference.experiment.findings(prog_type, facts, reply)), judgement.log)
+        if other.ok:
+            verdict = Verdict.KNOWN_DEFECT if difference.defect else Verdict.EXPECTED_DIFFERENCE
+            return replace(judgement, verdict=verdict, ok=True, reason=difference.source)
+    return judgement
+
+
+def _refusals(reply: Reply) -> Iterator[dict[str, Any]]:
+    if "refused" in reply:
+        yield reply["refused"]
+    answers = [*reply.get("functions", {}).values()]
+    answers += (answer for holder in reply.get("holders", ()) for answer in holder["programs"])
+    yield from (answer for answer in answers if not answer["accepted"])
+
+
+def _lacks_helper(refusals: Sequence[dict[str, Any]], facts: Mapping[str, Any]) -> bool:
+    """The kernel lacks the helper, whatever a program is refused for first: that may be as new to it."""
+    no_helper = bool(refusals) and not facts["has_helper"]
+    return no_helper or any(ABSENT.search(refusal["log"]) for refusal in refusals)
+
+
+def _judge_not_allowed(prog_type: ProgType, log: str | None) -> Judgement:
+    """The verifier refuses the helper in its own words: as it should be in types that do not offer it."""
+    if not prog_type.offers_helper:
+        text = "the helper is refused in this program type"
+        reason = f"{prog_type.name} has a list of helpers of its own, without this one"
+        return Judgement(Verdict.NOT_ALLOWED, True, text, text, log, reason)
+    expected = "the helper is allowed in this program type"
+    return Judgement(Verdict.NOT_ALLOWED, False, expected, "the verifier refuses it", log)
+
+
+def _judge_no_type(prog_type: ProgType, version: Version, options_set: Sequence[str]) -> Judgement:
+    """The kernel refuses every program of the type: it may be too old, or built without."""
+    seen = f"no programs of type {prog_type.name}: one that does nothing is refused, too"
+    since = ".".join(map(str, prog_type.since))
+    if version < prog_type.since:
+        return Judgement(Verdict.ABSENT, True, seen, seen, reason=f"{seen}; the type came with {since}")
+    if prog_type.option and prog_type.option not in options_set:
+        reason = f"{seen}; this kernel is built without {prog_type.option}"
+        return Judgement(Verdict.ABSENT, True, seen, seen, reason=reason)
+    expected = f"the program type, as in every kernel since {since}"
+    return Judgement(Verdict.ABSENT, False, expected, seen)
+
+
+def _no_such_way(prog_type: ProgType, version: Version, reply: Reply, log: str | None) -> Judgement | None:
+    """The judgement where the kernel lacks this way to attach a type, else None.
+
+    Older kernels refuse it in many ways; one that is built without it says that it is not supported.
+    """
+    if not ("refused" in reply or "attach_failed" in reply):
+        return None
+    since = ".".join(map(str, prog_type.since))
+    if version < prog_type.since:
+        text = f"no {prog_type.name}: that came with {since}"
+    elif prog_type.option and reply.get("attach_failed", {}).get("errno") == EOPNOTSUPP:
+        text = f"no {prog_type.name}: this kernel is built without {prog_type.option}"
+    else:
+        return None
+    return Judgement(Verdict.ABSENT, True, text, text, log, reason=text)
+
+
+def _judge_absent(version: Version, log: str | None) -> Judgement:
+    since = ".".join(map(str, HELPER_SINCE))
+    if version < HELPER_SINCE:
+        text = f"no helper 198: it came with {since}"
+        return Judgement(Verdict.ABSENT, True, text, text, log, reason=text)
+    return Judgement(
+        Verdict.ABSENT, False, f"helper 198, as in every kernel since {since}", "no helper 198", log
+    )
+
+
+def _judge_missing(missing: Sequence[str], version: Version, log: str | None) -> Judgement:
+    """The kernel lacks kfuncs: as it should be while they were not made."""
+    late = [name for name in missing if version < KFUNCS[name]]
+    named = ", ".join(
+        f"{name}: it came with {'.'.join(map(str, KFUNCS[name]))}" for name in (late or missing)
+    )
+    seen = f"no kfunc {', '.join(missing)}"
+    if late == missing:
+        return Judgement(Verdict.ABSENT, True, seen, seen, log, reason=f"no kfunc {named}")
+    return Judgement(Verdict.ABSENT, False, f"kfuncs of this version: {named}", seen, log)
+
+
+def _judge_never_overwriting(version: Version) -> Judgement:
+    """The kernel makes no ring that overwrites: as it should be before there were any."""
+    since = ".".join(map(str, OVERWRITING_SINCE))
+    seen = "no ring that overwrites"
+    if version < OVERWRITING_SINCE:
+        return Judgement(Verdict.ABSENT, True, seen, seen, reason=f"{seen}: they came with {since}")
+    return Judgement(Verdict.ABSENT, False, f"rings that overwrite, as in every kernel since {since}", seen)
+
+
+def _compare(findings: Sequence[Finding], log: str | None) -> Judgement:
+    """Pass when all is as wanted; otherwise expected and seen are cut down to what differs."""
+    wrong = [finding for finding in findings if finding.want != finding.seen]
+    told = wrong or findings
+    expected = "; ".join(f"{finding.name}: {finding.want}" for finding in told)
+    seen = "; ".join(f"{finding.name}: {finding.seen}" for finding in told)
+    if not wrong:
+        return Judgement(Verdict.PASS, True, expected, seen, log)
+    verdict = Verdict.NOT_FIRED if any(map(_ran_too_seldom, wrong)) else Verdict.FAIL
+    return Judgement(verdict, False, expected, seen, log)
+
+
+def _ran_too_seldom(finding: Finding) -> bool:
+    want, seen = finding.want, finding.seen or 0
+    if not (finding.name.endswith("the program ran") and isinstance(want, int) and isinstance(seen, int)):
+        return False
+    return seen < want

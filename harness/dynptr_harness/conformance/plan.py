@@ -1,0 +1,161 @@
+"""What is asked of each kernel: the cells that a person's selectors leave of program types x cases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from dynptr_harness.conformance.groups import group_of
+from dynptr_harness.core.errors import WrongUsage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any
+
+    from dynptr_harness.conformance.catalogue import Case, ProgType
+
+_PREFIX = "BPF_PROG_TYPE_"
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """One question to a kernel: what does this case do in this program type, loaded in this way?"""
+
+    prog_type: ProgType
+    case: Case
+    loader: str
+
+    @cached_property
+    def request(self) -> dict[str, Any]:
+        """What the agent is asked for it."""
+        return self.case.request(self.prog_type, self.loader)
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What tells it from the other cells of a plan."""
+        return self.prog_type.name, self.case.id, self.loader
+
+    @property
+    def program(self) -> tuple[str, str, str]:
+        """What the agent must have ready for it, beside the type."""
+        request = self.request
+        return self.loader, request["kind"], request["object"] if request["kind"] == "script" else ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The cells to ask of each kernel: type by type, in each loader by loader, in the catalogue's order.
+
+    Attributes:
+        cells: the questions.
+        inapplicable: how many selected pairs were left out because the case has no meaning in the type.
+    """
+
+    cells: tuple[PlannedCell, ...]
+    inapplicable: int = 0
+
+
+def make(
+    prog_types: Sequence[ProgType],
+    cases: Sequence[Case],
+    wanted_types: Sequence[str] = (),
+    wanted_cases: Sequence[str] = (),
+) -> Plan:
+    """Choose from the catalogue by names or globs, in any case of letters; no selector means all.
+
+    Raises:
+        WrongUsage: a selector fits nothing, or no case applies to any type that was chosen.
+    """
+    names = [prog_type.name for prog_type in prog_types]
+    type_names = select(names, wanted_types, what="program type", command="types")
+    case_ids = select([case.id for case in cases], wanted_cases, what="case", command="cases")
+    chosen = [prog_type for prog_type in prog_types if prog_type.name in type_names]
+    asked = [case for case in cases if case.id in case_ids]
+    cells = tuple(cell for prog_type in chosen for cell in _cells(prog_type, asked))
+    if not cells:
+        raise WrongUsage(
+            f"nothing to run: none of the chosen cases applies to {' or '.join(sorted(type_names))}",
+            "choose other cases with --case, or other program types with --prog-type",
+        )
+    inapplicable = sum(not case.applies(prog_type) for prog_type in chosen for case in asked)
+    return Plan(cells, inapplicable)
+
+
+def _cells(prog_type: ProgType, cases: Sequence[Case]) -> Iterator[PlannedCell]:
+    """One loader after the other, and one program: an agent that has it attached can go on using it."""
+    cells = [
+        PlannedCell(prog_type, case, loader)
+        for case in cases
+        if case.applies(prog_type)
+        for loader in case.loaders_for(prog_type)
+    ]
+    loaders = list(dict.fromkeys(cell.loader for cell in cells))
+    programs = list(dict.fromkeys(cell.program for cell in cells))
+    yield from sorted(cells, key=lambda cell: (loaders.index(cell.loader), programs.index(cell.program)))
+
+
+def select(names: Sequence[str], selectors: Sequence[str], *, what: str, command: str) -> frozenset[str]:
+    """The names that fit any of the selectors; all of them when there is no selector.
+
+    Args:
+        what: what a name is the name of, for messages.
+        command: the command that lists all names, for messages.
+
+    Raises:
+        WrongUsage: a selector fits no name; the message lists the near ones.
+    """
+    found: set[str] = set() if selectors else set(names)
+    for selector in selectors:
+        fitting = [name for name in names if _fits(name, selector)]
+        if not fitting:
+            raise WrongUsage(f"there is no {what} '{selector}'", _hint(names, _pattern(selector), command))
+        found.update(fitting)
+    return frozenset(found)
+
+
+def fits(name: str, selectors: Sequence[str]) -> bool:
+    """Whether a name fits any of the selectors; when there is none, it does."""
+    return not selectors or any(_fits(name, selector) for selector in selectors)
+
+
+def _fits(name: str, selector: str) -> bool:
+    return fnmatchcase(name.upper(), _pattern(selector))
+
+
+def _pattern(selector: str) -> str:
+    return selector.strip().upper().removeprefix(_PREFIX)
+
+
+def choose(
+    cases: Sequence[Case], exceptions: Mapping[str, str], ids: Sequence[str], groups: Sequence[str] = ()
+) -> tuple[list[Case], dict[str, str]]:
+    """The rows that fit one of the IDs and one of the groups, both globs; what is no test beside the tests.
+
+    Raises:
+        WrongUsage: a selector fits nothing, or no row fits both.
+    """
+    names = [*(case.id for case in cases), *exceptions]
+    wanted = select(names, ids, what="case", command="cases")
+    letters = select(list(dict.fromkeys(map(group_of, names))), groups, what="group", command="cases")
+    fitting = {name for name in wanted if group_of(name) in letters}
+    if not fitting:
+        raise WrongUsage(f"none of the chosen cases is in group {' or '.join(sorted(letters))}")
+    return (
+        [case for case in cases if case.id in fitting],
+        {name: reason for name, reason in exceptions.items() if name in fitting},
+    )
+
+
+def _hint(names: Sequence[str], pattern: str, command: str) -> str:
+    core = pattern.strip("*")
+    beginning = [name for name in names if core and name.startswith(core)]
+    near = (
+        beginning
+        or get_close_matches(pattern, names, n=5)
+        or [name for name in names if core and core in name]
+    )
+    listed = f"'dynptr-harness {command}' lists them all"
+    return f"did you mean {' or '.join(near[:5])}? {listed}" if near else listed

@@ -1,0 +1,99 @@
+"""The connection to a container engine (Docker, or another one with its API)."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import docker
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.utils import parse_repository_tag
+from requests.exceptions import RequestException
+
+from dynptr_harness.core.errors import EnvironmentFailed, WrongUsage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from docker import DockerClient
+    from docker.models.images import Image
+
+    from dynptr_harness.core.progress import Progress
+
+REQUEST_DEADLINE = 600.0  # seconds without a word of the engine, which a large layer can take to unpack
+PROGRESS = ("current", "total")  # bytes of a layer
+MENDING_MISSING = "install one, such as Debian's docker.io, and start it; or name it with DOCKER_HOST"
+MENDING_PERMISSION = "run as root, or as a user in the group docker"
+
+
+@contextmanager
+def connected() -> Iterator[DockerClient]:
+    """The engine that DOCKER_HOST names, or the one of this machine; what it fails at has one message.
+
+    Raises:
+        EnvironmentFailed: there is none, this user may not use it, or it failed.
+    """
+    try:
+        client = docker.from_env(timeout=int(REQUEST_DEADLINE))
+    except DockerException as error:
+        raise _unreachable(error) from error
+    try:
+        yield client
+    except APIError as error:
+        raise EnvironmentFailed(f"the container engine failed: {error.explanation or error}") from error
+    except RequestException as error:
+        raise EnvironmentFailed(f"the container engine no longer answers: {error}") from error
+    finally:
+        client.close()
+
+
+def _unreachable(error: DockerException) -> EnvironmentFailed:
+    where = os.environ.get("DOCKER_HOST", "this machine")
+    cause: BaseException | None = error
+    while cause and not isinstance(cause, PermissionError):
+        cause = cause.__context__
+    if cause:
+        return EnvironmentFailed(f"no permission to use the container engine of {where}", MENDING_PERMISSION)
+    return EnvironmentFailed(f"no container engine answers on {where}", MENDING_MISSING)
+
+
+def image(client: DockerClient, name: str, progress: Progress, *, offline: bool = False) -> Image:
+    """The image of that name, pulled where the engine does not have it.
+
+    Raises:
+        WrongUsage: there is no such image, or it may not be had.
+        EnvironmentFailed: it may not be fetched, or that failed.
+    """
+    try:
+        return client.images.get(name)
+    except ImageNotFound:
+        if offline:
+            fact = f"the engine does not have the image {name}, and nothing may be fetched"
+            raise EnvironmentFailed(fact, f"run `docker pull {name}` beforehand") from None
+    except APIError as error:
+        if error.status_code != HTTPStatus.BAD_REQUEST:
+            raise
+        raise WrongUsage(f"{name!r} is not the name of an image", "give NAME:TAG or NAME@DIGEST") from error
+    with progress.phase(f"pulling {name}") as detail:
+        _pull(client, name, detail)
+    return client.images.get(name)
+
+
+def _pull(client: DockerClient, name: str, detail: Callable[[str], None]) -> None:
+    layers: dict[str, Mapping[str, int]] = {}
+    repository, tag = parse_repository_tag(name)
+    try:
+        for event in client.api.pull(repository, tag or "latest", stream=True, decode=True):
+            if "error" in event:
+                raise EnvironmentFailed(f"pulling {name} failed: {event['error']}", "check the network")
+            if event.get("status") == "Downloading":
+                layers[event["id"]] = event["progressDetail"]
+                done, size = (sum(layer.get(what, 0) for layer in layers.values()) for what in PROGRESS)
+                detail(f"{done >> 20} of {size >> 20} MiB")
+    except NotFound as error:
+        mend = "look for a slip in its name; one that is not public takes `docker login`"
+        raise WrongUsage(f"the image {name} cannot be had: {error.explanation}", mend) from error
+    except APIError as error:
+        raise EnvironmentFailed(f"pulling {name} failed: {error.explanation}", "check the network") from error

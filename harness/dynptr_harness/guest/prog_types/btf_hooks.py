@@ -1,0 +1,158 @@
+"""Types whose programs are for a kernel function or hook that the kernel's BTF names: TRACING and LSM."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bcc.libbcc import lib
+
+from dynptr_harness.guest.bpf import libbpf
+from dynptr_harness.guest.bpf.libbpf import AttachType, Program
+from dynptr_harness.guest.prog_types.base import GuestType, attached_fd, held_open, linked
+from dynptr_harness.guest.prog_types.cgroup import our_cgroup
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bcc import BPF
+
+
+class OfMkdir(GuestType):
+    """A type whose program has a BTF target, here one that the making of a folder passes."""
+
+    shared = True
+
+    def attached(self, program: Program) -> Any:
+        # by BPF_RAW_TRACEPOINT_OPEN without a name: where to, the program has said when it was loaded
+        return held_open(lib.bpf_attach_kfunc(program.fd), f"attach to {self.btf_target}")
+
+    def fire(self) -> Any:
+        Path(tempfile.mkdtemp()).rmdir()
+
+
+class Lsm(OfMkdir):
+    name = "LSM"
+    attach_type = AttachType.LSM_MAC
+    btf_target = "inode_mkdir"
+
+
+class LsmSleepable(Lsm):
+    """On a hook that sleepable programs are let to; the folder that is made is removed again, too."""
+
+    name = "LSM/sleepable"
+    btf_target = "inode_rmdir"
+    flags = libbpf.BPF_F_SLEEPABLE
+
+
+class LsmCgroup(GuestType):
+    name = "LSM/cgroup"
+    attach_type = AttachType.LSM_CGROUP
+    btf_target = "socket_create"
+    shared = True
+
+    @property
+    def example(self) -> str:
+        """Another than for the hook of a whole system, where 0 is what lets it pass."""
+        return "lsm_cgroup_example"
+
+    @contextmanager
+    def attached(self, program: Program) -> Iterator[None]:
+        with our_cgroup() as folder, linked(program, folder, AttachType.LSM_CGROUP):
+            yield
+
+    def fire(self) -> Any:
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()
+
+
+class Tracing(OfMkdir):
+    name = "TRACING"
+    attach_type = AttachType.TRACE_FENTRY
+    btf_target = "vfs_mkdir"
+
+
+class Fexit(OfMkdir):
+    name = "TRACING/fexit"
+    attach_type = AttachType.TRACE_FEXIT
+    btf_target = "vfs_mkdir"
+
+
+class FmodRet(OfMkdir):
+    name = "TRACING/fmod_ret"
+    attach_type = AttachType.MODIFY_RETURN
+    btf_target = "security_inode_mkdir"
+
+
+class FentrySleepable(OfMkdir):
+    """On a function that sleepable programs may be attached to on every kernel that has such functions."""
+
+    name = "TRACING/sleepable"
+    attach_type = AttachType.TRACE_FENTRY
+    btf_target = "bpf_fentry_test1"
+    flags = libbpf.BPF_F_SLEEPABLE
+
+    def __init__(self, module: BPF) -> None:
+        super().__init__(module)
+        self._caller: Program | None = None
+
+    def fire(self) -> Any:
+        """Run a program of this type, whichever: that calls the functions that are there for tests."""
+        self._caller = self._caller or self.load(self.example)
+        result, _ = libbpf.prog_run(self._caller.fd)
+        return {"prog_run": result}
+
+
+class RawTracepointByBtf(OfMkdir):
+    name = "TRACING/tp_btf"
+    attach_type = AttachType.TRACE_RAW_TP
+    btf_target = "task_rename"
+
+    def fire(self) -> Any:
+        Path("/proc/self/comm").write_text("dynptr-harness")
+
+
+class OverMaps(GuestType):
+    """An iterator over all maps: it runs for each when its file is read."""
+
+    name = "TRACING/iter"
+    attach_type = AttachType.TRACE_ITER
+    btf_target = "bpf_map"
+    shared = True
+
+    def __init__(self, module: BPF) -> None:
+        super().__init__(module)
+        self._link = -1
+
+    @contextmanager
+    def attached(self, program: Program) -> Iterator[None]:
+        self._link = attached_fd(
+            libbpf.link_create(program.fd, 0, AttachType.TRACE_ITER), "make a link of an iterator"
+        )
+        try:
+            yield
+        finally:
+            os.close(self._link)
+            self._link = -1
+
+    def fire(self) -> Any:
+        if self._link < 0:
+            return {"read": None}
+        with os.fdopen(attached_fd(lib.bpf_iter_create(self._link), "make an iterator")) as file:
+            return {"read": file.read()}
+
+
+TYPES = (
+    FentrySleepable,
+    Fexit,
+    FmodRet,
+    Lsm,
+    LsmCgroup,
+    LsmSleepable,
+    OverMaps,
+    RawTracepointByBtf,
+    Tracing,
+)

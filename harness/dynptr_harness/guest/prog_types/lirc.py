@@ -1,0 +1,28 @@
+"""LIRC_MODE2: decoders of infrared signals, for which this guest has no receiver."""
+
+from __future__ import annotations
+
+from errno import ENODEV
+from typing import TYPE_CHECKING, Any
+
+from dynptr_harness.guest.bpf.libbpf import AttachType
+from dynptr_harness.guest.prog_types.base import AttachFailed, GuestType
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from dynptr_harness.guest.bpf.libbpf import Program
+
+
+class LircMode2(GuestType):
+    name = "LIRC_MODE2"
+    attach_type = AttachType.LIRC_MODE2
+
+    def attached(self, program: Program) -> AbstractContextManager[None]:  # noqa: ARG002
+        raise AttachFailed(ENODEV, "attach to an infrared receiver: there is none")
+
+    def fire(self) -> Any:
+        """Nothing can."""
+
+
+TYPES = (LircMode2,)

@@ -1,0 +1,158 @@
+"""Types for the packets of a network device or namespace: filters, actions, XDP, dissection, netfilter."""
+
+from __future__ import annotations
+
+import ctypes as ct
+import os
+import socket
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from dynptr_harness.guest.bpf import libbpf
+from dynptr_harness.guest.bpf.libbpf import AttachType, Program
+from dynptr_harness.guest.prog_types import packets
+from dynptr_harness.guest.prog_types.base import AttachFailed, GuestType, linked
+from dynptr_harness.guest.system import network
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+NETWORK_NAMESPACE = "/proc/self/ns/net"
+EGRESS = "ffff:fff3"  # what leaves the device: TC_H_MIN_EGRESS of its clsact
+ETH_P_ALL = 3
+XDP_FLAGS_SKB_MODE = 2
+NF_INET_LOCAL_OUT, ANY_PRIORITY = 3, -100
+
+
+@contextmanager
+def our_namespace() -> Iterator[int]:
+    """A descriptor of the network namespace that we are in."""
+    namespace = os.open(NETWORK_NAMESPACE, os.O_RDONLY)
+    try:
+        yield namespace
+    finally:
+        os.close(namespace)
+
+
+class OfNamespace(GuestType):
+    """A type that is attached to a network namespace."""
+
+    @contextmanager
+    def attached(self, program: Program) -> Iterator[None]:
+        with our_namespace() as namespace, linked(program, namespace, AttachType(self.attach_type)):
+            yield
+
+
+class SkLookup(OfNamespace):
+    name = "SK_LOOKUP"
+    attach_type = AttachType.SK_LOOKUP
+    returns = 1  # SK_PASS
+
+    def fire(self) -> Any:
+        return packets.datagram()
+
+
+class OverWire(GuestType):
+    """A type whose event is a frame that goes from one end of a wire to the other."""
+
+    def fire(self) -> Any:
+        network.wire().send(packets.MESSAGE)
+        return packets.arrival(network.wire().far_end, skip=14)  # the Ethernet header
+
+
+class FlowDissector(OverWire, OfNamespace):
+    name = "FLOW_DISSECTOR"
+    attach_type = AttachType.FLOW_DISSECTOR
+
+
+class OfTrafficControl(OverWire):
+    """A type that traffic control runs for what leaves a device."""
+
+    @contextmanager
+    def attached(self, program: Program) -> Iterator[None]:
+        network.wire()
+        netlink, device = network.netlink(), network.index_of(network.NEAR_END)
+        netlink.tc("add", "clsact", device)
+        try:
+            with network.refusals_as(AttachFailed, "add a filter"):
+                netlink.tc("add-filter", index=device, parent=EGRESS, **self._filter(program))
+            yield
+        finally:
+            netlink.tc("del", "clsact", device)
+
+    def _filter(self, program: Program) -> dict[str, Any]:
+        raise NotImplementedError
+
+
+class SchedCls(OfTrafficControl):
+    name = "SCHED_CLS"
+
+    def _filter(self, program: Program) -> dict[str, Any]:
+        return {"kind": "bpf", "fd": program.fd, "name": program.name, "direct_action": True}
+
+
+class SchedClsTcx(OverWire):
+    """Attached to the device by a link, without a queueing discipline."""
+
+    name = "SCHED_CLS/tcx"
+    attach_type = AttachType.TCX_EGRESS
+
+    def attached(self, program: Program) -> Any:
+        network.wire()
+        return linked(program, network.index_of(network.NEAR_END), AttachType.TCX_EGRESS)
+
+
+class SchedAct(OfTrafficControl):
+    name = "SCHED_ACT"
+
+    def _filter(self, program: Program) -> dict[str, Any]:
+        action = {"kind": "bpf", "fd": program.fd, "name": program.name, "action": "ok"}
+        return {"kind": "matchall", "protocol": ETH_P_ALL, "action": [action]}
+
+
+class Xdp(OverWire):
+    name = "XDP"
+    attach_type = AttachType.XDP
+    returns = 2  # XDP_PASS
+
+    def attached(self, program: Program) -> Any:
+        network.wire()
+        return linked(program, network.index_of(network.FAR_END), AttachType.XDP)
+
+
+class XdpGeneric(Xdp):
+    """Run by the kernel and not by the driver, as for devices whose driver knows nothing of XDP."""
+
+    name = "XDP/generic"
+
+    def attached(self, program: Program) -> Any:
+        network.wire()
+        options = libbpf.LinkCreateOpts(flags=XDP_FLAGS_SKB_MODE)
+        return linked(program, network.index_of(network.FAR_END), AttachType.XDP, options)
+
+
+class _NetfilterOpts(libbpf.LinkCreateOpts):
+    """With the part of struct bpf_link_create_opts for netfilter."""
+
+    _fields_ = (
+        ("pf", ct.c_uint32),
+        ("hooknum", ct.c_uint32),
+        ("priority", ct.c_int32),
+        ("netfilter_flags", ct.c_uint32),
+    )
+
+
+class Netfilter(GuestType):
+    name = "NETFILTER"
+    attach_type = AttachType.NETFILTER
+    returns = 1  # NF_ACCEPT
+
+    def attached(self, program: Program) -> Any:
+        options = _NetfilterOpts(pf=socket.AF_INET, hooknum=NF_INET_LOCAL_OUT, priority=ANY_PRIORITY)
+        return linked(program, 0, AttachType.NETFILTER, options)
+
+    def fire(self) -> Any:
+        return packets.datagram()
+
+
+TYPES = (FlowDissector, Netfilter, SchedAct, SchedCls, SchedClsTcx, SkLookup, Xdp, XdpGeneric)

@@ -1,0 +1,141 @@
+"""Types that are attached to sockets, or to a map of sockets."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from bcc import BPF
+from bcc.libbcc import lib
+
+from dynptr_harness.guest.bpf import libbpf
+from dynptr_harness.guest.bpf.libbpf import AttachType, Program
+from dynptr_harness.guest.prog_types import packets
+from dynptr_harness.guest.prog_types.base import AttachFailed, GuestType, attached_fd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# include/uapi/asm-generic/socket.h; Python's module lacks them
+SO_DETACH_FILTER, SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_EBPF = 27, 50, 52
+
+
+def _set_program(one: socket.socket, option: int, program: Program) -> None:
+    try:
+        one.setsockopt(socket.SOL_SOCKET, option, program.fd)
+    except OSError as error:
+        raise AttachFailed(error.errno, f"attach to a socket: {error.strerror}") from error
+
+
+class OfSockmap(GuestType):
+    """A type that is attached to the map `socks`, and runs for the sockets that are put into it.
+
+    A socket that is in the map when a program is attached never fires it, and one that was in it goes on
+    firing after the program was detached: so each is put in for one event.
+    """
+
+    returns = 1  # SK_PASS
+
+    @contextmanager
+    def attached(self, program: Program) -> Iterator[None]:
+        socks = self._socks()
+        attach_type = AttachType(self.attach_type)
+        attached_fd(lib.bpf_prog_attach(program.fd, socks, attach_type, 0), "attach to the sockmap")
+        try:
+            yield
+        finally:
+            BPF.detach_func(program.function, socks, attach_type)
+
+    @contextmanager
+    def _in_map(self, one: socket.socket) -> Iterator[None]:
+        libbpf.map_write_fd(self._socks(), 0, one.fileno())
+        try:
+            yield
+        finally:
+            libbpf.map_delete(self._socks(), 0)
+
+    def _socks(self) -> int:
+        # BCC's b["socks"] knows no table of this type
+        return int(lib.bpf_table_fd(self.module.module, b"socks"))
+
+
+class SkMsg(OfSockmap):
+    name = "SK_MSG"
+    attach_type = AttachType.SK_MSG_VERDICT
+
+    def fire(self) -> Any:
+        with packets.connection() as (client, peer), self._in_map(client):
+            client.sendall(packets.MESSAGE)
+            return packets.arrival(peer)
+
+
+class SkSkb(OfSockmap):
+    name = "SK_SKB"
+    attach_type = AttachType.SK_SKB_STREAM_VERDICT
+
+    def fire(self) -> Any:
+        with packets.connection() as (client, peer), self._in_map(peer):
+            client.sendall(packets.MESSAGE)
+            return packets.arrival(peer)
+
+
+class SkSkbVerdict(SkSkb):
+    """For sockets of any kind, packet by packet."""
+
+    name = "SK_SKB/verdict"
+    attach_type = AttachType.SK_SKB_VERDICT
+
+
+class SocketFilter(GuestType):
+    name = "SOCKET_FILTER"
+    returns = 1  # so many bytes of the message are let through
+
+    def __init__(self, module: BPF) -> None:
+        super().__init__(module)
+        self._sender, self._receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+
+    @contextmanager
+    def attached(self, program: Program) -> Iterator[None]:
+        _set_program(self._receiver, SO_ATTACH_BPF, program)
+        try:
+            yield
+        finally:
+            self._receiver.setsockopt(socket.SOL_SOCKET, SO_DETACH_FILTER, 0)
+
+    def fire(self) -> Any:
+        self._sender.send(packets.MESSAGE)
+        return packets.arrival(self._receiver)
+
+
+class SkReuseport(GuestType):
+    name = "SK_REUSEPORT"
+    returns = 1  # SK_PASS: the kernel chooses a socket of the group
+
+    def __init__(self, module: BPF) -> None:
+        super().__init__(module)
+        self._program: Program | None = None
+
+    @contextmanager
+    def attached(self, program: Program) -> Iterator[None]:
+        """The group of sockets that it is attached to is there for one event only."""
+        self._program = program
+        try:
+            yield
+        finally:
+            self._program = None
+
+    def fire(self) -> Any:
+        with (
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver,
+            socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,
+        ):
+            receiver.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            receiver.bind(("127.0.0.1", 0))
+            if self._program:
+                _set_program(receiver, SO_ATTACH_REUSEPORT_EBPF, self._program)
+            sender.sendto(packets.MESSAGE, receiver.getsockname())
+            return packets.arrival(receiver)
+
+
+TYPES = (SkMsg, SkReuseport, SkSkb, SkSkbVerdict, SocketFilter)

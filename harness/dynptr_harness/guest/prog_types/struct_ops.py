@@ -1,0 +1,145 @@
+"""STRUCT_OPS: programs that are functions of a structure of the kernel, here of a TCP congestion control."""
+
+from __future__ import annotations
+
+import ctypes as ct
+import os
+import socket
+from contextlib import ExitStack, contextmanager
+from errno import EOPNOTSUPP
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from dynptr_harness.guest.bpf import btf, libbpf
+from dynptr_harness.guest.bpf.libbpf import Program, ProgType
+from dynptr_harness.guest.prog_types import packets
+from dynptr_harness.guest.prog_types.base import AttachFailed, GuestType
+from dynptr_harness.guest.system.sysctl import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from bcc import BPF
+
+    from dynptr_harness.guest.bpf.relocated import Relocated
+
+DEMANDED = ("ssthresh", "undo_cwnd", "cong_avoid")  # the kernel takes none without these
+NAME = b"dynptr_harness"
+ALWAYS_THERE = b"reno"
+
+
+def _kernel_struct(name: str) -> btf.Struct:
+    found = btf.struct(name)
+    if not found:
+        raise Unavailable(f"the kernel has no struct {name}")
+    return found
+
+
+class StructOps(GuestType):
+    """One function of such a structure.
+
+    Attributes:
+        struct: the structure.
+        member: the function, by its place in the structure.
+    """
+
+    name = "STRUCT_OPS"
+    struct = "tcp_congestion_ops"
+    member = "init"  # called when a connection begins to use it
+
+    def __init__(self, module: BPF) -> None:
+        super().__init__(module)
+        self._idle: dict[str, Program] = {}  # by the member of the structure
+        self._kept = ExitStack()  # for good
+
+    def load(self, function: str) -> Program:
+        return self._load_member(function, self.member)
+
+    def _load_member(self, function: str, member: str) -> Program:
+        ops = _kernel_struct(self.struct)
+        return libbpf.load_by_libbpf(
+            self.module, function, ProgType.STRUCT_OPS, attach_type=ops.index(member), attach_btf_id=ops.id
+        )
+
+    def load_from(self, path: Path, function: str, maps: Mapping[str, int]) -> Program:
+        # libbpf itself would want a map of functions to be in the object
+        return self.load_ours(path, function, dict(maps))
+
+    def _load_relocated(self, program: Relocated) -> Program:
+        ops = _kernel_struct(self.struct)
+        return libbpf.load_code(
+            program.name,
+            program.code,
+            ProgType.STRUCT_OPS,
+            license_=program.license,
+            expected_attach_type=ops.index(self.member),
+            attach_btf_id=ops.id,
+            **program.described,
+        )
+
+    def attached(self, program: Program) -> AbstractContextManager[None]:
+        """There is such a congestion control within this context."""
+        return self._registered(program)
+
+    @contextmanager
+    def _registered(self, program: Program) -> Iterator[None]:
+        wrapped = _kernel_struct(f"bpf_struct_ops_{self.struct}")
+        for member in DEMANDED:
+            if member not in self._idle:
+                self._idle[member] = self._load_member("struct_ops_idle", member)
+        ops = libbpf.struct_ops_map(wrapped, btf.global_function(self.member, "sock").fd)
+        try:
+            try:
+                libbpf.map_write(ops, 0, self._value(wrapped, program))
+            except OSError as error:
+                raise AttachFailed(error.errno, f"register a congestion control: {error.strerror}") from error
+            yield
+            libbpf.map_delete(ops, 0)
+        finally:
+            os.close(ops)
+
+    def _value(self, wrapped: btf.Struct, program: Program) -> ct.Array[ct.c_char]:
+        """What the map takes: the structure with descriptors of programs in the place of functions."""
+        ops, start = _kernel_struct(self.struct), wrapped.members["data"]
+        value = ct.create_string_buffer(wrapped.size)
+        functions = {member: idle.fd for member, idle in self._idle.items()} | {self.member: program.fd}
+        for member, fd in functions.items():
+            ct.c_uint64.from_buffer(value, start + ops.members[member]).value = fd
+        ct.memmove(ct.addressof(value) + start + ops.members["name"], NAME, len(NAME))
+        return value
+
+    def fire(self) -> Any:
+        """Let a connection use it, and then another."""
+        client, _peer = self._connection
+        try:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, NAME)
+        except FileNotFoundError:
+            return {"used": False}
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, ALWAYS_THERE)
+        return {"used": True}
+
+    @cached_property
+    def _connection(self) -> tuple[socket.socket, socket.socket]:
+        """Both ends of a connection that stays: to make one takes longer than all the rest of an event."""
+        return self._kept.enter_context(packets.connection())
+
+
+class DummyOps(StructOps):
+    """A structure that is there for tests, and offers its programs next to no helpers."""
+
+    name = "STRUCT_OPS/bpf_dummy_ops"
+    struct = "bpf_dummy_ops"
+    member = "test_1"
+
+    @property
+    def example(self) -> str:
+        """One that begins with the helper: not even maps can be looked into."""
+        return "struct_ops_dummy_example"
+
+    def attached(self, program: Program) -> AbstractContextManager[None]:  # noqa: ARG002
+        raise AttachFailed(EOPNOTSUPP, f"register a {self.struct}: the kernel only runs it for tests")
+
+
+TYPES = (DummyOps, StructOps)

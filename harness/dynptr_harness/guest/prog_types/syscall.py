@@ -1,0 +1,41 @@
+"""SYSCALL: what user space runs itself."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from dynptr_harness.guest.bpf import libbpf
+from dynptr_harness.guest.prog_types.base import GuestType
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bcc import BPF
+
+    from dynptr_harness.guest.bpf.libbpf import Program
+
+
+class Syscall(GuestType):
+    name = "SYSCALL"
+    flags = libbpf.BPF_F_SLEEPABLE
+
+    def __init__(self, module: BPF) -> None:
+        super().__init__(module)
+        self._fd = -1
+
+    @contextmanager
+    def attached(self, program: Program) -> Iterator[None]:
+        """There is nothing to attach to: the program can be run as long as there is a descriptor of it."""
+        self._fd = program.fd
+        try:
+            yield
+        finally:
+            self._fd = -1
+
+    def fire(self) -> Any:
+        result, _ = libbpf.prog_run(self._fd)
+        return {"prog_run": result}
+
+
+TYPES = (Syscall,)

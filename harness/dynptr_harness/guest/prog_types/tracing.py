@@ -1,0 +1,230 @@
+"""Types whose programs watch by probes, tracepoints and perf events."""
+
+from __future__ import annotations
+
+import ctypes as ct
+import os
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bcc.libbcc import lib
+
+from dynptr_harness.guest.bpf import libbpf
+from dynptr_harness.guest.bpf.libbpf import AttachType, Program, ProgType
+from dynptr_harness.guest.prog_types.base import GuestType, held_open, linked
+from dynptr_harness.guest.system.sysctl import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    from bcc import BPF
+
+# The functions behind system calls carry the architecture in their name; asking BCC for it costs a scan
+# of kallsyms, one to two seconds in an emulated guest.
+SYSCALL_PREFIX = {"x86_64": "__x64_sys_", "aarch64": "__arm64_sys_", "s390x": "__s390x_sys_"}
+GETPGID = SYSCALL_PREFIX[os.uname().machine] + "getpgid"
+
+libc = ct.CDLL(None)
+PR_SET_NAME = 15  # include/uapi/linux/prctl.h
+
+HARDWARE_EVENT, CPU_CYCLES = 0, 0  # PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES
+COUNTERS = Path("/sys/bus/event_source/devices/cpu")
+SOFTWARE_EVENT, CPU_CLOCK = 1, 0  # PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_CLOCK
+SAMPLE_PERIOD_NS = 1_000_000
+# How long CPU time is burnt for an event that must not run a program, and at most for one that must: on a
+# busy host a guest may go without its timer for many periods.
+SILENT_BURN_S, BURN_S = 0.02, 2.0
+
+
+class NamedToBcc(GuestType):
+    """A type that BCC's Python API attaches: it wants to know the program by name."""
+
+    def attached(self, program: Program) -> AbstractContextManager[None]:
+        """The program is attached within this context."""
+        return self._known_by_name(program)
+
+    @contextmanager
+    def _known_by_name(self, program: Program) -> Iterator[None]:
+        self.module.funcs[program.name.encode()] = program.function
+        try:
+            with self._attached(program.name):
+                yield
+        finally:
+            del self.module.funcs[program.name.encode()]
+
+    def _attached(self, name: str) -> AbstractContextManager[None]:
+        raise NotImplementedError
+
+
+class Kprobe(NamedToBcc):
+    name = "KPROBE"
+    shared = True
+
+    @contextmanager
+    def _attached(self, name: str) -> Iterator[None]:
+        self.module.attach_kprobe(event=GETPGID, fn_name=name)
+        try:
+            yield
+        finally:
+            self.module.detach_kprobe(GETPGID)
+
+    def fire(self) -> Any:
+        os.getpgid(0)
+
+
+class Kretprobe(Kprobe):
+    name = "KPROBE/kretprobe"
+
+    @contextmanager
+    def _attached(self, name: str) -> Iterator[None]:
+        self.module.attach_kretprobe(event=GETPGID, fn_name=name)
+        try:
+            yield
+        finally:
+            self.module.detach_kretprobe(GETPGID)
+
+
+class Uprobe(Kprobe):
+    """On the function of the C library that makes the system call."""
+
+    name = "KPROBE/uprobe"
+
+    @contextmanager
+    def _attached(self, name: str) -> Iterator[None]:
+        maps = Path("/proc/self/maps").read_text()
+        libc = next(line.split()[-1] for line in maps.splitlines() if "/libc.so." in line)
+        self.module.attach_uprobe(name=libc, sym="getpgid", fn_name=name, pid=os.getpid())
+        try:
+            yield
+        finally:
+            self.module.detach_uprobe(name=libc, sym="getpgid", pid=os.getpid())
+
+
+class _KprobeMultiOpts(libbpf.LinkCreateOpts):
+    """With the part of struct bpf_link_create_opts for kprobe.multi."""
+
+    _fields_ = (
+        ("kprobe_flags", ct.c_uint32),
+        ("count", ct.c_uint32),
+        ("symbols", ct.POINTER(ct.c_char_p)),
+        ("addresses", ct.c_void_p),
+        ("cookies", ct.c_void_p),
+    )
+
+
+class KprobeMulti(GuestType):
+    name = "KPROBE/multi"
+    attach_type = AttachType.TRACE_KPROBE_MULTI
+    shared = True
+
+    def attached(self, program: Program) -> Any:
+        symbols = (ct.c_char_p * 1)(GETPGID.encode())
+        options = _KprobeMultiOpts(count=1, symbols=symbols)
+        return linked(program, 0, AttachType.TRACE_KPROBE_MULTI, options)
+
+    def fire(self) -> Any:
+        os.getpgid(0)
+
+
+class Tracepoint(NamedToBcc):
+    name = "TRACEPOINT"
+    shared = True
+
+    @contextmanager
+    def _attached(self, name: str) -> Iterator[None]:
+        event = "syscalls:sys_enter_getpgid"
+        self.module.attach_tracepoint(tp=event, fn_name=name)
+        try:
+            yield
+        finally:
+            self.module.detach_tracepoint(event)
+
+    def fire(self) -> Any:
+        os.getpgid(0)
+
+
+class PerfEvent(NamedToBcc):
+    name = "PERF_EVENT"
+    shared = True
+    event = (SOFTWARE_EVENT, CPU_CLOCK)
+    _burn = SILENT_BURN_S
+
+    @contextmanager
+    def _attached(self, name: str) -> Iterator[None]:
+        event_type, config = self.event
+        self.module.attach_perf_event(
+            ev_type=event_type,
+            ev_config=config,
+            fn_name=name,
+            sample_period=SAMPLE_PERIOD_NS,
+            pid=os.getpid(),
+        )
+        self._burn = BURN_S
+        try:
+            yield
+        finally:
+            self._burn = SILENT_BURN_S
+            self.module.detach_perf_event(event_type, config)
+
+    def fire(self) -> Any:
+        """Burn CPU time, which is what the event counts, until the program ran."""
+        end = time.thread_time() + self._burn
+        while time.thread_time() < end and not self.ran():
+            pass
+
+
+class PerfEventHardware(PerfEvent):
+    name = "PERF_EVENT/hardware"
+    event = (HARDWARE_EVENT, CPU_CYCLES)
+
+    def attached(self, program: Program) -> AbstractContextManager[None]:
+        if not COUNTERS.exists():
+            raise Unavailable("the machine has no hardware counters for perf events")
+        return super().attached(program)
+
+
+class RawTracepoint(GuestType):
+    name = "RAW_TRACEPOINT"
+    shared = True
+
+    def attached(self, program: Program) -> Any:
+        return held_open(lib.bpf_attach_raw_tracepoint(program.fd, b"task_rename"), "attach to task_rename")
+
+    def fire(self) -> Any:
+        libc.prctl(PR_SET_NAME, b"dynptr-harness")
+
+
+class RawTracepointWritable(GuestType):
+    name = "RAW_TRACEPOINT_WRITABLE"
+
+    def __init__(self, module: BPF) -> None:
+        super().__init__(module)
+        self._target: Program | None = None
+
+    def attached(self, program: Program) -> Any:
+        return held_open(
+            lib.bpf_attach_raw_tracepoint(program.fd, b"bpf_test_finish"), "attach to bpf_test_finish"
+        )
+
+    def fire(self) -> Any:
+        if not self._target:
+            function = "test_run_target"
+            self._target = libbpf.load_by_bcc(self.module, function, ProgType.SOCKET_FILTER)
+        result, _ = libbpf.prog_run(self._target.fd, data=bytes(64))
+        return {"test_run": result}
+
+
+TYPES = (
+    Kprobe,
+    KprobeMulti,
+    Kretprobe,
+    Uprobe,
+    PerfEvent,
+    PerfEventHardware,
+    RawTracepoint,
+    RawTracepointWritable,
+    Tracepoint,
+)

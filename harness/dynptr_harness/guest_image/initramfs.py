@@ -1,0 +1,49 @@
+"""The initramfs of one kernel: a static busybox, the modules it takes to reach the disks, one script."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dynptr_harness.core import subprocesses
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SCRIPT = Path(__file__).with_name("initramfs-init.sh")
+PACK = "--create --format=newc --reproducible --owner=0:0 --null --quiet"
+
+
+def write(target: Path, *, busybox: Path, modules: Sequence[Path]) -> None:
+    """Write the cpio archive `target`, the same bytes for the same input.
+
+    It stays uncompressed: unpacking costs the guest more than QEMU's copying of 3 MB.
+
+    Args:
+        target: file to write; its folder is used for the tree and must be empty else.
+        busybox: a static busybox.
+        modules: uncompressed modules in the order in which they must be loaded.
+    """
+    tree = target.parent / "initramfs"
+    for folder in ("bin", "dev", "proc", "sys", "modules"):
+        (tree / folder).mkdir(parents=True)
+    shutil.copyfile(busybox, tree / "bin/busybox")
+    shutil.copyfile(SCRIPT, tree / "init")
+    for position, module in enumerate(modules):
+        shutil.copyfile(module, tree / "modules" / f"{position:02}-{module.name}")
+
+    paths = sorted(tree.rglob("*"))
+    for path in paths:
+        path.chmod(0o755)
+        os.utime(path, (0, 0))
+    names = target.parent / "initramfs.names"
+    names.write_bytes(b"".join(bytes(path.relative_to(tree)) + b"\0" for path in paths))
+    subprocesses.run(
+        ["sh", "-c", f'exec cpio {PACK} --directory="$1" --file="$2" < "$3"', "cpio", tree, target, names],
+        what=f"packing {target.name}",
+        deadline=60,
+    )
+    names.unlink()
+    shutil.rmtree(tree)

@@ -1,0 +1,198 @@
+"""The guest's root file system: Debian packages unpacked by mmdebstrap and packed into one erofs image."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from dynptr_harness.core import subprocesses
+from dynptr_harness.core.cache import Cache
+from dynptr_harness.core.errors import EnvironmentFailed
+from dynptr_harness.guest_image import erofs
+from dynptr_harness.guest_image.model import GuestImage
+from dynptr_harness.kernels.debian import apt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from dynptr_harness.core.progress import Progress
+    from dynptr_harness.core.settings import Settings
+
+KIND = "guest-root"  # of cache entry
+SUITE = "trixie"
+ARCHITECTURE = "amd64"
+PACKAGES = (
+    "base-files",  # the links /bin, /lib, /lib64, /sbin and the mount points
+    "bpftool",  # for people in a shell, as what ncurses-base knows of terminals
+    "busybox-static",  # the tools of the initramfs, and a shell
+    "iproute2",
+    "kmod",
+    "ncurses-base",
+    "python3-bpfcc",
+    "python3-pyroute2",
+)
+# Never read in the guest; resolv.conf and hostname are the host's and would differ from host to host.
+LEFT_OUT = (
+    "./boot",
+    "./etc/apt",
+    "./etc/hostname",
+    "./etc/resolv.conf",
+    "./usr/lib/python3.*/test",
+    "./usr/share/doc",
+    "./usr/share/info",
+    "./usr/share/locale",
+    "./usr/share/man",
+    "./usr/share/perl5",
+    "./usr/share/zoneinfo",
+    "./var",
+)
+MOUNT_POINTS = ("dev", "mnt", "payload", "proc", "run", "sys", "tmp")
+RECIPE_VERSION = 1  # raise it when this module makes something else of the same packages
+
+ROOM_MIB = 1200
+MMDEBSTRAP_DEADLINE = 1200.0
+TOOL_DEADLINE = 300.0
+# With these, two builds from the same packages are equal byte by byte.
+BUILD_ENVIRONMENT = {"SOURCE_DATE_EPOCH": "0", "PYTHONHASHSEED": "0"}
+# Unchecked: the image is read-only, and its files have no times of their own to compare. sitecustomize is a
+# link to a file in /etc, which is the host's while the image is made.
+COMPILE_BYTECODE = (
+    *("-B", "-S", "-m", "compileall", "-q"),
+    *("--invalidation-mode", "unchecked-hash", "-x", "sitecustomize"),
+)
+LOADER, LIBRARIES = "usr/lib64/ld-linux-x86-64.so.2", "usr/lib/x86_64-linux-gnu"
+PACKAGE_LISTING = "packages"
+
+
+def ensure(settings: Settings, progress: Progress) -> GuestImage:
+    """Return the guest image, made first where the cache does not have it; in a container without mmdebstrap.
+
+    Any user can do that, without privileges. Raises EnvironmentFailed when a tool or the mirror fails, or
+    when there is no room on the disk.
+    """
+
+    def build(folder: Path) -> None:
+        with progress.phase(f"building the guest image from Debian {SUITE}") as detail:
+            _build(folder, settings, detail)
+
+    key = image_key()
+    if settings.offline and not is_cached(settings):
+        raise EnvironmentFailed(
+            "the guest image is not in the cache, and nothing may be fetched",
+            f"run `dynptr-harness setup` beforehand, {apt.MENDING_OFFLINE}",
+        )
+    if not is_cached(settings) and not subprocesses.find_tool("mmdebstrap"):
+        _build_in_container(settings, progress)
+    entry = Cache(settings.cache).entry(KIND, key, build, room_mib=ROOM_MIB)
+    return GuestImage(
+        root=entry / "root.erofs",
+        busybox=entry / "busybox",
+        packages=json.loads((entry / "packages.json").read_text()),
+        key=key,
+    )
+
+
+def is_cached(settings: Settings) -> bool:
+    """Whether `ensure` would find the guest image made."""
+    return image_key() in (entry.name for entry in Cache(settings.cache).entries(KIND))
+
+
+def image_key() -> str:
+    """What the image is made of, and how; the mirror does not matter."""
+    recipe = [SUITE, ARCHITECTURE, RECIPE_VERSION, PACKAGES, LEFT_OUT, MOUNT_POINTS, COMPILE_BYTECODE]
+    return hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:16]
+
+
+def _build_in_container(settings: Settings, progress: Progress) -> None:
+    """Have our own container image do it, which has all tools; it shares the cache with us."""
+    from dynptr_harness.containers import rerun  # takes long, and few hosts need it
+
+    try:
+        status = rerun.run([], module=__package__, files=[], settings=settings, progress=progress)
+    except EnvironmentFailed as failed:
+        mend = "run `make setup`, which installs it, or start a container engine"
+        raise EnvironmentFailed(f"mmdebstrap is not installed, and {failed.fact}", mend) from failed
+    if status:
+        raise EnvironmentFailed("the guest image could not be made in a container: see above")
+
+
+def _build(folder: Path, settings: Settings, detail: Callable[[str], None]) -> None:
+    archive, tree = folder / "root.tar", folder / "tree"
+    _bootstrap(archive, settings, detail)
+    detail("unpacking")
+    tree.mkdir()
+    excludes = [f"--exclude={pattern}" for pattern in LEFT_OUT]
+    unpack = ["tar", "-xpf", str(archive), "-C", str(tree), "--no-same-owner", *excludes]
+    subprocesses.run(unpack, what="unpacking the guest image", deadline=TOOL_DEADLINE)
+    archive.unlink()
+    for name in MOUNT_POINTS:
+        (tree / name).mkdir(exist_ok=True)
+        (tree / name).chmod(0o755)
+    _compile_bytecode(tree)
+    listing = tree / PACKAGE_LISTING
+    versions = _versions(listing.read_text())
+    listing.unlink()
+    shutil.copy(tree / "usr/bin/busybox", folder / "busybox")
+    detail("packing")
+    erofs.write(folder / "root.erofs", tree)
+    shutil.rmtree(tree)
+    (folder / "packages.json").write_text(json.dumps(versions, indent=1))
+
+
+def _bootstrap(archive: Path, settings: Settings, detail: Callable[[str], None]) -> None:
+    """Let mmdebstrap unpack the packages, without running their scripts, into a tar file."""
+
+    def heard(line: str) -> None:
+        if line.endswith("...") and "/" not in line:  # the stages of the work, without its temporary names
+            detail(line.removeprefix("I: ").removesuffix("..."))
+
+    options = ['APT::Sandbox::User "root"', *apt.host_options()]
+    subprocesses.run(
+        [
+            *("mmdebstrap", "--variant=extract", f"--include={','.join(PACKAGES)}"),
+            *(f"--architectures={ARCHITECTURE}", f"--keyring={apt.KEYRING}", "--skip=output/dev"),
+            # Unpacking needs neither root nor a namespace, which a container has not; owners do not matter.
+            # The check is about scripts of packages, and none are run.
+            *("--mode=chrootless", "--skip=check/chrootless"),
+            *(f"--aptopt={option}" for option in options),
+            f'--extract-hook=ls "$1/var/cache/apt/archives" > "$1/{PACKAGE_LISTING}"',
+            *(SUITE, str(archive), *_mirror(settings)),
+        ],
+        what="fetching and unpacking the packages of the guest image",
+        deadline=MMDEBSTRAP_DEADLINE,
+        env={**BUILD_ENVIRONMENT, "TMPDIR": str(archive.parent)},
+        on_line=heard,
+    )
+
+
+def _mirror(settings: Settings) -> list[str]:
+    """The mirror to fetch from; none where this host is no Debian: mmdebstrap has one of its own then."""
+    try:
+        return [apt.mirror(settings).main]
+    except EnvironmentFailed:
+        return []
+
+
+def _compile_bytecode(tree: Path) -> None:
+    """Let the image's own Python compile its libraries, by its own loader: chroot would take root."""
+    libraries = sorted((tree / "usr/lib").glob("python3*"))
+    subprocesses.run(
+        [
+            *(str(tree / LOADER), "--library-path", str(tree / LIBRARIES)),
+            *(str(tree / "usr/bin/python3"), *COMPILE_BYTECODE),
+            *("-s", str(tree), "-p", "/", *map(str, libraries)),
+        ],
+        what="compiling the guest image's Python libraries",
+        deadline=TOOL_DEADLINE,
+        env={**BUILD_ENVIRONMENT, "PYTHONHOME": str(tree / "usr"), "PYTHONPATH": ""},
+    )
+
+
+def _versions(listing: str) -> dict[str, str]:
+    """Package versions from the names of .deb files: NAME_VERSION_ARCHITECTURE.deb, with ':' as %3a."""
+    fields = (name.split("_") for name in listing.split() if name.endswith(".deb"))
+    return {name: unquote(version) for name, version, _architecture in fields}

@@ -1,0 +1,68 @@
+"""A kernel that the user gives as a file."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from typing import TYPE_CHECKING
+
+from dynptr_harness.core.errors import WrongUsage
+from dynptr_harness.kernels.model import Kernel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# The setup header of an x86 kernel image: Documentation/arch/x86/boot.rst in the kernel's source.
+MAGIC, MAGIC_OFFSET = b"HdrS", 0x202
+VERSION_POINTER_OFFSET = 0x20E  # where the version string is, less 0x200
+HEADER_END = 0x210
+VERSION_LENGTH = 512
+
+MENDING = "give a bzImage of Linux for x86-64, such as arch/x86/boot/bzImage or /boot/vmlinuz-RELEASE"
+
+
+def resolve(image: Path, modules: Path | None) -> Kernel:
+    """The kernel in a bzImage, with the folder of its modules where some are needed.
+
+    `modules` is …/lib/modules/RELEASE, or the root of a tree that has it. Raises WrongUsage.
+    """
+    release = release_of(image)
+    with image.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    return Kernel(
+        release=release,
+        arch="x86_64",
+        image=image.absolute(),
+        modules=_modules(modules, release) if modules else None,
+        sha256=digest,
+        origin=str(image.absolute()),
+    )
+
+
+def release_of(image: Path) -> str:
+    """The release that a bzImage says it is. Raises WrongUsage when it is not one."""
+    try:
+        with image.open("rb") as content:
+            header = content.read(HEADER_END)
+            if header[MAGIC_OFFSET : MAGIC_OFFSET + len(MAGIC)] != MAGIC or len(header) < HEADER_END:
+                raise WrongUsage(f"{image} is not a bootable kernel: it has no x86 setup header", MENDING)
+            (pointer,) = struct.unpack_from("<H", header, VERSION_POINTER_OFFSET)
+            content.seek(pointer + 0x200)
+            words = content.read(VERSION_LENGTH).split(b"\0")[0].decode("ascii", "replace").split()
+    except OSError as error:
+        raise WrongUsage(f"cannot read the kernel {image}: {error.strerror}", MENDING) from error
+    if not pointer or not words:
+        raise WrongUsage(f"{image} does not say which release it is", MENDING)
+    return words[0]
+
+
+def _modules(given: Path, release: str) -> Path:
+    for place in (given, given / "lib/modules" / release, given / "usr/lib/modules" / release):
+        if (place / "modules.dep").is_file():
+            if place.name != release:
+                raise WrongUsage(f"the modules in {place} are not of the kernel's release {release}")
+            return place.absolute()
+    raise WrongUsage(
+        f"no modules of {release} in {given}: there is no modules.dep",
+        f"give the folder lib/modules/{release} that `make modules_install` made, after depmod",
+    )

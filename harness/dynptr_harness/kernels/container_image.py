@@ -1,0 +1,166 @@
+"""A kernel out of a container image: the image is looked through, and never run.
+
+The kernel is a bzImage whose name begins with vmlinuz or bzImage, in any folder (boot/vmlinuz-RELEASE,
+/vmlinuz, /kernel/bzImage); its modules, where it has some, are in a folder lib/modules/RELEASE, at any depth
+as well.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shutil
+import tarfile
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from dynptr_harness.core import subprocesses
+from dynptr_harness.core.cache import Cache
+from dynptr_harness.core.errors import WrongUsage
+from dynptr_harness.kernels import bzimage
+from dynptr_harness.kernels.model import Kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from docker import DockerClient
+    from docker.models.images import Image
+
+    from dynptr_harness.core.progress import Progress
+    from dynptr_harness.core.settings import Settings
+
+PREFIX = "oci:"
+KIND = "oci-kernels"  # of cache entry
+PROVENANCE = "kernel.json"
+KERNEL = re.compile(r"(?:.*/)?(?:vmlinuz|bzImage)[^/]*")
+MODULE = re.compile(r"(?:.*/)?lib/modules/([^/]+/.+)")
+
+ROOM_MIB = 2000
+DEPMOD_DEADLINE = 300.0
+
+
+def fetch(selector: str, settings: Settings, progress: Progress) -> Kernel:
+    """The kernel in the image that `selector` names behind 'oci:', from the cache where that has it.
+
+    Raises:
+        WrongUsage: there is no such image, or it has no kernel, or several.
+        EnvironmentFailed: there is no container engine, or it failed.
+    """
+    from dynptr_harness.containers import engine  # takes long, and few runs need it
+
+    name = selector.removeprefix(PREFIX)
+    if not name:
+        raise WrongUsage(f"{selector!r} names no image", "give oci:NAME, such as oci:example.org/kernel:6.12")
+    with engine.connected() as client:
+        image = engine.image(client, name, progress, offline=settings.offline)
+
+        def build(folder: Path) -> None:
+            with progress.phase(f"taking the kernel out of {name}"):
+                _extract(client, image, name, folder)
+
+        key = str(image.id).removeprefix("sha256:")
+        entry = Cache(settings.cache).entry(KIND, key, build, room_mib=ROOM_MIB)
+        digest = next(iter(image.attrs.get("RepoDigests", ())), f"{name}, image {image.id}")
+    facts = json.loads((entry / PROVENANCE).read_text())
+    return Kernel(
+        release=facts["release"],
+        arch="x86_64",
+        image=entry / "vmlinuz",
+        modules=entry / "usr/lib/modules" / facts["release"] if facts["modules"] else None,
+        sha256=facts["sha256"],
+        origin=f"container image {digest}",
+    )
+
+
+def _extract(client: DockerClient, image: Image, name: str, folder: Path) -> None:
+    """Put vmlinuz, its modules where there are some, and the provenance into `folder`."""
+    modules = folder / "usr/lib/modules"
+    modules.mkdir(parents=True)
+    (folder / "lib").symlink_to("usr/lib")  # depmod and modprobe look in either, by their version
+    with _content(client, image) as tar:
+        kernel = _only(_unpack(tar, folder / "found", modules), name)
+    kernel.image.rename(folder / "vmlinuz")
+    shutil.rmtree(folder / "found")
+    for other in modules.iterdir():
+        if other.name != kernel.release:
+            shutil.rmtree(other)
+    has_modules = (modules / kernel.release).is_dir()
+    if has_modules:
+        what = f"indexing modules of {kernel.release}"
+        subprocesses.run(["depmod", "-b", folder, kernel.release], what=what, deadline=DEPMOD_DEADLINE)
+    facts = {"release": kernel.release, "sha256": kernel.sha256, "modules": has_modules}
+    (folder / PROVENANCE).write_text(json.dumps(facts))
+
+
+@contextmanager
+def _content(client: DockerClient, image: Image) -> Iterator[tarfile.TarFile]:
+    """All files of an image, one after the other. The container that this takes is never started."""
+    container = client.containers.create(image, command=["never run"])
+    try:
+        chunks: Any = container.export()  # an iterator over bytes, whatever the stubs say
+        stream = io.BufferedReader(_Stream(chunks))
+        with tarfile.open(fileobj=stream, mode="r|") as tar:
+            yield tar
+    finally:
+        container.remove(force=True)
+
+
+class _Stream(io.RawIOBase):
+    """Chunks of bytes as a file."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        while not self._rest:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return 0
+            self._rest = chunk
+        taken, self._rest = self._rest[: len(buffer)], self._rest[len(buffer) :]
+        buffer[: len(taken)] = taken
+        return len(taken)
+
+
+def _unpack(tar: tarfile.TarFile, found: Path, modules: Path) -> dict[str, Kernel]:
+    """Put modules into `modules`, what may be a kernel into `found`; the kernels there, by their place."""
+    found.mkdir()
+    kernels: dict[str, Kernel] = {}
+    for member in tar:
+        content = tar.extractfile(member) if member.isreg() else None
+        if not content:
+            continue
+        target = modules / module[1] if (module := MODULE.fullmatch(member.name)) else None
+        if KERNEL.fullmatch(member.name):
+            target = found / str(len(kernels))
+        if not target or ".." in target.parts:
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("wb") as file:
+            shutil.copyfileobj(content, file)
+        if target.parent == found:
+            with suppress(WrongUsage):  # called like a kernel, and is none
+                kernels[member.name] = bzimage.resolve(target, None)
+    return kernels
+
+
+def _only(kernels: dict[str, Kernel], image: str) -> Kernel:
+    """The kernel of an image; the same one in two places counts once."""
+    different = {kernel.sha256: place for place, kernel in kernels.items()}
+    if not different:
+        raise WrongUsage(
+            f"there is no kernel in the image {image}",
+            "it must have a bzImage for x86-64 called vmlinuz* or bzImage*, in any folder",
+        )
+    if len(different) > 1:
+        raise WrongUsage(
+            f"there are several kernels in the image {image}: {', '.join(sorted(different.values()))}",
+            "copy the one that you mean out of it, and give its path to --kernel",
+        )
+    return next(iter(kernels.values()))

@@ -1,0 +1,173 @@
+"""Kernels from Debian's suites, by series, release, pattern or keyword: those served, those in the cache."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from dynptr_harness.core.errors import EnvironmentFailed, HarnessError, WrongUsage
+from dynptr_harness.kernels.debian import apt, store
+from dynptr_harness.kernels.debian import index as debian_index
+from dynptr_harness.kernels.debian.index import Index
+from dynptr_harness.kernels.debian.packages import best_of_series, ranked
+from dynptr_harness.kernels.selectors import Pick, fitting, hint, is_set, pick
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from dynptr_harness.core.progress import Progress
+    from dynptr_harness.core.settings import Settings
+    from dynptr_harness.kernels.debian.packages import Available
+    from dynptr_harness.kernels.model import Kernel
+
+
+log = logging.getLogger(__name__)
+
+
+def choose(selector: str, settings: Settings, progress: Progress) -> list[Pick]:
+    """The kernels that a selector means, in order: those that Debian serves complete, or the cache has.
+
+    A kernel that is served incompletely is passed over with a warning. When the mirror fails, a series or a
+    release is looked for in the cache alone, with a warning; what is best of several is not guessed.
+
+    Raises:
+        WrongUsage: there is no such kernel.
+        EnvironmentFailed: that cannot be told, or nothing may be fetched and the cache has none.
+    """
+    stored = store.cached(settings)
+    if exact := [Pick(each, selector) for each in stored if each.release == selector]:
+        return exact[:1]  # no better one can be served
+    if settings.offline:
+        return pick(selector, stored) or _nothing_cached(selector, stored)
+    try:
+        index = debian_index.served(lambda each: bool(_split(selector, each.kernels)[0]), settings, progress)
+        if index.lacking and is_set(selector):
+            raise apt.MirrorFailed(index.troubles[0])
+        picks, incomplete = _split(selector, _known(index, stored))
+        if not picks:
+            raise _unknown(selector, incomplete, index)
+    except apt.MirrorFailed as failed:
+        if is_set(selector):
+            raise _undecided(selector, failed) from failed
+        return _of_cache(selector, stored, failed)
+    passed_over = [f"passed over, for Debian serves only a part of it: {_named(incomplete)}"]
+    for warning in [*index.troubles, *(passed_over if incomplete else [])]:
+        log.warning("%s", warning)
+    return picks
+
+
+def fetch(choice: Pick, settings: Settings, progress: Progress) -> Kernel:
+    """A chosen kernel, on this machine's disk; when the mirror fails, what the cache has in its stead.
+
+    Raises EnvironmentFailed.
+    """
+    try:
+        return store.fetch(choice.kernel, settings, progress)
+    except apt.MirrorFailed as failed:
+        others = [each for each in store.cached(settings) if each.key != choice.kernel.key]
+        (found,) = _of_cache(choice.meant, others, failed)
+        return store.fetch(found.kernel, settings, progress)
+
+
+def known(settings: Settings, progress: Progress) -> tuple[list[Available], list[str]]:
+    """Every kernel that Debian's suites serve or the cache has, in the order of `ranked`; what troubled apt.
+
+    Nothing is fetched when the settings forbid it: it is the cache's kernels then, and so it is when the
+    mirror fails.
+    """
+    stored = store.cached(settings)
+    if settings.offline:
+        return stored, []
+    try:
+        index = debian_index.served(lambda index: bool(index.kernels), settings, progress)
+    except apt.MirrorFailed as failed:
+        return stored, [failed.fact]
+    return _known(index, stored), index.troubles
+
+
+def listed(selectors: Sequence[str], kernels: Sequence[Available], *, every: bool) -> list[Available]:
+    """Of known kernels all that fit a selector; without one the best of each series and those of the cache.
+
+    Raises WrongUsage for a selector that fits none.
+    """
+    if not selectors:
+        best = best_of_series(kernels)
+        return [each for each in kernels if every or each.cached or each in best]
+    chosen = [each for selector in selectors for each in _fitting(selector, kernels)]
+    return [each for each in kernels if each in chosen]
+
+
+def last_known(settings: Settings) -> list[Available]:
+    """The kernels of the cache, and the complete ones of the lists when they were last read; at once."""
+    found = _known(Index.read(settings), store.cached(settings))
+    return [each for each in found if not each.missing]
+
+
+def _known(index: Index, stored: Sequence[Available]) -> list[Available]:
+    """What is served or stored, each once; ranked anew only where what is stored is not served."""
+    cached = {each.key: each for each in stored}
+    if cached.keys() <= {each.key for each in index.kernels if not each.missing}:
+        return [cached.get(each.key, each) for each in index.kernels]
+    return ranked([*(each for each in index.kernels if each.key not in cached), *stored])
+
+
+def _fitting(selector: str, kernels: Sequence[Available]) -> list[Available]:
+    if found := fitting(selector, kernels):
+        return found
+    raise WrongUsage(
+        f"there is no kernel {selector!r}{hint(selector, kernels)}",
+        "'dynptr-harness kernels --all' lists them all",
+    )
+
+
+def _split(selector: str, kernels: Sequence[Available]) -> tuple[list[Pick], list[Available]]:
+    """What a selector means: the kernels that can be had, and those that cannot."""
+    picks = pick(selector, kernels)
+    return (
+        [each for each in picks if not each.kernel.missing],
+        [each.kernel for each in picks if each.kernel.missing],
+    )
+
+
+def _of_cache(selector: str, stored: Sequence[Available], failed: apt.MirrorFailed) -> list[Pick]:
+    picks = pick(selector, stored)
+    if not picks:
+        raise failed
+    log.warning("using %s from the cache, for %s", picks[0].kernel.release, failed.fact)
+    return picks
+
+
+def _nothing_cached(selector: str, stored: Sequence[Available]) -> list[Pick]:
+    has = f"name one of those it has ({_series(stored)})" if stored else "it has none at all: fetch one"
+    raise EnvironmentFailed(
+        f"the cache has no kernel {selector!r}, and nothing may be fetched", f"{has}, {apt.MENDING_OFFLINE}"
+    )
+
+
+def _undecided(selector: str, failed: apt.MirrorFailed) -> apt.MirrorFailed:
+    return apt.MirrorFailed(
+        f"which kernels are {selector!r} cannot be told without all of Debian's lists: {failed.fact}",
+        f"{apt.MENDING_MIRROR}, or use --offline for those of the cache",
+    )
+
+
+def _unknown(selector: str, incomplete: Sequence[Available], index: Index) -> HarnessError:
+    if index.troubles:
+        return apt.MirrorFailed(
+            f"no kernel {selector!r} in the lists that could be fetched: {index.troubles[0]}",
+            apt.MENDING_MIRROR,
+        )
+    complete = [each for each in index.kernels if not each.missing]
+    served = f": {_named(incomplete)}" if incomplete else hint(selector, complete)
+    return WrongUsage(
+        f"Debian serves no complete kernel {selector!r}{served}",
+        f"name one of the series {_series(complete)}, a release, or the path of a kernel image",
+    )
+
+
+def _named(incomplete: Iterable[Available]) -> str:
+    return "; ".join(f"{each.release} lacks {', '.join(each.missing)}" for each in incomplete)
+
+
+def _series(kernels: Iterable[Available]) -> str:
+    return ", ".join(each.series for each in best_of_series(kernels))

@@ -1,0 +1,171 @@
+"""Plugin of pytest: cells of the catalogue as items, and fixtures for tests of people's own.
+
+`pytest --kernel 6.12 -k "lsm and RSV"` asks a kernel what `dynptr-harness run` asks it. A cell is an item,
+dynptr-harness/KERNEL/TYPE::CASE[LOADER], collected behind the project's own tests unless paths are named.
+Without --kernel and without its fixtures the plugin does nothing; what it is made of is imported when it is
+needed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from dynptr_harness.kernels.model import Kernel
+    from dynptr_harness.pytest_plugin.fixtures import Bpf, Guest
+
+DEFAULT_KERNEL = "6.12"  # of tests that ask for one, without --kernel
+# Fixtures that the public ones are made of. A project may well have a `kernel` of its own, but none of these.
+KERNEL, PROG_TYPE = "dynptr_harness_kernel", "dynptr_harness_prog_type"
+FOR_WORKERS = "dynptr_harness"  # in xdist's workerinput: options as we found them out
+CONSOLE_LINES = 40
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What can be asked for."""
+    group = parser.getgroup("dynptr-harness", "BPF on real kernels (dynptr-harness)")
+    group.addoption(
+        "--kernel",
+        action="append",
+        default=[],
+        metavar="KERNEL",
+        dest="dynptr_kernels",
+        help="A kernel to test, as `dynptr-harness run --kernel` has it; once for each.",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Say which markers there are, and find out which kernels are meant."""
+    config.addinivalue_line(
+        "markers", "min_kernel(version): skip the test on kernels older than this, such as '6.12'"
+    )
+    config.addinivalue_line(
+        "markers", "prog_types(*names): the program types that the fixture prog_type has; globs allowed"
+    )
+    config.option.dynptr_cells = False
+    if hasattr(config, "workerinput"):  # one of xdist's workers: all of them mean the same kernels
+        vars(config.option).update(config.workerinput[FOR_WORKERS])
+    elif config.option.dynptr_kernels:
+        config.option.dynptr_cells = config.args_source is not pytest.Config.ArgsSource.ARGS
+        config.option.dynptr_kernels = _resolved(config.option.dynptr_kernels)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Give a worker of xdist what we know."""
+    options = vars(node.config.option)
+    node.workerinput[FOR_WORKERS] = {name: options[name] for name in ("dynptr_kernels", "dynptr_cells")}
+
+
+def _resolved(selectors: list[str]) -> list[str]:
+    """The kernels that the selectors mean: as they were named, or by release where one names several."""
+    from dynptr_harness.core.errors import HarnessError
+    from dynptr_harness.core.progress import Silent
+    from dynptr_harness.core.settings import Settings
+    from dynptr_harness.kernels import choose
+
+    settings, found = Settings.from_environment(), dict[str, str]()
+    try:
+        for selector in selectors:
+            choices = choose([selector], settings=settings, progress=Silent())
+            for choice in choices:
+                found.setdefault(choice.name, selector if len(choices) == 1 else choice.name)
+    except HarnessError as error:
+        raise pytest.UsageError(f"--kernel {selector}: {error.fact}\n{error.mend}".rstrip()) from error
+    return list(found.values())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Collect cells behind the project's own tests."""
+    report = yield
+    if isinstance(collector, pytest.Session) and collector.config.option.dynptr_cells:
+        from dynptr_harness.pytest_plugin.items import collectors
+
+        report.result = [*report.result, *collectors(collector, collector.config.option.dynptr_kernels)]
+    return report
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Deal out cells by kernel and type, where nobody asked for another distribution than -n has."""
+    if config.option.dynptr_kernels and config.getvalue("dist") == "load":
+        from dynptr_harness.pytest_plugin.xdist import ByKernel
+
+        return ByKernel(config, log)
+    return None
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that takes a kernel or a program type is there once for each."""
+    if KERNEL in metafunc.fixturenames:
+        kernels = metafunc.config.option.dynptr_kernels or [DEFAULT_KERNEL]
+        metafunc.parametrize(KERNEL, kernels)
+    if PROG_TYPE in metafunc.fixturenames:
+        metafunc.parametrize(PROG_TYPE, _prog_types(metafunc.definition))
+
+
+def _prog_types(node: pytest.Item) -> list[str]:
+    from dynptr_harness.conformance import plan
+    from dynptr_harness.conformance.prog_types import PROG_TYPES
+    from dynptr_harness.core.errors import WrongUsage
+
+    marker = node.get_closest_marker("prog_types")
+    names = [each.name for each in PROG_TYPES if marker or not each.is_variant]
+    try:
+        chosen = plan.select(names, marker.args if marker else (), what="program type", command="types")
+    except WrongUsage as error:
+        raise pytest.UsageError(f"{node.nodeid}: {error.fact}\n{error.mend}") from error
+    return [name.lower() for name in names if name in chosen]
+
+
+@pytest.fixture
+def kernel(request: pytest.FixtureRequest, dynptr_harness_kernel: str) -> Kernel:
+    """The kernel under test: `release`, `package` and so on; the test is skipped where min_kernel says so."""
+    from dynptr_harness.conformance.judge import version_of
+    from dynptr_harness.pytest_plugin import stash
+
+    found = stash.bench(request.config).subject(dynptr_harness_kernel).kernel
+    marker = request.node.get_closest_marker("min_kernel")
+    if marker and version_of(found.release) < version_of(marker.args[0]):
+        pytest.skip(f"{found.release} is older than {marker.args[0]}")
+    return found
+
+
+@pytest.fixture
+def prog_type(dynptr_harness_prog_type: str) -> str:
+    """A program type, in lower case: each of those that the marker prog_types names, else of all."""
+    return dynptr_harness_prog_type
+
+
+@pytest.fixture
+def machine(
+    request: pytest.FixtureRequest,
+    kernel: Kernel,  # noqa: ARG001  (it may skip the test)
+    dynptr_harness_kernel: str,
+) -> Iterator[Guest]:
+    """A fresh machine with the kernel under test; see dynptr_harness.pytest_plugin.fixtures.Guest."""
+    from dynptr_harness.core.text import console_part
+    from dynptr_harness.pytest_plugin import stash
+    from dynptr_harness.pytest_plugin.fixtures import Guest
+
+    bench = stash.bench(request.config)
+    guest = Guest(bench, bench.machine(dynptr_harness_kernel))
+    yield guest
+    bench.clear()
+    console = guest.console.read_text(errors="replace")
+    request.node.add_report_section("teardown", "console", "\n".join(console_part(console, CONSOLE_LINES)))
+
+
+@pytest.fixture
+def bpf(request: pytest.FixtureRequest, machine: Guest) -> Bpf:
+    """Loads C files of yours, named beside the test's own; see dynptr_harness.pytest_plugin.fixtures.Bpf."""
+    from dynptr_harness.pytest_plugin.fixtures import Bpf
+
+    return Bpf(machine, request.path.parent)

@@ -1,0 +1,78 @@
+"""The catalogue as a list."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from dynptr_harness.conformance.groups import group_of
+from dynptr_harness.core.text import columns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from dynptr_harness.conformance.case import Case, Difference
+    from dynptr_harness.conformance.prog_types import ProgType, Version
+
+_NAMED_TYPES = 3  # as many are named in the list, more are counted
+
+
+def as_document(
+    cases: Sequence[Case], exceptions: Mapping[str, str], prog_types: Sequence[ProgType]
+) -> dict[str, Any]:
+    """The catalogue for `cases --json`."""
+    return {
+        "cases": [
+            {
+                "case": case.id,
+                "group": group_of(case.id),
+                "title": case.title,
+                "prog_types": [prog_type.name for prog_type in prog_types if case.applies(prog_type)],
+                "loaders": list(case.loaders),
+                "source": case.source,
+                "differences": [_difference(difference) for difference in case.differences],
+            }
+            for case in cases
+        ],
+        "exceptions": [{"case": name, "reason": reason} for name, reason in exceptions.items()],
+    }
+
+
+def as_lines(
+    cases: Sequence[Case],
+    exceptions: Mapping[str, str],
+    prog_types: Sequence[ProgType],
+    width: int | None = None,
+) -> Iterator[str]:
+    """The catalogue for `cases`: a case a line, and then what is no test; wrapped where there is a width."""
+    if cases:
+        rows = [
+            (case.id, group_of(case.id), _types(case, prog_types), " ".join(case.loaders), case.title)
+            for case in cases
+        ]
+        yield from columns([("ID", "GROUP", "TYPES", "LOADERS", "TITLE"), *rows], width)
+    if cases and exceptions:
+        yield ""
+    if exceptions:
+        yield "No tests of their own:"
+        yield from columns(list(exceptions.items()), width)
+
+
+def _types(case: Case, prog_types: Sequence[ProgType]) -> str:
+    if not case.types:
+        return "all"
+    names = [prog_type.name for prog_type in prog_types if case.applies(prog_type)]
+    return " ".join(names) if len(names) <= _NAMED_TYPES else f"{len(names)} of {len(prog_types)}"
+
+
+def _difference(difference: Difference) -> dict[str, Any]:
+    return {
+        "since": version_text(difference.since),
+        "before": version_text(difference.before),
+        "defect": difference.defect,
+        "source": difference.source,
+    }
+
+
+def version_text(version: Version | None) -> str | None:
+    """'6.12' for (6, 12)."""
+    return ".".join(map(str, version)) if version else None

@@ -1,0 +1,208 @@
+"""A comparison of two results for people, as JSON, and as Markdown: a line for all that changed alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rich.text import Text
+
+from dynptr_harness.core.text import columns, counted, excerpt, printable
+from dynptr_harness.report.markup import code, details, plain, table
+from dynptr_harness.results.comparison import Kind
+from dynptr_harness.results.notes import Asked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.console import Console, ConsoleOptions, RenderableType
+
+    from dynptr_harness.conformance.cell import CellResult
+    from dynptr_harness.results.comparison import Change, Comparison
+    from dynptr_harness.results.model import RunResult
+
+_HEADINGS = {
+    Kind.NEW_FAILURE: ("New failures", "bold red"),
+    Kind.MISSING: ("Missing", "bold red"),
+    Kind.FIXED: ("Fixed", "bold green"),
+    Kind.CHANGED: ("Changed", "bold yellow"),
+    Kind.NEW: ("New cells", "bold"),
+}
+_COUNTED = {
+    Kind.NEW_FAILURE: "newly failing",
+    Kind.MISSING: "missing",
+    Kind.FIXED: "fixed",
+    Kind.CHANGED: "changed",
+    Kind.NEW: "new",
+}
+_SHOWN = 50  # lines of one kind; the JSON has them all
+_LONGEST = 400  # characters of what was expected and seen
+_INDENT = "  "
+
+
+class Line(NamedTuple):
+    """What changed alike: in which kernel, of which cases and in which types, from what to what."""
+
+    kernel: str
+    cases: str
+    place: str
+    became: str
+    cells: int
+    example: Change
+
+
+@dataclass(frozen=True)
+class ComparisonReport:
+    """The comparison as something rich prints."""
+
+    comparison: Comparison
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        """What rich calls to print this."""
+        width = None if options.no_wrap else options.max_width
+        yield Text(printable("\n".join(headings(self.comparison))), "bold")
+        for kind, (heading, style) in _HEADINGS.items():
+            lines = list(lines_of(self.comparison, kind))
+            if lines:
+                yield Text(f"\n{heading} ({_cells(lines)})", style)
+            for line in lines[:_SHOWN]:
+                yield from _line(line, width)
+            if len(lines) > _SHOWN:
+                yield Text(f"{_INDENT}... and {_cells(lines[_SHOWN:])} more; --json writes them all")
+        yield Text(
+            f"\n{summary(self.comparison)}", "bold red" if self.comparison.regressions else "bold green"
+        )
+
+
+def headings(comparison: Comparison) -> Iterator[str]:
+    """What is compared with what: the two runs, and the kernels of which the release changed."""
+    yield f"before: {_origin(comparison.before)}"
+    yield f"after:  {_origin(comparison.after)}"
+    for before, after in comparison.pairs:
+        if before and after:
+            if before != after:
+                yield f"Linux {before} became {after}"
+            continue
+        result, word = (comparison.after, "new") if after else (comparison.before, "missing")
+        cells = [cell for cell in result.cells if cell.kernel in {before, after}]
+        wrong = sum(not cell.ok for cell in cells)
+        yield f"Linux {before or after} is {word}: {counted(len(cells), 'cell')}, {wrong} not as expected"
+
+
+def summary(comparison: Comparison) -> str:
+    """The changes counted, in one line."""
+    counts = [f"{len(comparison.of(kind))} {words}" for kind, words in _COUNTED.items()]
+    end = counted(len(comparison.regressions), "regression") if comparison.regressions else "no regression"
+    return f"{', '.join(counts)}, {comparison.same} the same: {end}"
+
+
+def lines_of(comparison: Comparison, kind: Kind) -> Iterator[Line]:
+    """The changes of one kind; those of one case are one line, and cases of which the same is to be said.
+
+    Of a kernel that is new or missing as a whole only the new cells that are not as expected.
+    """
+    result = comparison.before if kind is Kind.MISSING else comparison.after
+    whole = {before or after for before, after in comparison.pairs if not (before and after)}
+    asked = {kernel.release: Asked.of(result.cells_of(kernel)) for kernel in result.run.kernels}
+    of_case: dict[tuple[str, str, str, str], list[Change]] = {}
+    for change in comparison.of(kind):
+        if change.cell.kernel in whole and (change.after is None or change.after.ok):
+            continue
+        seen = "" if kind in {Kind.MISSING, Kind.NEW} else change.cell.seen
+        of_case.setdefault((change.cell.kernel, change.cell.case, _became(change), seen), []).append(change)
+    alike: dict[tuple[str, str, str, str], list[tuple[str, list[Change]]]] = {}
+    for (kernel, case, became, seen), changes in of_case.items():
+        place = asked[kernel].where([change.cell for change in changes])
+        alike.setdefault((kernel, place, became, seen), []).append((case, changes))
+    for (kernel, place, became, _seen), cases in alike.items():
+        names = asked[kernel].names([case for case, _changes in cases])
+        total = sum(len(changes) for _case, changes in cases)
+        yield Line(kernel, names, place, became, total, cases[0][1][0])
+
+
+def as_document(comparison: Comparison) -> dict[str, Any]:
+    """The comparison for `diff --json`: every changed cell."""
+    return {
+        "regression": bool(comparison.regressions),
+        "counts": {**{kind.value: len(comparison.of(kind)) for kind in Kind}, "same": comparison.same},
+        "kernels": [pair._asdict() for pair in comparison.pairs],
+        "changes": [
+            {
+                "kind": change.kind.value,
+                "regression": change.is_regression,
+                "kernel": change.cell.kernel,
+                "prog_type": change.cell.prog_type,
+                "case": change.cell.case,
+                "loader": change.cell.loader,
+                "before": _answer(change.before),
+                "after": _answer(change.after),
+            }
+            for change in comparison.changes
+        ],
+    }
+
+
+def as_markdown(comparison: Comparison) -> str:
+    """The comparison for a job's summary or a comment: regressions open, the rest folded."""
+    sign = "❌" if comparison.regressions else "✅"
+    parts = [f"### {sign} Compared with the baseline: {summary(comparison)}"]
+    parts.append("\n".join(f"- {printable(line)}" for line in headings(comparison)))
+    for kind, (heading, _style) in _HEADINGS.items():
+        lines = list(lines_of(comparison, kind))
+        if not lines:
+            continue
+        rows = [
+            [*map(plain, (line.cases, line.place, line.kernel, line.became)), code(_shown(line))]
+            for line in lines[:_SHOWN]
+        ]
+        body = table(["case", "where", "kernel", "was -> is", "seen"], rows)
+        if len(lines) > _SHOWN:
+            body += f"\n\nand {_cells(lines[_SHOWN:])} more"
+        title = f"{heading} ({_cells(lines)})"
+        is_open = kind in {Kind.NEW_FAILURE, Kind.MISSING}
+        parts.append(f"#### {title}\n\n{body}" if is_open else details(title, body))
+    return "\n\n".join(parts) + "\n"
+
+
+def _line(line: Line, width: int | None) -> Iterator[RenderableType]:
+    text = f"{line.cases} {line.place}: {line.became} ({line.kernel})"
+    yield Text("\n".join(columns([("", text)], width)))
+    after = line.example.after
+    if after and not after.ok:
+        for label, said in (("expected:", after.expected), ("seen:", after.seen)):
+            rows = [(f"{_INDENT * 2}{label:9}", excerpt(said, _LONGEST))]
+            yield Text("\n".join(columns(rows, width)))
+
+
+def _shown(line: Line) -> str:
+    return "" if line.example.after is None else line.example.after.seen
+
+
+def _became(change: Change) -> str:
+    before, after = (_word(cell) for cell in (change.before, change.after))
+    if change.before is None or change.after is None:
+        return after if change.before is None else f"was {before}"
+    return f"{before} -> {after}" if before != after else f"{after}, and something else is seen"
+
+
+def _word(cell: CellResult | None) -> str:
+    """The verdict, in capitals when it is not the expected one."""
+    return "" if cell is None else cell.verdict.value if cell.ok else cell.verdict.upper()
+
+
+def _answer(cell: CellResult | None) -> dict[str, Any] | None:
+    if cell is None:
+        return None
+    return {"verdict": cell.verdict.value, "ok": cell.ok, "expected": cell.expected, "seen": cell.seen}
+
+
+def _cells(lines: Sequence[Line]) -> str:
+    return counted(sum(line.cells for line in lines), "cell")
+
+
+def _origin(result: RunResult) -> str:
+    kernels = counted(len(result.run.kernels), "kernel")
+    return (
+        f"{kernels}, {counted(len(result.cells), 'cell')}, {result.run.started}, "
+        f"dynptr-harness {result.run.harness}, QEMU {result.run.qemu}"
+    )

@@ -1,0 +1,139 @@
+"""Progress on standard error: a live line on a terminal, plain lines with times everywhere else."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.progress import Progress as LiveBars
+from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from dynptr_harness.core.text import printable
+from dynptr_harness.results.model import Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.console import Console
+
+    from dynptr_harness.core.progress import Progress
+
+_PLAIN_INTERVAL = 5.0  # seconds between lines of detail where they cannot overwrite each other
+
+
+class Timed:
+    """Hands every phase on to another Progress and remembers how long each took, for the provenance."""
+
+    def __init__(self, shown: Progress) -> None:
+        self.started = datetime.now(UTC)
+        self._begin = time.monotonic()
+        self._shown = shown
+        self._phases: list[tuple[str, float, float | None]] = []
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since this began to watch."""
+        return time.monotonic() - self._begin
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """The phases begun so far, in that order; one that still runs counts up to now."""
+        now = time.monotonic()
+        return tuple(Phase(title, round((end or now) - begin, 3)) for title, begin, end in self._phases)
+
+    @contextmanager
+    def phase(self, title: str) -> Iterator[Callable[[str], None]]:
+        """Show and time one phase."""
+        index, begin = len(self._phases), time.monotonic()
+        self._phases.append((title, begin, None))
+        try:
+            with self._shown.phase(title) as detail:
+                yield detail
+        finally:
+            self._phases[index] = (title, begin, time.monotonic())
+
+    def tell(self, line: str) -> None:
+        """Show a line."""
+        self._shown.tell(line)
+
+
+def for_console(console: Console) -> Progress:
+    """The progress that fits where `console` writes to."""
+    return Live(console) if console.file.isatty() and not console.is_dumb_terminal else Plain(console)
+
+
+class Live:
+    """A line for each running phase, with its last detail and its time; a line stays for each that ended."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bars = LiveBars(
+            SpinnerColumn("line"),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+            TextColumn("[dim]{task.fields[detail]}"),
+            console=console,
+            transient=True,
+        )
+
+    @contextmanager
+    def phase(self, title: str) -> Iterator[Callable[[str], None]]:
+        """Show one phase; phases may be nested."""
+        if not self._bars.tasks:
+            self._bars.start()
+        task, begin = self._bars.add_task(escape(title), total=None, detail=""), time.monotonic()
+        ended = "[red]failed[/]"
+        try:
+            yield lambda line: self._bars.update(task, detail=escape(_one_line(line)))
+            ended = "[green]done[/]"
+        finally:
+            self._bars.remove_task(task)
+            if not self._bars.tasks:
+                self._bars.stop()
+            self._console.print(f"{escape(title)}: {ended} [dim]({time.monotonic() - begin:.1f} s)[/]")
+
+    def tell(self, line: str) -> None:
+        """Show a line above the running phases."""
+        self._console.print(_one_line(line), style="red", markup=False, soft_wrap=True)
+
+
+class Plain:
+    """A line when a phase begins, a line now and then while it runs, a line when it ends."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._begin = time.monotonic()
+
+    @contextmanager
+    def phase(self, title: str) -> Iterator[Callable[[str], None]]:
+        """Show one phase; phases may be nested."""
+        begin = shown = time.monotonic()
+        self._line(title)
+
+        def detail(line: str) -> None:
+            nonlocal shown
+            if time.monotonic() - shown >= _PLAIN_INTERVAL:
+                shown = time.monotonic()
+                self._line(f"{title}: {_one_line(line)}")
+
+        ended = "failed"
+        try:
+            yield detail
+            ended = "done"
+        finally:
+            self._line(f"{title}: {ended} ({time.monotonic() - begin:.1f} s)")
+
+    def tell(self, line: str) -> None:
+        """Show a line."""
+        self._line(_one_line(line))
+
+    def _line(self, text: str) -> None:
+        elapsed = time.monotonic() - self._begin
+        self._console.print(f"[{elapsed:6.1f} s] {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(printable(text).split())

@@ -1,0 +1,59 @@
+"""A result as a baseline for a repository: what later results are compared with, a kernel series a file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from dynptr_harness.conformance.verdict import Verdict
+from dynptr_harness.core.errors import WrongUsage
+from dynptr_harness.core.kernel_version import series_of
+from dynptr_harness.results.json_format import as_document
+from dynptr_harness.results.model import UNANSWERED, RunResult
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dynptr_harness.conformance.cell import CellResult
+    from dynptr_harness.results.model import KernelRun
+
+
+def baselines(result: RunResult) -> Iterator[tuple[str, str]]:
+    """The series of each kernel, and its baseline as JSON: a result with a cell a line.
+
+    Left out is what no comparison needs, or what is another in every run: times, logs, consoles, paths of
+    this machine, and what was seen in a pass, which is what its case asks for.
+
+    Raises:
+        WrongUsage: a cell has no answer, so there is nothing to compare with.
+    """
+    if missing := sum(cell.verdict in UNANSWERED for cell in result.cells):
+        raise WrongUsage(
+            f"{missing} of {len(result.cells)} cells have no answer: that is no baseline",
+            "make a baseline of a run in which every cell was answered",
+        )
+    series = dict.fromkeys(series_of(kernel.release) for kernel in result.run.kernels)
+    for name in series:
+        kernels = tuple(kernel for kernel in result.run.kernels if series_of(kernel.release) == name)
+        cells = tuple(_cell(cell) for kernel in kernels for cell in result.cells_of(kernel))
+        run = replace(result.run, kernels=tuple(map(_kernel, kernels)), seconds=0, phases=(), shards=())
+        yield name, _as_json(RunResult(run, cells, len(cells)))
+
+
+def _kernel(kernel: KernelRun) -> KernelRun:
+    guest = {name: value for name, value in kernel.guest.items() if name != "seconds"}
+    return replace(kernel, guest=guest, accelerator_reason="", boots=0, restores=0, consoles=())
+
+
+def _cell(cell: CellResult) -> CellResult:
+    bare = replace(cell, seconds=0, log=None, console=None)
+    return replace(bare, expected="", seen="") if cell.verdict is Verdict.PASS else bare
+
+
+def _as_json(result: RunResult) -> str:
+    """Indented, and a cell a line, so that a change of a cell is a change of a line."""
+    document = as_document(result)
+    cells = ",\n".join(f"  {json.dumps(cell)}" for cell in document.pop("cells"))
+    rest = json.dumps(document, indent=1)
+    return rest.removesuffix("\n}") + f',\n "cells": [\n{cells}\n ]\n}}\n'

@@ -1,0 +1,102 @@
+"""What a kernel shows that is as expected and yet no plain pass: a line a case, the known defects first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from dynptr_harness.conformance.groups import group_of
+from dynptr_harness.conformance.verdict import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from dynptr_harness.conformance.cell import CellResult
+
+_FEW = 3
+ORDER = (Verdict.KNOWN_DEFECT, Verdict.EXPECTED_DIFFERENCE, Verdict.NOT_ALLOWED, Verdict.ABSENT)
+
+
+class Remark(NamedTuple):
+    """One line: what it is, of which case or cases, and what there is to say."""
+
+    verdict: Verdict
+    cases: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What one kernel was asked, to tell 'in all types' from 'in some'."""
+
+    of_case: Mapping[str, Sequence[CellResult]]
+
+    @classmethod
+    def of(cls, cells: Iterable[CellResult]) -> Asked:
+        """All cells of the kernel, those that passed too."""
+        of_case: dict[str, list[CellResult]] = {}
+        for cell in cells:
+            of_case.setdefault(cell.case, []).append(cell)
+        return cls(of_case)
+
+    def where(self, cells: Sequence[CellResult]) -> str:
+        """In which types some cells of one case are, and by which loader where that is not each."""
+        asked = self.of_case[cells[0].case]
+        place = _place(_unique(cell.prog_type for cell in cells), _unique(cell.prog_type for cell in asked))
+        loaders = _unique(cell.loader for cell in cells)
+        return place if len(loaders) == len({cell.loader for cell in asked}) else f"{place}, by {loaders[0]}"
+
+    def names(self, cases: Sequence[str]) -> str:
+        """Cases in short: a group by its letters when all of it that was asked is meant."""
+        names = []
+        for group in _unique(map(group_of, cases)):
+            meant = [case for case in cases if group_of(case) == group]
+            whole = len(meant) == sum(group_of(case) == group for case in self.of_case)
+            names.append(f"{group} ({len(meant)} cases)" if whole and len(meant) > 1 else ", ".join(meant))
+        return ", ".join(names)
+
+
+def remarks(cells: Sequence[CellResult], titles: Mapping[str, str]) -> Iterator[Remark]:
+    """The remarks on one kernel.
+
+    Args:
+        cells: all of that kernel.
+        titles: of the cases, in the order of the catalogue.
+    """
+    asked = Asked.of(cells)
+    order = {case: number for number, case in enumerate(titles)}
+    for verdict in ORDER:
+        found: dict[tuple[str, str], list[CellResult]] = {}
+        for cell in sorted(cells, key=lambda cell: order.get(cell.case, len(order))):
+            if cell.ok and cell.verdict is verdict:
+                found.setdefault((cell.case, cell.reason or cell.seen), []).append(cell)
+        if verdict is Verdict.ABSENT:
+            yield from _absent(found, asked)
+            continue
+        for (case, reason), of_case in found.items():
+            types = {cell.prog_type for cell in asked.of_case[case]}
+            somewhere = len(types) > 1 or len(of_case) < len(asked.of_case[case])
+            place = f" ({asked.where(of_case)})" if somewhere else ""
+            yield Remark(verdict, case, f"{titles.get(case, '')}{place}: {reason}")
+
+
+def _absent(found: Mapping[tuple[str, str], Sequence[CellResult]], asked: Asked) -> Iterator[Remark]:
+    """All that is absent in the same types for the same reason is told in one line."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for (case, reason), of_case in found.items():
+        alike.setdefault((asked.where(of_case), reason), []).append(case)
+    for (place, reason), cases in alike.items():
+        yield Remark(Verdict.ABSENT, asked.names(cases), f"{place}: {reason}")
+
+
+def _place(types: Sequence[str], asked: Sequence[str]) -> str:
+    others = [each for each in asked if each not in types]
+    if not others and len(types) > 1:
+        return f"in all {len(types)} types"
+    if len(others) <= _FEW < len(types):
+        return f"in {len(types)} of {len(asked)} types, not in {', '.join(others)}"
+    return f"in {', '.join(types)}"
+
+
+def _unique(words: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(words))

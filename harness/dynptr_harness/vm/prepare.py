@@ -1,0 +1,97 @@
+"""All that comes before the first boot: kernels, guest image, boot files, and an accelerator that works."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from dynptr_harness import kernels
+from dynptr_harness.core.errors import EnvironmentFailed, WrongUsage
+from dynptr_harness.core.kvm import unusable
+from dynptr_harness.core.text import counted
+from dynptr_harness.guest_image import boot_files, rootfs
+from dynptr_harness.vm.accelerator import Accelerator, choose
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from dynptr_harness.core.progress import Progress
+    from dynptr_harness.core.settings import Settings
+    from dynptr_harness.guest_image.model import BootFiles, GuestImage
+    from dynptr_harness.kernels.model import Kernel
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One kernel ready to be booted: what was asked for, what was found, and what it is booted with.
+
+    Attributes:
+        append: kernel arguments beside those that the harness needs.
+    """
+
+    selector: str
+    kernel: Kernel
+    files: BootFiles
+    accelerator: Accelerator
+    append: tuple[str, ...] = ()
+
+
+def prepare(
+    selectors: Sequence[str],
+    *,
+    settings: Settings,
+    progress: Progress,
+    modules: Path | None = None,
+    accelerator: str = "auto",
+    append: tuple[str, ...] = (),
+) -> tuple[tuple[Subject, ...], GuestImage]:
+    """Have everything on the disk that the runs of some kernels need.
+
+    Args:
+        selectors: kernels as in `dynptr_harness.kernels.choose`; those that mean the same one count once.
+        modules: folder of modules, for a single kernel that is given as a file.
+        accelerator: 'kvm', 'tcg', or 'auto' for KVM where it works.
+        append: further kernel arguments, as `dynptr_harness.vm.cmdline.words` has them.
+
+    Raises:
+        WrongUsage: a kernel does not exist, or two have the same release.
+        EnvironmentFailed: a tool, the mirror or the disk failed, or KVM was asked for and cannot be used.
+    """
+    found = _fetched(selectors, settings, progress, modules)
+    image = rootfs.ensure(settings, progress)
+    subjects = []
+    for selector, kernel in found:
+        files = boot_files.files(kernel, image, settings=settings, progress=progress)
+        with progress.phase(f"choosing the accelerator for {kernel.release}") as detail:
+            chosen = _accelerator(accelerator, files, settings)
+            detail(f"{chosen.name}: {chosen.reason}")
+        subjects.append(Subject(selector, kernel, files, chosen, append))
+    return tuple(subjects), image
+
+
+def _fetched(
+    selectors: Sequence[str], settings: Settings, progress: Progress, modules: Path | None
+) -> list[tuple[str, Kernel]]:
+    choices = kernels.choose(selectors, settings=settings, progress=progress, modules=modules)
+    found: dict[str, tuple[str, Kernel]] = {}
+    with progress.phase(f"{counted(len(choices), 'kernel')}: {', '.join(each.name for each in choices)}"):
+        for choice in choices:
+            kernel = choice.fetch()
+            first, known = found.setdefault(kernel.release, (choice.selector, kernel))
+            if known.sha256 != kernel.sha256:
+                raise WrongUsage(
+                    f"{first} and {choice.selector} are two kernels of one release, {kernel.release}",
+                    "run one after the other: results are told apart by the release",
+                )
+    return list(found.values())
+
+
+def _accelerator(name: str, files: BootFiles, settings: Settings) -> Accelerator:
+    if name == "auto":
+        return choose(files, settings=settings)
+    if name == "tcg":
+        return Accelerator("tcg", "asked for")
+    if reason := unusable():
+        raise EnvironmentFailed(f"KVM cannot be used: {reason}", "mend that, or use --accel auto or tcg")
+    return Accelerator("kvm", "asked for")
