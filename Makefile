@@ -39,7 +39,7 @@ lint: $(INSTALLED) ## check style, types and which package imports which
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-color >$(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
+	@$(BIN)/lint-imports --no-logo >$(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
 
 unit: $(INSTALLED) ## run the tests that need no virtual machine
 	@$(PYTEST) tests/unit

@@ -10,15 +10,15 @@ import pytest
 from dynptr_harness.conformance.verdict import Verdict
 from dynptr_harness.results.json_format import as_json, schema
 
+from tests.unit.cli.test_cli import command as command  # a fixture
 from tests.unit.samples import RELEASE, FakeGuest, cell, kernel_run, result
-from tests.unit.test_cli import command as command  # a fixture
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from dynptr_harness.conformance.cell import CellResult
 
-    from tests.unit.test_cli import Command
+    from tests.unit.cli.test_cli import Command
 
     Trouble = dict[int, object]
 

@@ -11,7 +11,7 @@ from dynptr_harness.conformance.not_tested import EXCEPTIONS
 from dynptr_harness.conformance.selftests import SELFTESTS
 from dynptr_harness.report.catalogue_page import as_markdown
 
-PAGE = Path(__file__).parents[2] / "docs" / "catalogue.md"
+PAGE = Path(__file__).parents[3] / "docs" / "catalogue.md"
 
 # Programs of dynptr_fail.c that call a helper for dynptrs of ring buffers: in 6.1, more in 6.12, in 7.3.
 CALLING = 23 + 15 + 6

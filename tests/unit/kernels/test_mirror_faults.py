@@ -24,7 +24,7 @@ from dynptr_harness.kernels.debian import apt, source
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-MIRROR = Path(__file__).with_name("mirror")
+MIRROR = Path(__file__).parents[1] / "mirror"
 PACKAGES = "dists/trixie/main/binary-amd64/Packages"
 BOUND = 12.0  # seconds, on a busy machine; 2 are needed, and 20 if every suite is asked for
 

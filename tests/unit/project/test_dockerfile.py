@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dynptr_harness.containers import image
 
-TREE = Path(__file__).parents[2]
+TREE = Path(__file__).parents[3]
 RECIPE = ("Dockerfile", ".dockerignore")
 DOCKERFILE = (TREE / "Dockerfile").read_text()
 

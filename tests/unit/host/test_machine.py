@@ -19,7 +19,7 @@ from tests.unit.samples import subject
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-STUB = Path(__file__).with_name("stub_host_agent.py")
+STUB = Path(__file__).parents[1] / "stub_host_agent.py"
 
 
 class Log:

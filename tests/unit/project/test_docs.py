@@ -12,7 +12,7 @@ import typer.main
 from dynptr_harness import cli  # noqa: F401  (it registers all commands)
 from dynptr_harness.cli.app import app
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMANDS: Any = typer.main.get_command(app)
 

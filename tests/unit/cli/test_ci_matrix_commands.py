@@ -22,7 +22,7 @@ from tests.unit.made_up_harness import KERNELS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[3]
 WORKFLOW = PROJECT / ".github/workflows/matrix.yml"
 OLDER = ("6.1.9-cloud-amd64", "6.12.117+deb13-cloud-amd64")
 

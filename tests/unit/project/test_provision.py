@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from dynptr_harness.commands.doctor import TOOLS
 
-PROVISION = Path(__file__).parents[2] / "provision"
+PROVISION = Path(__file__).parents[3] / "provision"
 LIST = (PROVISION / "packages.txt").read_text()
 # Those that every Debian has.
 ESSENTIAL = {"apt", "coreutils", "dpkg", "gzip", "tar", "util-linux"}

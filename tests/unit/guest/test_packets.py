@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-SOURCE = Path(__file__).parents[2] / "harness/dynptr_harness/guest/prog_types/packets.py"
+SOURCE = Path(__file__).parents[3] / "harness/dynptr_harness/guest/prog_types/packets.py"
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from dynptr_harness.conformance.case import Case
 
-README = Path(__file__).parents[2] / "README.md"
+README = Path(__file__).parents[3] / "README.md"
 SECTION = README.read_text().partition("## Add a case\n")[2].partition("\n## ")[0]
 ROOT = README.parent
 

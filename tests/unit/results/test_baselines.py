@@ -11,7 +11,7 @@ from dynptr_harness.conformance.plan import make
 from dynptr_harness.results import files
 from dynptr_harness.results.model import key_of
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 BASELINES = sorted((ROOT / "baselines").glob("*.json"))
 PAGE = ROOT / "docs" / "bpf_ringbuf_reserve_dynptr.md"
 ANEW = "ask the kernels again: `make baselines`, then `make docs`"

@@ -18,7 +18,7 @@ from tests.unit.samples import made_up_type
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-GUEST = Path(__file__).parents[2] / "harness/dynptr_harness/guest/prog_types"
+GUEST = Path(__file__).parents[3] / "harness/dynptr_harness/guest/prog_types"
 BASE = [each for each in PROG_TYPES if not each.is_variant]
 VARIANTS = [each for each in PROG_TYPES if each.is_variant]
 
