@@ -21,7 +21,7 @@ from dynptr_harness.vm.machine import Machine
 from dynptr_harness.vm.prepare import prepare
 
 if TYPE_CHECKING:
-    from dynptr_harness.vm.prepare import Subject
+    from dynptr_harness.vm.prepare import PreparedKernel
 
 RECORD = Path(__file__).parent / "unit" / "verifier_answers.json"
 DEADLINE_S = 120.0
@@ -39,7 +39,7 @@ def telling(log: str) -> str:
     return "\n".join(line for line in log.splitlines() if not NOISE.match(line))
 
 
-async def ask(subject: Subject) -> dict[str, Any]:
+async def ask(subject: PreparedKernel) -> dict[str, Any]:
     """The answers by the names of the functions, and the release that gave them."""
     raw_tracepoint = next(each for each in PROG_TYPES if each.name == "RAW_TRACEPOINT")
     answers: dict[str, Any] = {}

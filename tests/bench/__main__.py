@@ -30,7 +30,7 @@ from dynptr_harness.vm.snapshots import KIND, key
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from dynptr_harness.vm.prepare import Subject
+    from dynptr_harness.vm.prepare import PreparedKernel
 
 FLOOR = "bare QEMU, kernel and initramfs, to the first process"
 # The core of the catalogue: the examples, releases, wrong flags, and a leak that the verifier must refuse.
@@ -89,7 +89,7 @@ RUNS = (
 )
 
 
-def boot_bare(subject: Subject, cpus: int) -> float:
+def boot_bare(subject: PreparedKernel, cpus: int) -> float:
     """Seconds from the start of QEMU until the guest's first process runs."""
 
     async def boot(folder: Path) -> float:

@@ -142,12 +142,12 @@ def answer(request: dict[str, Any], monitor: Monitor, events: Any) -> None:  # n
         case "warn":
             say("[    2.345678] WARNING: CPU: 0 PID: 1 at kernel/test.c:1 test+0x1/0x2")
             say("[    2.345679] Call Trace:")
-            send(events, event="reply", id=number, reply={}, seconds=0.5, spoke=True)
+            send(events, event="reply", id=number, reply={}, seconds=0.5, kernel_logged=True)
         case "echo-too-late":
             say("[    2.345678] WARNING: CPU: 0 PID: 1 at kernel/test.c:1 test+0x1/0x2")
-            send(events, event="reply", id=number, reply=request, seconds=0.5, spoke=False)
+            send(events, event="reply", id=number, reply=request, seconds=0.5, kernel_logged=False)
         case "after-its-warning":
-            send(events, event="reply", id=number, reply={}, seconds=0.5, spoke=True)
+            send(events, event="reply", id=number, reply={}, seconds=0.5, kernel_logged=True)
         case "warn-and-fail":
             say("[    2.345678] WARNING: CPU: 0 PID: 1 at kernel/test.c:1 test+0x1/0x2")
             send(events, event="error", id=number, error="Traceback\nOSError: no")
@@ -155,7 +155,7 @@ def answer(request: dict[str, Any], monitor: Monitor, events: Any) -> None:  # n
             send(events, event="begin", id=number)
             send(events, event="reply", id=number, reply=request, seconds=0.5)
         case "echo":
-            send(events, event="reply", id=number, reply=request, seconds=0.5, spoke=False)
+            send(events, event="reply", id=number, reply=request, seconds=0.5, kernel_logged=False)
         case "error":
             send(events, event="error", id=number, error="Traceback\nOSError: no")
         case "panic":

@@ -18,7 +18,7 @@ from dynptr_harness.guest_image.model import BootFiles
 from dynptr_harness.kernels.model import Kernel
 from dynptr_harness.results.model import KernelRun, Phase, Provenance, RunResult
 from dynptr_harness.vm.accelerator import Accelerator
-from dynptr_harness.vm.prepare import Subject
+from dynptr_harness.vm.prepare import PreparedKernel
 
 from tests.unit import kernel_model
 from tests.unit.kernel_model import KernelModel
@@ -134,10 +134,10 @@ def result(
     return RunResult(replace(run, **changes), filled, planned=len(filled))
 
 
-def subject(release: str = RELEASE) -> Subject:
+def subject(release: str = RELEASE) -> PreparedKernel:
     """A kernel ready to boot that no QEMU will ever see."""
     nowhere = Path("/nonexistent")
-    return Subject(
+    return PreparedKernel(
         selector="6.12",
         kernel=Kernel(release, "x86_64", nowhere, None, SHA256, f"linux-image-{release}", "6.12.107-1"),
         files=BootFiles(nowhere, nowhere, nowhere, nowhere, None, "test"),
@@ -198,7 +198,7 @@ class FakeGuest:
         reply = trouble if isinstance(trouble, dict) else answer(request)
         return {**reply, "seconds": 0.25}
 
-    async def answers(
+    async def request_batch(
         self, requests: Sequence[dict[str, Any]], deadline: float
     ) -> AsyncIterator[dict[str, Any]]:
         """Answer one after the other, until there is a complaint."""
@@ -208,7 +208,7 @@ class FakeGuest:
             if "splats" in reply:
                 return
 
-    async def keep_to(self, processors: Sequence[int]) -> None:
+    async def pin_vcpus(self, processors: Sequence[int]) -> None:
         self.processors = tuple(processors)
 
     async def kill(self) -> None:

@@ -29,7 +29,7 @@ from dynptr_harness.guest_image import boot_files, bpf_objects
 from dynptr_harness.report.console_progress import Timed
 from dynptr_harness.runner import runner, session
 from dynptr_harness.vm.machine import Machine
-from dynptr_harness.vm.prepare import Subject
+from dynptr_harness.vm.prepare import PreparedKernel
 from dynptr_harness.vm.qemu import Spec
 from dynptr_harness.vm.snapshots import KIND, Snapshots
 
@@ -77,7 +77,7 @@ def subject(
     settings: Settings,
     accelerator: Accelerator,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Subject:
+) -> PreparedKernel:
     """A kernel with an agent that does what breaks the machine, when it is asked to."""
     program = tmp_path_factory.mktemp("objects") / "spin.bpf.o"
     source = FAULTY_AGENT / "spin.bpf.c"
@@ -88,14 +88,14 @@ def subject(
         "objects/spin.bpf.o": program,
     }
     files = boot_files.files(kernel, image, settings=settings, progress=Silent(), replaced=replaced)
-    return Subject("6.12", kernel, files, accelerator)
+    return PreparedKernel("6.12", kernel, files, accelerator)
 
 
-def ask(cache: Path, folder: Path, *subjects: Subject) -> runner.Outcome:
+def ask(cache: Path, folder: Path, *subjects: PreparedKernel) -> runner.Outcome:
     """Ask the cells of PLAN, on two machines."""
     snapshots = Snapshots(Settings(cache))
 
-    async def start(subject: Subject, folder: Path, *, round_robin: bool) -> Machine:
+    async def start(subject: PreparedKernel, folder: Path, *, round_robin: bool) -> Machine:
         spec = Spec(subject.files, subject.accelerator, round_robin=round_robin)
         return await snapshots.start(spec, folder)
 
@@ -133,7 +133,7 @@ FAULTS: dict[Key, tuple[str, Verdict]] = {
 def break_machines(monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on a machine that is asked what belongs to FAULTS does that instead."""
     requests = [(cell.request, FAULTS.get((cell.prog_type.name, cell.case.id))) for cell in PLAN.cells]
-    answers = Machine.answers
+    answers = Machine.request_batch
 
     async def answer_or_fail(
         machine: Machine, wanted: Sequence[dict[str, Any]], deadline: float
@@ -152,12 +152,12 @@ def break_machines(monkeypatch: pytest.MonkeyPatch) -> None:
             except StopAsyncIteration:
                 return
 
-    monkeypatch.setattr(Machine, "answers", answer_or_fail)
+    monkeypatch.setattr(Machine, "request_batch", answer_or_fail)
     monkeypatch.setattr(session, "CELL_DEADLINE", 15.0)
 
 
 def test_a_machine_that_is_killed_panics_spins_or_warns_costs_one_cell(
-    cache: Path, subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cache: Path, subject: PreparedKernel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     break_machines(monkeypatch)
     outcome = ask(cache, tmp_path, subject)
@@ -177,7 +177,7 @@ def test_a_machine_that_is_killed_panics_spins_or_warns_costs_one_cell(
 
 
 def test_a_truncated_guest_image_costs_its_kernel_and_no_other(
-    cache: Path, subject: Subject, tmp_path: Path
+    cache: Path, subject: PreparedKernel, tmp_path: Path
 ) -> None:
     short = tmp_path / "root.erofs"
     image = subject.files.root.read_bytes()
@@ -196,7 +196,7 @@ def test_a_truncated_guest_image_costs_its_kernel_and_no_other(
 
 
 def test_a_corrupt_snapshot_is_told_and_costs_no_cell(
-    cache: Path, subject: Subject, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    cache: Path, subject: PreparedKernel, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     ask(cache, tmp_path / "first", subject)  # there is one now
     for folder in Cache(cache).entries(KIND):

@@ -19,7 +19,7 @@ def main() -> NoReturn:
         say(f"interrupted by {interrupted.name}")
         sys.exit(interrupted.status)
     except HarnessError as error:
-        say(error.fact, error.mend)
+        say(error.fact, error.hint)
         sys.exit(error.status)
     except Exception as error:
         import tempfile

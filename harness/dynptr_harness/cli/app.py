@@ -54,9 +54,9 @@ def root(
     logging.getLogger().addHandler(_Warnings(logging.WARNING))
 
 
-def say(fact: str, mend: str = "") -> None:
+def say(fact: str, hint: str = "") -> None:
     """One message of the program on standard error, with what mends it."""
-    print(printable(f"{PROGRAM}: {fact}" + (f"\n  {mend}" if mend else "")), file=sys.stderr)
+    print(printable(f"{PROGRAM}: {fact}" + (f"\n  {hint}" if hint else "")), file=sys.stderr)
 
 
 class _Warnings(logging.Handler):

@@ -19,7 +19,7 @@ def main() -> None:
     try:
         rootfs.ensure(Settings.from_environment(), for_console(console_on(stderr=True)))
     except HarnessError as error:
-        say(error.fact, error.mend)
+        say(error.fact, error.hint)
         sys.exit(error.status)
 
 

@@ -25,7 +25,7 @@ def as_table(findings: Sequence[Finding]) -> Table:
     table.add_column(no_wrap=True)
     for finding in findings:
         fact = Text(printable(finding.fact))
-        if finding.mend:
-            fact.append(f"\n-> {printable(finding.mend)}", "bold")
+        if finding.hint:
+            fact.append(f"\n-> {printable(finding.hint)}", "bold")
         table.add_row(finding.name, Text(finding.state.upper(), _STYLES[finding.state]), fact)
     return table

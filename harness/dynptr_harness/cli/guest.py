@@ -141,7 +141,7 @@ def probe(
     import json
 
     from dynptr_harness.commands import probe as probing
-    from dynptr_harness.commands.user_program import CompileFailed, OwnSource
+    from dynptr_harness.commands.user_program import CompileFailed, UserProgram
     from dynptr_harness.report.probe import ProbeReport, as_document
     from dynptr_harness.vm.launcher import Machines
 
@@ -149,7 +149,7 @@ def probe(
         print(diagnostics, end="", file=sys.stderr)
 
     try:
-        source = OwnSource.read(file)
+        source = UserProgram.read(file)
         wanted = probing.Wanted(tuple(function or ()), tuple(prog_type or ()))
         wanted.prog_types_for(source)
         options = _options(None, append, accel, snapshot=snapshot)

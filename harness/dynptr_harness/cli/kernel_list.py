@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from dynptr_harness.commands.prune import Removal
-    from dynptr_harness.kernels.debian.packages import Available
+    from dynptr_harness.kernels.debian.packages import KernelPackage
 
 HEADINGS = ("SERIES", "RELEASE", "VERSION", "SUITE", "SIZE", "STATE")
 
 
 def as_document(
-    kernels: Iterable[Available], sizes: Mapping[str, int], troubles: Sequence[str]
+    kernels: Iterable[KernelPackage], sizes: Mapping[str, int], troubles: Sequence[str]
 ) -> dict[str, Any]:
     """The list for `kernels --json`; sizes in bytes, null where not known.
 
@@ -44,7 +44,7 @@ def as_document(
 
 
 def as_lines(
-    kernels: Sequence[Available], sizes: Mapping[str, int], width: int | None = None
+    kernels: Sequence[KernelPackage], sizes: Mapping[str, int], width: int | None = None
 ) -> Iterator[str]:
     """The list for `kernels`: a kernel a line, wrapped where there is a width. Arguments as above."""
     rows = [
@@ -75,12 +75,12 @@ def mebibytes(size: int) -> str:
     return f"{round(size / (1 << 20))} MiB"
 
 
-def _size(kernel: Available, sizes: Mapping[str, int]) -> str:
+def _size(kernel: KernelPackage, sizes: Mapping[str, int]) -> str:
     size = sizes.get(kernel.key) or (0 if kernel.missing else kernel.download_size)
     return mebibytes(size) if size else ""
 
 
-def _state(kernel: Available) -> str:
+def _state(kernel: KernelPackage) -> str:
     if kernel.missing:
         return f"incomplete: Debian does not serve {', '.join(kernel.missing)}"
     return "cached" if kernel.cached else "to be fetched"

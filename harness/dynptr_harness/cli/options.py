@@ -29,7 +29,7 @@ class Accel(StrEnum):
     TCG = "tcg"
 
 
-class Place(StrEnum):
+class CpuSlot(StrEnum):
     """The choices of --in."""
 
     HERE = "here"

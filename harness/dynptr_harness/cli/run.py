@@ -15,10 +15,10 @@ from dynptr_harness.cli.options import (
     Accel,
     AppendOption,
     BaselineOption,
+    CpuSlot,
     KernelOption,
     ModulesOption,
     OfflineFlag,
-    Place,
     console_on,
     settings_for,
 )
@@ -90,8 +90,8 @@ def run(
         bool, typer.Option("--quiet", "-q", help="Only what is not as expected, and the summary.")
     ] = False,
     place: Annotated[
-        Place, typer.Option("--in", help="docker runs all of this in a container; its image is built here.")
-    ] = Place.HERE,
+        CpuSlot, typer.Option("--in", help="docker runs all of this in a container; its image is built here.")
+    ] = CpuSlot.HERE,
     yes: Annotated[
         bool, typer.Option("--yes", "-y", help="Do not ask before BPF is loaded into the running kernel.")
     ] = False,
@@ -137,16 +137,16 @@ def run(
     if HOST in kernel:
         _consent(place, yes=yes)
     settings, err = settings_for(offline=offline), console_on(stderr=True)
-    if place is Place.DOCKER:
+    if place is CpuSlot.DOCKER:
         from dynptr_harness.containers import rerun
 
         raise typer.Exit(rerun.repeat(files=request.files, settings=settings, err=err))
     raise typer.Exit(run_all(request, settings=settings, out=console_on(), err=err))
 
 
-def _consent(place: Place, *, yes: bool) -> None:
+def _consent(place: CpuSlot, *, yes: bool) -> None:
     """Have it confirmed that the running kernel is the one to test."""
-    if place is not Place.HERE:
+    if place is not CpuSlot.HERE:
         raise WrongUsage("the running kernel cannot be asked from a container", "leave out --in")
     what = f"this loads and attaches BPF programs in this machine's own kernel, {os.uname().release}"
     if yes:

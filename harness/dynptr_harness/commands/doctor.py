@@ -58,21 +58,21 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found. `fact` is what is, `mend` what to do about it ('' where there is nothing)."""
+    """What a check found. `fact` is what is, `hint` what to do about it ('' where there is nothing)."""
 
     name: str
     state: State
     fact: str
-    mend: str = ""
+    hint: str = ""
 
 
 class Warned(Exception):
     """How a check says that something is not as it could be, but the work can be done."""
 
-    def __init__(self, fact: str, mend: str = "") -> None:
+    def __init__(self, fact: str, hint: str = "") -> None:
         super().__init__(fact)
         self.fact = fact
-        self.mend = mend
+        self.hint = hint
 
 
 def examine(settings: Settings, progress: Progress) -> Iterator[Finding]:
@@ -81,9 +81,9 @@ def examine(settings: Settings, progress: Progress) -> Iterator[Finding]:
         try:
             yield Finding(name, State.OK, check(settings, progress))
         except Warned as warned:
-            yield Finding(name, State.WARN, warned.fact, warned.mend)
+            yield Finding(name, State.WARN, warned.fact, warned.hint)
         except HarnessError as failed:
-            yield Finding(name, State.FAIL, failed.fact, failed.mend)
+            yield Finding(name, State.FAIL, failed.fact, failed.hint)
 
 
 def _python(_settings: Settings, _progress: Progress) -> str:
@@ -128,8 +128,8 @@ def _disk(settings: Settings, _progress: Progress) -> str:
     needed = WARM_MIB if is_warm else FRESH_MIB
     fact = f"{free} MiB free for {settings.cache}"
     if free < needed:
-        mend = "free some room, or set DYNPTR_HARNESS_CACHE to a folder on another disk"
-        raise EnvironmentFailed(f"{fact}, {needed} MiB are needed", mend)
+        hint = "free some room, or set DYNPTR_HARNESS_CACHE to a folder on another disk"
+        raise EnvironmentFailed(f"{fact}, {needed} MiB are needed", hint)
     return fact
 
 

@@ -69,7 +69,7 @@ class _Conversation:
 
     async def hold(self, request: dict[str, Any]) -> int:
         """Run the command to its end."""
-        talk = asyncio.create_task(self._machine.converse(request, self._heard, silence=SILENCE_S))
+        talk = asyncio.create_task(self._machine.stream(request, self._heard, silence=SILENCE_S))
         left = asyncio.create_task(self._left.wait())
         try:
             await asyncio.wait({talk, left}, return_when=asyncio.FIRST_COMPLETED)

@@ -15,11 +15,11 @@ from dynptr_harness.vm.failures import FailureKind, MachineFailed
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from dynptr_harness.commands.user_program import GivenSource, OwnSource
+    from dynptr_harness.commands.user_program import GivenSource, UserProgram
     from dynptr_harness.core.progress import Progress
     from dynptr_harness.vm.launcher import Machines
     from dynptr_harness.vm.machine import Machine
-    from dynptr_harness.vm.prepare import Subject
+    from dynptr_harness.vm.prepare import PreparedKernel
 
 LOAD_DEADLINE = 60.0  # seconds; a load takes a fraction of one, but for a program of a million instructions
 
@@ -34,7 +34,7 @@ class Wanted:
     functions: tuple[str, ...] = ()
     prog_types: tuple[str, ...] = ()
 
-    def prog_types_for(self, source: OwnSource) -> Sequence[str | None]:
+    def prog_types_for(self, source: UserProgram) -> Sequence[str | None]:
         """The types to load each function into; None for what its section says.
 
         Raises:
@@ -47,7 +47,7 @@ class Wanted:
         chosen = plan.select(names, self.prog_types, what="program type", command="types")
         return [name for name in names if name in chosen]
 
-    def functions_of(self, given: GivenSource, source: OwnSource) -> list[str]:
+    def functions_of(self, given: GivenSource, source: UserProgram) -> list[str]:
         """The functions to load.
 
         Raises:
@@ -64,7 +64,7 @@ class Wanted:
 
 def probe(
     machines: Machines,
-    source: OwnSource,
+    source: UserProgram,
     wanted: Wanted,
     progress: Progress,
     heard: Callable[[str], None],
@@ -96,8 +96,8 @@ class _OneKernel:
     def __init__(
         self,
         machines: Machines,
-        subject: Subject,
-        source: OwnSource,
+        subject: PreparedKernel,
+        source: UserProgram,
         wanted: Wanted,
         heard: Callable[[str], None],
     ) -> None:

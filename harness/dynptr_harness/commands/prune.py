@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dynptr_harness.core.settings import Settings
-    from dynptr_harness.kernels.debian.packages import Available
+    from dynptr_harness.kernels.debian.packages import KernelPackage
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Removal:
         in_use: a process uses it, so that nothing was removed.
     """
 
-    kernel: Available
+    kernel: KernelPackage
     size: int
     snapshots: int
     in_use: bool = False
@@ -63,7 +63,7 @@ def prune(selectors: Sequence[str], settings: Settings, *, dry_run: bool = False
         yield _removed(kernel, Cache(settings.cache), dry_run=dry_run)
 
 
-def _fitting(selector: str, stored: Sequence[Available]) -> list[Available]:
+def _fitting(selector: str, stored: Sequence[KernelPackage]) -> list[KernelPackage]:
     found = fitting(selector, stored)
     if not found:
         raise WrongUsage(
@@ -73,7 +73,7 @@ def _fitting(selector: str, stored: Sequence[Available]) -> list[Available]:
     return found
 
 
-def _removed(kernel: Available, cache: Cache, *, dry_run: bool) -> Removal:
+def _removed(kernel: KernelPackage, cache: Cache, *, dry_run: bool) -> Removal:
     """The kernel goes first: who uses the rest was given the kernel too."""
     derived = [*_boot_files(kernel, cache), *(snapshots := list(_snapshots(kernel, cache)))]
     entries = [cache.folder / store.KIND / kernel.key, *derived]
@@ -87,13 +87,13 @@ def _removed(kernel: Available, cache: Cache, *, dry_run: bool) -> Removal:
     return removal
 
 
-def _boot_files(kernel: Available, cache: Cache) -> Iterator[Path]:
+def _boot_files(kernel: KernelPackage, cache: Cache) -> Iterator[Path]:
     for entry in cache.entries(boot_files.KIND):
         if entry.name.rpartition("-")[0] == kernel.release:
             yield entry
 
 
-def _snapshots(kernel: Available, cache: Cache) -> Iterator[Path]:
+def _snapshots(kernel: KernelPackage, cache: Cache) -> Iterator[Path]:
     for entry in cache.entries(snapshot.KIND):
         with suppress(OSError, ValueError, KeyError):  # damaged, or removed just now: not ours to tell
             if json.loads((entry / machine.FACTS).read_text())["release"] == kernel.release:

@@ -21,7 +21,7 @@ from dynptr_harness.results import files as result_files
 from dynptr_harness.results.comparison import compare, only_asked
 from dynptr_harness.results.json_format import as_json
 from dynptr_harness.runner import parallelism, runner
-from dynptr_harness.runner.backend import Ground
+from dynptr_harness.runner.backend import Backend
 from dynptr_harness.runner.isolation import Isolation
 from dynptr_harness.vm import cmdline, qemu
 from dynptr_harness.vm.launcher import Machines, Options
@@ -114,7 +114,7 @@ def run(request: Request, *, settings: Settings, out: Console, err: Console) -> 
     return outcome.exit_status
 
 
-def _machines(request: Request, plan: Plan, settings: Settings, progress: Progress) -> Ground:
+def _machines(request: Request, plan: Plan, settings: Settings, progress: Progress) -> Backend:
     """Machines with the kernels of the request, ready to be started."""
     options = Options(
         modules=request.modules,
@@ -127,7 +127,7 @@ def _machines(request: Request, plan: Plan, settings: Settings, progress: Progre
     version = qemu.version()
     machines = Machines(request.kernels, options, settings=settings, progress=progress)
     at_a_time = request.jobs or parallelism.default(request.memory_mib)
-    return Ground(
+    return Backend(
         machines.subjects,
         plan,
         machines.start,

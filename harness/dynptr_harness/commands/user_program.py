@@ -31,7 +31,7 @@ class CompileFailed(WrongUsage):
 
 
 @dataclass(frozen=True)
-class OwnSource:
+class UserProgram:
     """The file, and all that the agent must be given of it.
 
     Attributes:
@@ -47,7 +47,7 @@ class OwnSource:
     diagnostics: str = ""
 
     @classmethod
-    def read(cls, path: Path) -> OwnSource:
+    def read(cls, path: Path) -> UserProgram:
         """Read the file and compile it, if that is done here.
 
         Raises:

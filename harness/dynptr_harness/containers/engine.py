@@ -93,7 +93,7 @@ def _pull(client: DockerClient, name: str, detail: Callable[[str], None]) -> Non
                 done, size = (sum(layer.get(what, 0) for layer in layers.values()) for what in PROGRESS)
                 detail(f"{done >> 20} of {size >> 20} MiB")
     except NotFound as error:
-        mend = "look for a slip in its name; one that is not public takes `docker login`"
-        raise WrongUsage(f"the image {name} cannot be had: {error.explanation}", mend) from error
+        hint = "look for a slip in its name; one that is not public takes `docker login`"
+        raise WrongUsage(f"the image {name} cannot be had: {error.explanation}", hint) from error
     except APIError as error:
         raise EnvironmentFailed(f"pulling {name} failed: {error.explanation}", "check the network") from error

@@ -15,14 +15,14 @@ class ExitStatus(IntEnum):
 
 
 class HarnessError(Exception):
-    """A failure that has one clear message. `fact` says what was wrong and where, `mend` what to do."""
+    """A failure that has one clear message. `fact` says what was wrong and where, `hint` what to do."""
 
     status = ExitStatus.ENVIRONMENT_FAILED
 
-    def __init__(self, fact: str, mend: str = "") -> None:
+    def __init__(self, fact: str, hint: str = "") -> None:
         super().__init__(fact)
         self.fact = fact
-        self.mend = mend
+        self.hint = hint
 
 
 class WrongUsage(HarnessError):

@@ -19,14 +19,14 @@ from dynptr_harness.guest.system.background import Background
 from dynptr_harness.guest.system.kernel_log import KernelLog
 
 if TYPE_CHECKING:
-    from dynptr_harness.guest.agent.dispatcher import Lab
+    from dynptr_harness.guest.agent.dispatcher import Dispatcher
 
 BPF_SRC = Path("/payload/bpf_src")
 # Makes what the kernel says only once, such as WARN_ONCE, be said again.
 CLEAR_WARN_ONCE = Path("/sys/kernel/debug/clear_warn_once")
 
 
-def _answer(lab: Lab, ports: Ports, request: dict[str, Any]) -> dict[str, Any]:
+def _answer(lab: Dispatcher, ports: Ports, request: dict[str, Any]) -> dict[str, Any]:
     """Do what is asked of the machine itself, or the experiment.
 
     - `warm`: all is compiled and made that can be; the host asks it before it saves the machine.
@@ -54,7 +54,7 @@ def _answer(lab: Lab, ports: Ports, request: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _serve(lab: Lab, ports: Ports, request: dict[str, Any], log: KernelLog) -> bool:
+def _serve(lab: Dispatcher, ports: Ports, request: dict[str, Any], log: KernelLog) -> bool:
     """Answer one request; whether there is nothing that the host has to know before the next.
 
     What the kernel says is on the console only, where nobody could tell to which of two requests it belongs.
@@ -65,9 +65,9 @@ def _serve(lab: Lab, ports: Ports, request: dict[str, Any], log: KernelLog) -> b
     except Exception:
         ports.send("error", id=request["id"], error=traceback.format_exc())
         return False
-    seconds, spoke = time.monotonic() - began, log.spoke()
-    ports.send("reply", id=request["id"], reply=reply, seconds=seconds, spoke=spoke)
-    return not spoke
+    seconds, kernel_logged = time.monotonic() - began, log.kernel_logged()
+    ports.send("reply", id=request["id"], reply=reply, seconds=seconds, kernel_logged=kernel_logged)
+    return not kernel_logged
 
 
 def main() -> None:
@@ -80,12 +80,12 @@ def main() -> None:
         compiling = Background(lambda: bcc_module.compile_module(BPF_SRC, bcc_module.sources(BPF_SRC)))
         # all these take seconds to import in an emulated guest, and so does clang meanwhile
         from dynptr_harness.guest.agent import facts
-        from dynptr_harness.guest.agent.dispatcher import Lab
+        from dynptr_harness.guest.agent.dispatcher import Dispatcher
         from dynptr_harness.guest.system import network
 
         network.loopback_up()
         imported = time.monotonic()
-        lab = Lab(
+        lab = Dispatcher(
             compiling.wait(), lambda: bcc_module.compile_module(BPF_SRC, bcc_module.case_sources(BPF_SRC))
         )
         seconds = {
@@ -97,7 +97,7 @@ def main() -> None:
     except Exception:
         ports.send("failed", error=traceback.format_exc())
         raise
-    cpus.keep_to(cpus.OURS)
+    cpus.pin_vcpus(cpus.OURS)
     # What there is by now stays, and requests leave no circles behind: to look for some takes a twentieth of
     # the time in an emulated guest.
     gc.collect()
@@ -105,7 +105,7 @@ def main() -> None:
     gc.disable()
     log = KernelLog()
     for message in ports.requests():
-        log.spoke()  # before it was asked
+        log.kernel_logged()  # before it was asked
         for request in message.get("in_turn", [message]):
             if not _serve(lab, ports, request, log):
                 break

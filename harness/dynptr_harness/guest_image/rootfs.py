@@ -114,8 +114,8 @@ def _build_in_container(settings: Settings, progress: Progress) -> None:
     try:
         status = rerun.run([], module=__package__, files=[], settings=settings, progress=progress)
     except EnvironmentFailed as failed:
-        mend = "run `make setup`, which installs it, or start a container engine"
-        raise EnvironmentFailed(f"mmdebstrap is not installed, and {failed.fact}", mend) from failed
+        hint = "run `make setup`, which installs it, or start a container engine"
+        raise EnvironmentFailed(f"mmdebstrap is not installed, and {failed.fact}", hint) from failed
     if status:
         raise EnvironmentFailed("the guest image could not be made in a container: see above")
 

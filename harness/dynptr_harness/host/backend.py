@@ -20,9 +20,9 @@ from dynptr_harness.host import HOST
 from dynptr_harness.host.bpf_ids import new_since, present
 from dynptr_harness.host.machine import HostMachine
 from dynptr_harness.kernels.model import Kernel
-from dynptr_harness.runner.backend import Ground
+from dynptr_harness.runner.backend import Backend
 from dynptr_harness.vm.accelerator import Accelerator
-from dynptr_harness.vm.prepare import Subject
+from dynptr_harness.vm.prepare import PreparedKernel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 def ready(
     selectors: Sequence[str], plan: Plan, *, disturb: bool, settings: Settings, progress: Timed
-) -> Ground:
+) -> Backend:
     """All that it takes to ask the running kernel.
 
     Args:
@@ -71,14 +71,14 @@ def ready(
         else:
             progress.tell("the running kernel has no BPF object that it had not before")
 
-    subject = Subject(HOST, _kernel(), files, Accelerator("none", "the running kernel"))
+    subject = PreparedKernel(HOST, _kernel(), files, Accelerator("none", "the running kernel"))
     chosen = plan if disturb else _undisturbing(plan, progress)
 
-    async def start(subject: Subject, folder: Path, *, round_robin: bool) -> HostMachine:
+    async def start(subject: PreparedKernel, folder: Path, *, round_robin: bool) -> HostMachine:
         del round_robin  # its processors are our own
         return await HostMachine.start(subject, folder, disturb=disturb)
 
-    return Ground((subject,), chosen, start, 1, "", image.packages, leave)
+    return Backend((subject,), chosen, start, 1, "", image.packages, leave)
 
 
 def _undisturbing(plan: Plan, progress: Timed) -> Plan:

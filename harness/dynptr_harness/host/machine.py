@@ -20,7 +20,7 @@ from dynptr_harness.vm.qemu_process import QemuProcess
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Sequence
 
-    from dynptr_harness.vm.prepare import Subject
+    from dynptr_harness.vm.prepare import PreparedKernel
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ class HostMachine:
         self._requests = 0
 
     @classmethod
-    async def start(cls, subject: Subject, folder: Path, *, disturb: bool = False) -> HostMachine:
+    async def start(cls, subject: PreparedKernel, folder: Path, *, disturb: bool = False) -> HostMachine:
         """Start the agent.
 
         Args:
@@ -97,15 +97,15 @@ class HostMachine:
         late = f"no reply to request {number} after {deadline:g} s"
         event = await self._within(self._channel.answer(request, number), deadline, late)
         said = self._log.read()
-        complaints: dict[str, Any] = {}
+        kernel_messages: dict[str, Any] = {}
         if splats := self._log.splats[before:]:
-            complaints = {"splats": splats, "console": "\n".join(said)}
-        return reply_of(event, complaints)
+            kernel_messages = {"splats": splats, "console": "\n".join(said)}
+        return reply_of(event, kernel_messages)
 
-    async def answers(
+    async def request_batch(
         self, requests: Sequence[dict[str, Any]], deadline: float
     ) -> AsyncIterator[dict[str, Any]]:
-        """Ask the agent several things in turn; as `dynptr_harness.vm.machine.Machine.answers`."""
+        """Ask the agent several things in turn; as `dynptr_harness.vm.machine.Machine.request_batch`."""
         first = self._requests + 1
         self._requests += len(requests)
         before, said = len(self.splats), []
@@ -115,13 +115,13 @@ class HostMachine:
             late = f"no reply to request {number} after {deadline:g} s"
             event = await self._within(self._channel.answer_to(request, number), deadline, late)
             said += self._log.read()
-            spoke = event.get("spoke", True)
-            splats = self._log.splats[before:] if spoke else []
+            kernel_logged = event.get("kernel_logged", True)
+            splats = self._log.splats[before:] if kernel_logged else []
             yield reply_of(event, {"splats": splats, "console": "\n".join(said)} if splats else {})
-            if spoke:
+            if kernel_logged:
                 return
 
-    async def keep_to(self, processors: Sequence[int]) -> None:
+    async def pin_vcpus(self, processors: Sequence[int]) -> None:
         """There is no guest whose processors could be kept anywhere."""
 
     async def kill(self) -> None:

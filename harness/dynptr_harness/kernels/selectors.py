@@ -13,7 +13,7 @@ from dynptr_harness.kernels.debian.packages import best_of_series
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dynptr_harness.kernels.debian.packages import Available
+    from dynptr_harness.kernels.debian.packages import KernelPackage
 
 ALL, OLDEST, NEWEST = "all", "oldest", "newest"
 KEYWORDS = {
@@ -24,10 +24,10 @@ KEYWORDS = {
 
 
 @dataclass(frozen=True)
-class Pick:
+class Match:
     """A kernel, and the series or release that any other must fit to stand in for it."""
 
-    kernel: Available
+    kernel: KernelPackage
     meant: str
 
 
@@ -36,7 +36,7 @@ def is_set(selector: str) -> bool:
     return selector in KEYWORDS or any(character in selector for character in "*?[")
 
 
-def pick(selector: str, kernels: Sequence[Available]) -> list[Pick]:
+def pick(selector: str, kernels: Sequence[KernelPackage]) -> list[Match]:
     """The kernels that a selector means; where one is served incompletely, no complete one would do.
 
     A pattern that fits series means the best of each, else every release or package version that it fits.
@@ -46,7 +46,7 @@ def pick(selector: str, kernels: Sequence[Available]) -> list[Pick]:
         kernels: as `available.ranked` has them.
     """
     if not is_set(selector):
-        return [Pick(each, selector) for each in kernels if each.fits(selector)][:1]
+        return [Match(each, selector) for each in kernels if each.fits(selector)][:1]
     best = best_of_series(kernels)
     if selector == OLDEST:
         best = _until_complete([each for each in best if version_of(each.release) >= HELPER_SINCE])
@@ -55,28 +55,28 @@ def pick(selector: str, kernels: Sequence[Available]) -> list[Pick]:
     elif selector != ALL:
         best = [each for each in best if fnmatchcase(each.series, selector)]
     if best:
-        return [Pick(each, each.series) for each in best]
-    return [Pick(each, each.release) for each in kernels if _like(each, selector)]
+        return [Match(each, each.series) for each in best]
+    return [Match(each, each.release) for each in kernels if _like(each, selector)]
 
 
-def fitting(selector: str, kernels: Sequence[Available]) -> list[Available]:
+def fitting(selector: str, kernels: Sequence[KernelPackage]) -> list[KernelPackage]:
     """All kernels that fit a selector, where `pick` takes the best; one, for 'oldest' and 'newest'."""
     if selector in (OLDEST, NEWEST):
         return [each.kernel for each in pick(selector, kernels)]
     return [each for each in kernels if selector == ALL or each.fits(selector) or _like(each, selector)]
 
 
-def _like(kernel: Available, pattern: str) -> bool:
+def _like(kernel: KernelPackage, pattern: str) -> bool:
     return any(fnmatchcase(name, pattern) for name in (kernel.series, kernel.release, kernel.version))
 
 
-def _until_complete(kernels: Sequence[Available]) -> list[Available]:
+def _until_complete(kernels: Sequence[KernelPackage]) -> list[KernelPackage]:
     """The first kernel that can be had, behind those before it that cannot."""
     complete = [number for number, each in enumerate(kernels, 1) if not each.missing]
     return list(kernels[: complete[0]] if complete else kernels)
 
 
-def hint(selector: str, kernels: Sequence[Available]) -> str:
+def hint(selector: str, kernels: Sequence[KernelPackage]) -> str:
     """'; near: 6.12, …' for a word that means none of these kernels, '' where none is like it."""
     names = [*(each.series for each in best_of_series(kernels)), *(each.release for each in kernels)]
     near = difflib.get_close_matches(selector, [*KEYWORDS, *names], n=4, cutoff=0.5)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dynptr_harness.commands.user_program import COMPILE_DEADLINE, CompileFailed, OwnSource
+from dynptr_harness.commands.user_program import COMPILE_DEADLINE, CompileFailed, UserProgram
 from dynptr_harness.conformance import plan
 from dynptr_harness.conformance.judge import version_of
 from dynptr_harness.conformance.prog_types import PROG_TYPES
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from dynptr_harness.commands.user_program import GivenSource
     from dynptr_harness.conformance.prog_types import Version
-    from dynptr_harness.pytest_plugin.machine_session import Bench
+    from dynptr_harness.pytest_plugin.machine_session import MachineSession
     from dynptr_harness.vm.machine import Machine
 
 DEADLINE = 60.0  # seconds for each request to the agent
@@ -60,7 +60,7 @@ class Guest:
         console: the file with its whole console.
     """
 
-    def __init__(self, bench: Bench, machine: Machine) -> None:
+    def __init__(self, bench: MachineSession, machine: Machine) -> None:
         self.facts: Mapping[str, Any] = machine.facts
         self.console = machine.console
         self._bench = bench
@@ -85,7 +85,7 @@ class Guest:
         """Ask the agent; see harness/dynptr_harness/guest/__main__.py."""
         return self._bench.run(self.machine.ask(request, deadline))
 
-    def given(self, source: OwnSource) -> GivenSource:
+    def given(self, source: UserProgram) -> GivenSource:
         """Have the agent take a C file."""
         return self._bench.run(source.give_to(self.machine))
 
@@ -115,7 +115,7 @@ class Bpf:
             AssertionError: clang does not take the file.
         """
         __tracebackhide__ = True  # what is wrong is in the message; a person's own line is shown
-        source = OwnSource.read(self._folder / path)
+        source = UserProgram.read(self._folder / path)
         if not prog_type and source.loader == "bcc":
             raise WrongUsage(f"{source.path} has no SEC(): name a prog_type")
         try:
@@ -131,7 +131,7 @@ class Bpf:
         return Program(self._guest, name, reply["program"], fires=bool(prog_type))
 
     @staticmethod
-    def _only(given: GivenSource, source: OwnSource) -> str:
+    def _only(given: GivenSource, source: UserProgram) -> str:
         names = list(given.programs)
         if len(names) != 1:
             raise ValueError(f"{source.path} has the programs {', '.join(names) or 'none'}: name one")

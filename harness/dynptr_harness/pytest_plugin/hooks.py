@@ -75,7 +75,7 @@ def _resolved(selectors: list[str]) -> list[str]:
             for choice in choices:
                 found.setdefault(choice.name, selector if len(choices) == 1 else choice.name)
     except HarnessError as error:
-        raise pytest.UsageError(f"--kernel {selector}: {error.fact}\n{error.mend}".rstrip()) from error
+        raise pytest.UsageError(f"--kernel {selector}: {error.fact}\n{error.hint}".rstrip()) from error
     return list(found.values())
 
 
@@ -121,7 +121,7 @@ def _prog_types(node: pytest.Item) -> list[str]:
     try:
         chosen = plan.select(names, marker.args if marker else (), what="program type", command="types")
     except WrongUsage as error:
-        raise pytest.UsageError(f"{node.nodeid}: {error.fact}\n{error.mend}") from error
+        raise pytest.UsageError(f"{node.nodeid}: {error.fact}\n{error.hint}") from error
     return [name.lower() for name in names if name in chosen]
 
 

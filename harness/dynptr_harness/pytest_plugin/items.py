@@ -65,7 +65,7 @@ class Cell(pytest.Item):
         try:
             self._result = stash.bench(self.config).answer(self.kernel, self.planned, self._every)
         except HarnessError as error:
-            pytest.fail(f"{error.fact}\n{error.mend}".rstrip(), pytrace=False)
+            pytest.fail(f"{error.fact}\n{error.hint}".rstrip(), pytrace=False)
         result = self._result
         properties: dict[str, Any] = {
             "kernel": result.kernel,

@@ -10,8 +10,8 @@ from dynptr_harness.core.progress import Silent
 from dynptr_harness.core.settings import Settings
 from dynptr_harness.runner.batches import cut
 from dynptr_harness.runner.isolation import Isolation
-from dynptr_harness.runner.kernel_job import Account
-from dynptr_harness.runner.parallelism import Place
+from dynptr_harness.runner.kernel_job import KernelJob
+from dynptr_harness.runner.parallelism import CpuSlot
 from dynptr_harness.runner.worker import Worker
 from dynptr_harness.vm.launcher import Machines, Options
 
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 
     from dynptr_harness.conformance.cell import CellResult
     from dynptr_harness.conformance.plan import PlannedCell
-    from dynptr_harness.runner.batches import Lot
+    from dynptr_harness.runner.batches import Batch
     from dynptr_harness.vm.machine import Machine
-    from dynptr_harness.vm.prepare import Subject
+    from dynptr_harness.vm.prepare import PreparedKernel
 
 T = TypeVar("T")
 
 
-class Bench:
+class MachineSession:
     """Whoever needs a machine of another kernel, or a fresh one, has the one before ended."""
 
     def __init__(self) -> None:
         self._settings = Settings.from_environment()
         self._runner = asyncio.Runner()
         self._kernels: dict[str, Machines] = {}
-        self._accounts: dict[str, Account] = {}
-        self._lots: dict[str, dict[tuple[str, str, str], Lot]] = {}
+        self._accounts: dict[str, KernelJob] = {}
+        self._lots: dict[str, dict[tuple[str, str, str], Batch]] = {}
         self._worker: Worker | None = None
         self._asked = ""  # the kernel of the machine that the worker has
         self._machine: Machine | None = None
@@ -45,7 +45,7 @@ class Bench:
         """What comes of something that takes a machine."""
         return self._runner.run(work)
 
-    def subject(self, selector: str) -> Subject:
+    def subject(self, selector: str) -> PreparedKernel:
         """A kernel, made ready when it is first needed.
 
         Raises:
@@ -93,7 +93,7 @@ class Bench:
         self.clear()
         self._runner.close()
 
-    def _account(self, selector: str, cells: tuple[PlannedCell, ...]) -> Account:
+    def _account(self, selector: str, cells: tuple[PlannedCell, ...]) -> KernelJob:
         self._lots[selector] = {
             cell.key: lot
             for lot in cut(cells, Isolation.CASE)
@@ -101,7 +101,7 @@ class Bench:
             for cell in question.cells
         }
         folder = self._machines(selector).folder
-        return Account(
+        return KernelJob(
             self.subject(selector), Plan(cells), Isolation.CASE, folder, Silent(), first_alone=True
         )
 
@@ -116,5 +116,5 @@ class Bench:
         if not self._worker or self._asked != selector:
             self.clear()
             self._asked = selector
-            self._worker = Worker([], self._machines(selector).start, Isolation.RUN, Place())
+            self._worker = Worker([], self._machines(selector).start, Isolation.RUN, CpuSlot())
         return self._worker

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dynptr_harness.pytest_plugin.machine_session import Bench
+from dynptr_harness.pytest_plugin.machine_session import MachineSession
 
 if TYPE_CHECKING:
-    from dynptr_harness.pytest_plugin.machine_session import Bench as BenchType
+    from dynptr_harness.pytest_plugin.machine_session import MachineSession as BenchType
 
 BENCH: pytest.StashKey[BenchType] = pytest.StashKey()
 
 
-def bench(config: pytest.Config) -> Bench:
+def bench(config: pytest.Config) -> MachineSession:
     """The bench, made when it is first needed, and closed with the configuration."""
     if BENCH not in config.stash:
-        config.stash[BENCH] = Bench()
+        config.stash[BENCH] = MachineSession()
         config.add_cleanup(config.stash[BENCH].close)
     return config.stash[BENCH]

@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from dynptr_harness.conformance.experiments.base import Phases
-from dynptr_harness.conformance.experiments.capabilities import Rights, Under
+from dynptr_harness.conformance.experiments.capabilities import Rights, WithSysctl
 from dynptr_harness.conformance.experiments.examples import Example
 from dynptr_harness.conformance.experiments.maps import Calls
 from dynptr_harness.conformance.experiments.script import (
@@ -36,7 +36,7 @@ from dynptr_harness.conformance.experiments.script import (
     Wait,
     Watch,
 )
-from dynptr_harness.conformance.experiments.stress import Flood
+from dynptr_harness.conformance.experiments.stress import Stress
 from dynptr_harness.conformance.experiments.verifier import Call, Program, Verification
 from dynptr_harness.core.text import counted
 
@@ -109,7 +109,7 @@ def _(rights: Rights) -> Lines:
 
 
 @describe.register
-def _(under: Under) -> Lines:
+def _(under: WithSysctl) -> Lines:
     settings = [f"{name} is {value} meanwhile" for name, value in under.sysctl.items()]
     return [*settings, *describe(under.experiment)]
 
@@ -147,7 +147,7 @@ def _(example: Example) -> Lines:
 
 
 @describe.register
-def _(flood: Flood) -> Lines:
+def _(flood: Stress) -> Lines:
     times = f"{flood.interruptions} times"
     interruption = {
         "none": [],

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
     from dynptr_harness.conformance.plan import Plan
     from dynptr_harness.runner.session import Boot
-    from dynptr_harness.vm.prepare import Subject
+    from dynptr_harness.vm.prepare import PreparedKernel
 
 
 def _nothing() -> None: ...
 
 
 @dataclass(frozen=True)
-class Ground:
+class Backend:
     """All that is ready before the first question.
 
     Attributes:
@@ -30,14 +30,14 @@ class Ground:
         qemu: version of QEMU, '' where there is none.
         guest_packages: version of every package of the guest image, by name.
         leave: to be called after the last question.
-        first_alone: for which kernels; see `dynptr_harness.runner.kernel_job.Account`.
+        first_alone: for which kernels; see `dynptr_harness.runner.kernel_job.KernelJob`.
     """
 
-    subjects: tuple[Subject, ...]
+    subjects: tuple[PreparedKernel, ...]
     plan: Plan
     boot: Boot
     jobs: int
     qemu: str
     guest_packages: Mapping[str, str]
     leave: Callable[[], None] = _nothing
-    first_alone: Callable[[Subject], bool] = always
+    first_alone: Callable[[PreparedKernel], bool] = always

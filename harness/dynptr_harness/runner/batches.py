@@ -18,7 +18,7 @@ PARALLEL = frozenset({"flood"})
 
 
 @dataclass(frozen=True)
-class Question:
+class Query:
     """One request to the agent, and the cells that the answer is judged for: all that have this request."""
 
     request: dict[str, Any]
@@ -31,10 +31,10 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Lot:
+class Batch:
     """Questions that one machine is asked one after the other."""
 
-    questions: tuple[Question, ...]
+    questions: tuple[Query, ...]
 
     @property
     def cost(self) -> int:
@@ -47,7 +47,7 @@ class Lot:
         return any(question.parallel for question in self.questions)
 
 
-def cut(cells: Iterable[PlannedCell], isolation: Isolation) -> list[Lot]:
+def cut(cells: Iterable[PlannedCell], isolation: Isolation) -> list[Batch]:
     """The lots of one kernel, the longest first, so that several workers end at about the same time.
 
     Without isolation, and with that of types, a lot is a program type, of which the questions to one program
@@ -58,16 +58,16 @@ def cut(cells: Iterable[PlannedCell], isolation: Isolation) -> list[Lot]:
     alike: dict[str, list[PlannedCell]] = {}
     for cell in cells:
         alike.setdefault(json.dumps(cell.request, sort_keys=True), []).append(cell)
-    lots: dict[Hashable, list[Question]] = {}
+    lots: dict[Hashable, list[Query]] = {}
     for same in alike.values():
-        question = Question(same[0].request, tuple(same))
+        question = Query(same[0].request, tuple(same))
         lots.setdefault(_together(question, isolation), []).append(question)
     return sorted(
-        (Lot(tuple(questions)) for questions in lots.values()), key=lambda lot: (lot.parallel, -lot.cost)
+        (Batch(tuple(questions)) for questions in lots.values()), key=lambda lot: (lot.parallel, -lot.cost)
     )
 
 
-def _together(question: Question, isolation: Isolation) -> Hashable:
+def _together(question: Query, isolation: Isolation) -> Hashable:
     """Equal for the questions of one lot."""
     cell = question.cells[0]
     match isolation:

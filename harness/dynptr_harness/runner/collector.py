@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from dynptr_harness.conformance.plan import PlannedCell
     from dynptr_harness.core.progress import Progress
     from dynptr_harness.kernels.model import Kernel
-    from dynptr_harness.runner.batches import Question
+    from dynptr_harness.runner.batches import Query
 
 TOLD_AT_ONCE = 5  # cells of a kernel that are not as expected, and told while the rest runs
 
 
-class Sheet:
+class ResultCollector:
     """The cells of a kernel, in whatever order they are filled.
 
     Attributes:
@@ -46,7 +46,7 @@ class Sheet:
         """Whether all cells have a result."""
         return self.filled == len(self._planned)
 
-    def fill(self, question: Question, observed: Observation, facts: Mapping[str, Any]) -> None:
+    def fill(self, question: Query, observed: Observation, facts: Mapping[str, Any]) -> None:
         """Judge what came of a question for each of its cells; `facts` are the agent's.
 
         What is not as expected is told at once, while there is little of it.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dynptr_harness.core.errors import EnvironmentFailed, HarnessError
 from dynptr_harness.results.model import KernelRun
 from dynptr_harness.runner.batches import cut
-from dynptr_harness.runner.collector import Sheet
+from dynptr_harness.runner.collector import ResultCollector
 from dynptr_harness.runner.session import Session
 from dynptr_harness.vm.accelerator import confirm
 from dynptr_harness.vm.failures import MachineFailed
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
     from dynptr_harness.conformance.cell import CellResult
     from dynptr_harness.conformance.plan import Plan, PlannedCell
     from dynptr_harness.core.progress import Progress
-    from dynptr_harness.runner.batches import Lot, Question
+    from dynptr_harness.runner.batches import Batch, Query
     from dynptr_harness.runner.isolation import Isolation
     from dynptr_harness.runner.session import Boot, Observation
-    from dynptr_harness.vm.prepare import Subject
+    from dynptr_harness.vm.prepare import PreparedKernel
 
 LOSSES_IN_A_ROW = 3  # machines lost with no answer in between, until a kernel is given up
 
 
-def always(_subject: Subject) -> bool:
+def always(_subject: PreparedKernel) -> bool:
     """Of every kernel the first machine is started alone."""
     return True
 
 
-class Account:
+class KernelJob:
     """One kernel while any number of workers ask it.
 
     Args:
@@ -50,7 +50,7 @@ class Account:
 
     def __init__(
         self,
-        subject: Subject,
+        subject: PreparedKernel,
         plan: Plan,
         isolation: Isolation,
         folder: Path,
@@ -61,7 +61,7 @@ class Account:
         self.workers = 0
         self.stopped: str | None = None
         self._subject = subject
-        self._sheet = Sheet(subject.kernel, plan.cells, progress)
+        self._sheet = ResultCollector(subject.kernel, plan.cells, progress)
         self._title = f"asking {subject.kernel.release}, {len(plan.cells)} cells"
         self._lots = deque(cut(plan.cells, isolation))
         self._folder = folder
@@ -94,11 +94,11 @@ class Account:
             if not self.workers:  # nothing is left, or we are interrupted
                 self._shown.__exit__(*sys.exc_info())
 
-    def take(self) -> Lot | None:
+    def take(self) -> Batch | None:
         """The next lot; it is the worker's from now on."""
         return self._lots.popleft() if self.open else None
 
-    def give_back(self, lot: Lot) -> None:
+    def give_back(self, lot: Batch) -> None:
         """A lot, or what is left of it, that the worker cannot ask."""
         self._lots.appendleft(lot)
 
@@ -160,7 +160,7 @@ class Account:
         self.stopped = f"no fresh machine: {failed.fact}" if self._facts else failed.fact
         self._last_console = failed.tail if isinstance(failed, MachineFailed) else None
 
-    def begin(self, question: Question) -> None:
+    def begin(self, question: Query) -> None:
         """Show what is being asked."""
         if not self._detail:
             self._detail = self._shown.enter_context(self._progress.phase(self._title))
@@ -168,7 +168,7 @@ class Account:
         bad = f", {self._sheet.bad} not as expected" if self._sheet.bad else ""
         self._detail(f"{self._sheet.filled} answered{bad}; {cell.prog_type.name} {cell.case.id}")
 
-    def enter(self, question: Question, observed: Observation) -> None:
+    def enter(self, question: Query, observed: Observation) -> None:
         """Take down what came of a question; too many losses end the kernel."""
         self._sheet.fill(question, observed, self._facts)
         self._lost_in_a_row = self._lost_in_a_row + 1 if observed.lost else 0

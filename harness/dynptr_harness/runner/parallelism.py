@@ -31,7 +31,7 @@ def default(memory_mib: int) -> int:
 
 
 @dataclass(frozen=True)
-class Place:
+class CpuSlot:
     """What one of the machines that run at a time has of the host.
 
     Attributes:
@@ -43,7 +43,7 @@ class Place:
     round_robin: bool = False
 
 
-def places(jobs: int) -> list[Place]:
+def places(jobs: int) -> list[CpuSlot]:
     """For each of the machines that run at a time, its place.
 
     As many machines as processors are kept to theirs: the first processor of a guest, where the agent works,
@@ -58,8 +58,8 @@ def places(jobs: int) -> list[Place]:
     processors = tuple(sorted(os.sched_getaffinity(0)))
     round_robin = jobs >= len(processors)
     if not 1 < jobs == len(processors):
-        return [Place(round_robin=round_robin) for _ in range(jobs)]
-    return [Place(processors[first:] + processors[:first], round_robin) for first in range(jobs)]
+        return [CpuSlot(round_robin=round_robin) for _ in range(jobs)]
+    return [CpuSlot(processors[first:] + processors[:first], round_robin) for first in range(jobs)]
 
 
 def _available_mib() -> int:

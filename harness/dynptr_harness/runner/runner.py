@@ -10,7 +10,7 @@ from dynptr_harness import __version__
 from dynptr_harness.core.signals import until_signal
 from dynptr_harness.results.model import COMPLETE, Provenance, RunResult
 from dynptr_harness.runner.isolation import Isolation
-from dynptr_harness.runner.kernel_job import Account, always
+from dynptr_harness.runner.kernel_job import KernelJob, always
 from dynptr_harness.runner.parallelism import places
 from dynptr_harness.runner.worker import Worker
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dynptr_harness.core.signals import Interrupted
     from dynptr_harness.report.console_progress import Timed
     from dynptr_harness.runner.session import Boot
-    from dynptr_harness.vm.prepare import Subject
+    from dynptr_harness.vm.prepare import PreparedKernel
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Outcome:
 
 
 def ask(
-    subjects: Sequence[Subject],
+    subjects: Sequence[PreparedKernel],
     plan: Plan,
     *,
     boot: Boot,
@@ -49,7 +49,7 @@ def ask(
     guest_packages: Mapping[str, str],
     jobs: int = 1,
     isolation: Isolation = Isolation.RUN,
-    first_alone: Callable[[Subject], bool] = always,
+    first_alone: Callable[[PreparedKernel], bool] = always,
 ) -> Outcome:
     """Ask every kernel everything that was planned.
 
@@ -63,10 +63,10 @@ def ask(
         qemu: version of QEMU, for the provenance, as `guest_packages`.
         jobs: how many machines there may be at a time.
         isolation: when a fresh machine takes the place of one that is well.
-        first_alone: for which kernels; see `Account`.
+        first_alone: for which kernels; see `KernelJob`.
     """
     accounts = [
-        Account(subject, plan, isolation, folder, progress, first_alone=first_alone(subject))
+        KernelJob(subject, plan, isolation, folder, progress, first_alone=first_alone(subject))
         for subject in subjects
     ]
     workers = [Worker(accounts, boot, isolation, place) for place in places(jobs)]

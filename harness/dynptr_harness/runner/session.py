@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping, Sequence
     from pathlib import Path
 
-    from dynptr_harness.vm.prepare import Subject
+    from dynptr_harness.vm.prepare import PreparedKernel
 
 CELL_DEADLINE = 60.0  # seconds; a cell takes a fraction of one, and a few on a busy host without KVM
 
@@ -41,10 +41,12 @@ class Guest(Protocol):
     async def ask(self, request: dict[str, Any], deadline: float) -> dict[str, Any]:
         """One request, one reply."""
 
-    def answers(self, requests: Sequence[dict[str, Any]], deadline: float) -> AsyncIterator[dict[str, Any]]:
-        """The replies to several requests, or to the first of them; see `Machine.answers`."""
+    def request_batch(
+        self, requests: Sequence[dict[str, Any]], deadline: float
+    ) -> AsyncIterator[dict[str, Any]]:
+        """The replies to several requests, or to the first of them; see `Machine.request_batch`."""
 
-    async def keep_to(self, processors: Sequence[int]) -> None:
+    async def pin_vcpus(self, processors: Sequence[int]) -> None:
         """Run each processor of the guest on one of the host's, in this order."""
 
     async def kill(self) -> None:
@@ -54,12 +56,14 @@ class Guest(Protocol):
 class Boot(Protocol):
     """How a machine comes to be; `dynptr_harness.vm.launcher.Machines.start` is one way."""
 
-    def __call__(self, subject: Subject, folder: Path, *, round_robin: bool) -> Coroutine[Any, Any, Guest]:
+    def __call__(
+        self, subject: PreparedKernel, folder: Path, *, round_robin: bool
+    ) -> Coroutine[Any, Any, Guest]:
         """Boot a subject.
 
         Args:
             folder: for its console.
-            round_robin: its processors had better take turns; see `dynptr_harness.runner.parallelism.Place`.
+            round_robin: run emulated vCPUs on one thread; see `CpuSlot`.
         """
 
 
@@ -123,7 +127,7 @@ class Session:
         begin = time.monotonic()
         try:
             await self._forget_warnings()
-            async for reply in self._machine.answers(requests, CELL_DEADLINE):
+            async for reply in self._machine.request_batch(requests, CELL_DEADLINE):
                 self._note(reply)
                 yield Observation(reply, reply["seconds"], console=reply.get("console"))
                 begin = time.monotonic()
@@ -133,17 +137,17 @@ class Session:
                 verdict=_VERDICTS[failed.kind], seen=failed.reason, console=failed.tail, lost=True
             )
         except RequestFailed as failed:
-            splats = self._note(failed.complaints)
+            splats = self._note(failed.kernel_messages)
             verdict, seen = Verdict.FAIL if splats else Verdict.LOST, "; ".join([*splats, failed.fact])
             how = Observation(
-                verdict=verdict, seen=seen, log=failed.log, console=failed.complaints.get("console")
+                verdict=verdict, seen=seen, log=failed.log, console=failed.kernel_messages.get("console")
             )
         self.sound = False
         yield replace(how, seconds=time.monotonic() - begin)
 
-    async def keep_to(self, processors: Sequence[int]) -> None:
-        """The machine runs on these processors from now on; see `Guest.keep_to`."""
-        await self._machine.keep_to(processors)
+    async def pin_vcpus(self, processors: Sequence[int]) -> None:
+        """The machine runs on these processors from now on; see `Guest.pin_vcpus`."""
+        await self._machine.pin_vcpus(processors)
 
     async def end(self) -> None:
         """End the machine, in whatever state it is: nothing in it is to be kept."""

@@ -12,9 +12,9 @@ from dynptr_harness.runner.isolation import Isolation
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dynptr_harness.runner.batches import Lot, Question
-    from dynptr_harness.runner.kernel_job import Account
-    from dynptr_harness.runner.parallelism import Place
+    from dynptr_harness.runner.batches import Batch, Query
+    from dynptr_harness.runner.kernel_job import KernelJob
+    from dynptr_harness.runner.parallelism import CpuSlot
     from dynptr_harness.runner.session import Boot, Session
 
 
@@ -30,16 +30,16 @@ class Worker:
 
     def __init__(
         self,
-        accounts: Sequence[Account],
+        accounts: Sequence[KernelJob],
         boot: Boot,
         isolation: Isolation,
-        place: Place,
+        place: CpuSlot,
     ) -> None:
         self._accounts = accounts
         self._boot = boot
         self._isolation = isolation
         self._place = place
-        self._left: set[Account] = set()  # kernels of which no machine came up for us
+        self._left: set[KernelJob] = set()  # kernels of which no machine came up for us
         self._session: Session | None = None
 
     async def run(self) -> None:
@@ -51,19 +51,19 @@ class Worker:
                 finally:
                     await self.end()
 
-    def _choose(self) -> Account | None:
+    def _choose(self) -> KernelJob | None:
         """A kernel that few are at: each has a snapshot to make before others can help with it."""
         can_be_asked = (each for each in self._accounts if each.open and each not in self._left)
         return min(can_be_asked, key=lambda account: account.workers, default=None)
 
-    async def _serve(self, account: Account) -> None:
+    async def _serve(self, account: KernelJob) -> None:
         """Ask lots of one kernel as long as there are any and machines come up."""
         while account not in self._left and (lot := account.take()):
             if self._isolation is not Isolation.RUN:
                 await self.end()
             await self.ask(account, lot)
 
-    async def ask(self, account: Account, lot: Lot) -> None:
+    async def ask(self, account: KernelJob, lot: Batch) -> None:
         """Ask one lot, on a fresh machine after each that was lost; give back what cannot be asked."""
         left = lot.questions
         while left:
@@ -73,7 +73,7 @@ class Worker:
             left = left[await self._ask_on(session, account, left) :]
 
     @staticmethod
-    async def _ask_on(session: Session, account: Account, questions: Sequence[Question]) -> int:
+    async def _ask_on(session: Session, account: KernelJob, questions: Sequence[Query]) -> int:
         """Ask as much as goes on one machine; how many were answered."""
         done = 0
         account.begin(questions[0])
@@ -87,7 +87,7 @@ class Worker:
                     account.begin(questions[done])
         return done
 
-    async def _ready(self, account: Account, lot: Lot) -> Session | None:
+    async def _ready(self, account: KernelJob, lot: Batch) -> Session | None:
         """The session that goes on, or a new one; None when there is none to be had for us."""
         if self._session and self._session.sound and not (lot.parallel and self._session.round_robin):
             return self._session
@@ -96,7 +96,7 @@ class Worker:
             round_robin = self._place.round_robin and not lot.parallel
             self._session = await account.start(self._boot, round_robin=round_robin)
             if self._session and self._place.processors:
-                await self._session.keep_to(self._place.processors)
+                await self._session.pin_vcpus(self._place.processors)
         except HarnessError as failed:
             account.did_not_start(failed)
             self._left.add(account)

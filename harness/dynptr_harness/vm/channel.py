@@ -89,7 +89,7 @@ class Channel:
     async def answer_to(self, request: dict[str, Any], number: int) -> dict[str, Any]:
         """As `answer`, to a request that was sent.
 
-        The event has `spoke` beside the reply: whether the kernel said anything meanwhile. If so, or with an
+        The event also has `kernel_logged`: True if the kernel logged anything meanwhile. If so, or with an
         error, the agent passes over what else it was asked with this.
         """
         event = await self.receive()

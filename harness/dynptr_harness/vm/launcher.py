@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dynptr_harness.core.progress import Progress
     from dynptr_harness.core.settings import Settings
     from dynptr_harness.vm.machine import Machine
-    from dynptr_harness.vm.prepare import Subject
+    from dynptr_harness.vm.prepare import PreparedKernel
 
 
 T = TypeVar("T")
@@ -87,7 +87,7 @@ class Machines:
         return run_dir.create(self._settings.cache)
 
     async def start(
-        self, subject: Subject, folder: Path | None = None, *, round_robin: bool = False
+        self, subject: PreparedKernel, folder: Path | None = None, *, round_robin: bool = False
     ) -> Machine:
         """A machine that nobody has asked anything; whoever has it ends it.
 
@@ -109,11 +109,11 @@ class Machines:
             raise
         return machine
 
-    def leaves_snapshot(self, subject: Subject) -> bool:
+    def leaves_snapshot(self, subject: PreparedKernel) -> bool:
         """Whether the next machine of a kernel boots, and leaves a snapshot from which others go on."""
         return self._snapshots is not None and not self._snapshots.has(self._spec(subject))
 
-    def _spec(self, subject: Subject, *, round_robin: bool = False) -> Spec:
+    def _spec(self, subject: PreparedKernel, *, round_robin: bool = False) -> Spec:
         return Spec(
             subject.files,
             subject.accelerator,
@@ -123,7 +123,7 @@ class Machines:
             round_robin=round_robin and subject.accelerator.name == "tcg",
         )
 
-    def visit(self, subject: Subject, work: Callable[[Machine], Awaitable[T]]) -> T:
+    def visit(self, subject: PreparedKernel, work: Callable[[Machine], Awaitable[T]]) -> T:
         """What comes of some work with a machine of its own, which ends with the work.
 
         Raises:

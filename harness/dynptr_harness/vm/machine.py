@@ -61,10 +61,10 @@ class RequestFailed(HarnessError):
         complaints: as in the reply of `Machine.ask`.
     """
 
-    def __init__(self, log: str, complaints: dict[str, Any] | None = None) -> None:
+    def __init__(self, log: str, kernel_messages: dict[str, Any] | None = None) -> None:
         super().__init__(f"the agent failed: {_last_line(log)}")
         self.log = log
-        self.complaints = complaints or {}
+        self.kernel_messages = kernel_messages or {}
 
 
 class Machine:
@@ -242,12 +242,12 @@ class Machine:
         before, position = len(console.splats), console.size
         event = await self._within(self._channel.answer(request, number), deadline, late)
         # What the kernel said before the reply was in the pipe before it, and has been read with it.
-        complaints: dict[str, Any] = {}
+        kernel_messages: dict[str, Any] = {}
         if splats := console.splats[before:]:
-            complaints = {"splats": splats, "console": console.since(position)}
-        return reply_of(event, complaints)
+            kernel_messages = {"splats": splats, "console": console.since(position)}
+        return reply_of(event, kernel_messages)
 
-    async def answers(
+    async def request_batch(
         self, requests: Sequence[dict[str, Any]], deadline: float
     ) -> AsyncIterator[dict[str, Any]]:
         """Ask the agent several things, which it goes through without waiting for us.
@@ -273,14 +273,14 @@ class Machine:
         for number, request in enumerate(requests, first):
             late = f"no reply to request {number} after {deadline:g} s"
             event = await self._within(self._channel.answer_to(request, number), deadline, late)
-            spoke = event.get("spoke", True)
-            splats = console.splats[before:] if spoke else []
-            complaints = {"splats": splats, "console": console.since(position)} if splats else {}
-            yield reply_of(event, complaints)
-            if spoke:
+            kernel_logged = event.get("kernel_logged", True)
+            splats = console.splats[before:] if kernel_logged else []
+            kernel_messages = {"splats": splats, "console": console.since(position)} if splats else {}
+            yield reply_of(event, kernel_messages)
+            if kernel_logged:
                 return
 
-    async def converse(
+    async def stream(
         self, request: dict[str, Any], heard: Callable[[dict[str, Any]], None], *, silence: float
     ) -> dict[str, Any]:
         """Ask the agent for something that takes as long as it takes, and listen to what it says meanwhile.
@@ -308,11 +308,11 @@ class Machine:
         return reply
 
     async def tell(self, message: dict[str, Any]) -> None:
-        """Say something to an agent that is busy with what `converse` asked of it."""
+        """Say something to an agent that is busy with what `stream` asked of it."""
         with contextlib.suppress(OSError):  # a machine that is gone; `converse` finds out why
             await self._channel.send(message)
 
-    async def keep_to(self, processors: Sequence[int]) -> None:
+    async def pin_vcpus(self, processors: Sequence[int]) -> None:
         """Run each processor of the guest on one of the host's: the first on the first of these, and so on.
 
         Those that take turns run where the first one does.
@@ -495,15 +495,15 @@ class Machine:
         return reason
 
 
-def reply_of(event: dict[str, Any], complaints: dict[str, Any]) -> dict[str, Any]:
+def reply_of(event: dict[str, Any], kernel_messages: dict[str, Any]) -> dict[str, Any]:
     """The reply in an event of the agent, with the complaints of the kernel.
 
     Raises:
         RequestFailed: the event has none.
     """
     if event["event"] == "error":
-        raise RequestFailed(str(event.get("error")), complaints)
-    return {**event["reply"], "seconds": event.get("seconds"), **complaints}
+        raise RequestFailed(str(event.get("error")), kernel_messages)
+    return {**event["reply"], "seconds": event.get("seconds"), **kernel_messages}
 
 
 def _last_line(log: str) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Subject:
+class PreparedKernel:
     """One kernel ready to be booted: what was asked for, what was found, and what it is booted with.
 
     Attributes:
@@ -45,7 +45,7 @@ def prepare(
     modules: Path | None = None,
     accelerator: str = "auto",
     append: tuple[str, ...] = (),
-) -> tuple[tuple[Subject, ...], GuestImage]:
+) -> tuple[tuple[PreparedKernel, ...], GuestImage]:
     """Have everything on the disk that the runs of some kernels need.
 
     Args:
@@ -66,7 +66,7 @@ def prepare(
         with progress.phase(f"choosing the accelerator for {kernel.release}") as detail:
             chosen = _accelerator(accelerator, files, settings)
             detail(f"{chosen.name}: {chosen.reason}")
-        subjects.append(Subject(selector, kernel, files, chosen, append))
+        subjects.append(PreparedKernel(selector, kernel, files, chosen, append))
     return tuple(subjects), image
 
 

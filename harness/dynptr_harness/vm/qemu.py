@@ -288,17 +288,17 @@ def version() -> str:
     Raises:
         EnvironmentFailed: there is none, it does not run, or it is older than `OLDEST`.
     """
-    mend = "install qemu-system-x86 10 or newer (on Debian 12 from bookworm-backports)"
+    hint = "install qemu-system-x86 10 or newer (on Debian 12 from bookworm-backports)"
     try:
         said = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, timeout=30, check=True)
     except FileNotFoundError:
-        raise EnvironmentFailed(f"{PROGRAM} is not installed", mend) from None
+        raise EnvironmentFailed(f"{PROGRAM} is not installed", hint) from None
     except (OSError, subprocess.SubprocessError) as error:
-        raise EnvironmentFailed(f"{PROGRAM} --version failed: {error}", mend) from error
+        raise EnvironmentFailed(f"{PROGRAM} --version failed: {error}", hint) from error
     found = re.search(r"version (\d+)\.(\d+)(\.\d+)*", said.stdout)
     if not found:
-        raise EnvironmentFailed(f"{PROGRAM} --version names no version: {said.stdout[:200]!r}", mend)
+        raise EnvironmentFailed(f"{PROGRAM} --version names no version: {said.stdout[:200]!r}", hint)
     number = found.group(0).removeprefix("version ")
     if (int(found.group(1)), int(found.group(2))) < OLDEST:
-        raise EnvironmentFailed(f"QEMU {number} is too old for a guest that can be relied upon", mend)
+        raise EnvironmentFailed(f"QEMU {number} is too old for a guest that can be relied upon", hint)
     return number

@@ -22,7 +22,7 @@ from tests.unit.samples import RELEASE, FakeGuest, subject
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from dynptr_harness.vm.prepare import Subject
+    from dynptr_harness.vm.prepare import PreparedKernel
 
 CRASH = MachineFailed(FailureKind.CRASH, "Kernel panic", tail="BUG\nend", console=Path("/runs/1/console.txt"))
 REFUSED = {"refused": {"errno": 22, "log": "5: (95) exit\nUnreleased reference id=2\nprocessed 9 insns\n"}}
@@ -65,7 +65,7 @@ class OwnGuest(FakeGuest):
                 return dict(answer)
         return {}
 
-    async def converse(
+    async def stream(
         self, request: dict[str, Any], heard: Callable[[dict[str, Any]], None], *, silence: float
     ) -> dict[str, Any]:
         assert silence > 0
@@ -97,7 +97,7 @@ class Command:
         )
         monkeypatch.setattr("dynptr_harness.vm.launcher.Snapshots.start", self._start)
 
-    def _prepare(self, *_: Any, **__: Any) -> tuple[list[Subject], Any]:
+    def _prepare(self, *_: Any, **__: Any) -> tuple[list[PreparedKernel], Any]:
         return [subject(release) for release in self.kernels], SimpleNamespace(packages={})
 
     async def _start(self, *_: Any) -> FakeGuest:
@@ -235,7 +235,7 @@ def test_clang_has_the_word_where_it_does_not_take_the_file(command: Command, fi
 )
 def test_a_file_says_itself_who_compiles_it(file: Path, text: str, loader: str) -> None:
     file.write_text(text)
-    assert user_program.OwnSource.read(file).loader == loader
+    assert user_program.UserProgram.read(file).loader == loader
 
 
 @pytest.mark.parametrize(

@@ -16,18 +16,18 @@ from dynptr_harness.core.settings import Settings
 from dynptr_harness.core.signals import SIGNALS
 from dynptr_harness.kernels.debian import store
 from dynptr_harness.kernels.debian.index import Index
-from dynptr_harness.kernels.debian.packages import Available, Part, ranked
+from dynptr_harness.kernels.debian.packages import KernelPackage, PackageFile, ranked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
-def available(release: str, suite: str, size: int = 0, *missing: str) -> Available:
+def available(release: str, suite: str, size: int = 0, *missing: str) -> KernelPackage:
     """A kernel that is not cached."""
     name, version = f"linux-image-{release}", release.partition("+")[0] + "-1"
-    parts = (Part(name, version, "sum", size),)
-    return Available(release, name, version, suite, own=True, parts=parts, missing=missing)
+    parts = (PackageFile(name, version, "sum", size),)
+    return KernelPackage(release, name, version, suite, own=True, parts=parts, missing=missing)
 
 
 SERVED = (

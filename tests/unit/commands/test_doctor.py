@@ -116,7 +116,7 @@ def half_a_mirror(patch: Patch, _tmp: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("prepare", "name", "state", "fact", "mend"),
+    ("prepare", "name", "state", "fact", "hint"),
     [
         (old_python, "Python", State.FAIL, "3.9.2", "3.11"),
         (no_tools, "tools", State.FAIL, "mkfs.erofs", "erofs-utils"),
@@ -139,16 +139,16 @@ def test_what_is_wrong_is_named_with_its_mend(
     name: str,
     state: State,
     fact: str,
-    mend: str,
+    hint: str,
 ) -> None:
     prepare(monkeypatch, tmp_path)
     found = examine(tmp_path)[name]
     assert found.state is state
     assert fact in found.fact
-    assert mend in found.mend
+    assert hint in found.hint
 
 
 def test_a_machine_that_may_fetch_nothing_is_not_asked_for_its_mirror(tmp_path: Path) -> None:
     findings = {each.name: each for each in doctor.examine(Settings(tmp_path, offline=True), Silent())}
     assert findings["mirror"].state is State.WARN
-    assert "DYNPTR_HARNESS_OFFLINE" in findings["mirror"].mend
+    assert "DYNPTR_HARNESS_OFFLINE" in findings["mirror"].hint

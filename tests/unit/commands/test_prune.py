@@ -14,7 +14,7 @@ from dynptr_harness.core.cache import Cache
 from dynptr_harness.core.errors import WrongUsage
 from dynptr_harness.core.settings import Settings
 from dynptr_harness.kernels.debian import store as debian_store
-from dynptr_harness.kernels.debian.packages import Available
+from dynptr_harness.kernels.debian.packages import KernelPackage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,7 @@ def settings(tmp_path: Path) -> Settings:
 def store(settings: Settings, release: str) -> None:
     """A kernel of 1 MiB, its boot files, and a snapshot of a machine that runs it."""
     cache = Cache(settings.cache)
-    kernel = Available(release, f"linux-image-{release}", release, "trixie", "~" not in release, ())
+    kernel = KernelPackage(release, f"linux-image-{release}", release, "trixie", "~" not in release, ())
 
     def image(folder: Path) -> None:
         (folder / debian_store.PROVENANCE).write_text(json.dumps({"kernel": asdict(kernel)}))

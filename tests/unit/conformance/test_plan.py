@@ -98,7 +98,7 @@ def test_cases_are_chosen_by_id_or_glob(selectors: list[str], chosen: list[str])
 
 
 @pytest.mark.parametrize(
-    ("types", "cases", "fact", "mend"),
+    ("types", "cases", "fact", "hint"),
     [
         (["KPROB"], [], "no program type 'KPROB'", "did you mean KPROBE"),
         (["kprobes"], [], "no program type 'kprobes'", "did you mean KPROBE"),
@@ -115,12 +115,12 @@ def test_cases_are_chosen_by_id_or_glob(selectors: list[str], chosen: list[str])
     ],
 )
 def test_a_selector_that_fits_nothing_names_the_near_ones(
-    types: list[str], cases: list[str], fact: str, mend: str
+    types: list[str], cases: list[str], fact: str, hint: str
 ) -> None:
     with pytest.raises(WrongUsage) as raised:
         make(TYPES, ROWS, types, cases)
     assert fact in raised.value.fact
-    assert mend in raised.value.mend
+    assert hint in raised.value.hint
 
 
 def test_a_case_that_does_not_apply_is_left_out_and_counted() -> None:

@@ -79,4 +79,4 @@ def test_all_faults_are_one_message_of_wrong_usage() -> None:
     assert lines[0] == "the catalogue is wrong"
     assert len(lines) == 4
     assert all(line.startswith("  AAA-00") for line in lines[1:])
-    assert "harness/dynptr_harness/conformance/cases/" in raised.value.mend
+    assert "harness/dynptr_harness/conformance/cases/" in raised.value.hint

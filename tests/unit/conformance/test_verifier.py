@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import dynptr_harness
 import pytest
 from dynptr_harness.conformance.catalogue import CASES, PROG_TYPES
-from dynptr_harness.conformance.experiments.capabilities import Rights, Under
+from dynptr_harness.conformance.experiments.capabilities import Rights, WithSysctl
 from dynptr_harness.conformance.experiments.verifier import Call, Program, Verification, telling_line
 from dynptr_harness.conformance.judge import judge
 from dynptr_harness.conformance.kfuncs import KFUNCS
@@ -29,7 +29,7 @@ BY_ID = {case.id: case for case in CASES}
 
 
 def verification_of(case: Case) -> Verification | None:
-    inner = case.experiment.experiment if isinstance(case.experiment, Under) else case.experiment
+    inner = case.experiment.experiment if isinstance(case.experiment, WithSysctl) else case.experiment
     return inner if isinstance(inner, Verification) else None
 
 
@@ -121,7 +121,7 @@ def test_a_refused_program_has_a_twin_that_is_accepted(case: Case) -> None:
 def test_a_refusal_has_a_reason_on_every_kernel(case: Case) -> None:
     """A type that a kernel does not know is the exception: it is refused before there is a log."""
     for experiment in (case.experiment, *(each.experiment for each in case.differences)):
-        rows = experiment.experiment if isinstance(experiment, Under) else experiment
+        rows = experiment.experiment if isinstance(experiment, WithSysctl) else experiment
         assert isinstance(rows, Verification)
         for each in rows.programs:
             if isinstance(each, Program) and each.errno:

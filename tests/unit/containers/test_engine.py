@@ -32,15 +32,15 @@ def refused(*_arguments: object, **_named: object) -> None:
 def test_a_missing_engine_is_one_error_that_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentFailed, match=r"no container engine answers on .*docker\.sock") as raised:
         container_image.fetch("oci:some/kernel", Settings(tmp_path), Silent())
-    assert "docker.io" in raised.value.mend
-    assert "DOCKER_HOST" in raised.value.mend
+    assert "docker.io" in raised.value.hint
+    assert "DOCKER_HOST" in raised.value.hint
 
 
 def test_a_missing_permission_is_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(docker, "from_env", refused)
     with pytest.raises(EnvironmentFailed, match="no permission") as raised:
         container_image.fetch("oci:some/kernel", Settings(tmp_path), Silent())
-    assert "group docker" in raised.value.mend
+    assert "group docker" in raised.value.hint
 
 
 def test_without_mmdebstrap_and_engine_both_are_named(

@@ -123,7 +123,7 @@ def test_a_full_disk_is_one_clear_error(cache: Cache, error: Exception) -> None:
         cache.entry(KIND, KEY, build)
     assert "no room left" in caught.value.fact
     assert str(cache.folder) in caught.value.fact
-    assert "DYNPTR_HARNESS_CACHE" in caught.value.mend
+    assert "DYNPTR_HARNESS_CACHE" in caught.value.hint
     assert names(cache) == []
 
 

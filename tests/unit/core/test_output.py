@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def test_a_file_in_a_missing_folder_is_wrong_usage(tmp_path: Path) -> None:
     with pytest.raises(WrongUsage, match=r"--json .*: there is no folder .*missing") as raised:
         output.check("--json", tmp_path / "missing" / "a.json")
-    assert raised.value.mend.startswith("make it first: mkdir -p ")
+    assert raised.value.hint.startswith("make it first: mkdir -p ")
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:

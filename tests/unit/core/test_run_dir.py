@@ -47,4 +47,4 @@ def test_a_cache_that_cannot_be_written_is_said_clearly(tmp_path: Path) -> None:
     (tmp_path / "runs").touch()
     with pytest.raises(EnvironmentFailed, match=r"cannot make the folder .*/runs/") as raised:
         run_dir.create(tmp_path)
-    assert "DYNPTR_HARNESS_CACHE" in raised.value.mend
+    assert "DYNPTR_HARNESS_CACHE" in raised.value.hint

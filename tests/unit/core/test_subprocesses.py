@@ -62,7 +62,7 @@ def test_only_the_last_lines_are_shown() -> None:
 def test_a_missing_tool_is_named_with_the_mend() -> None:
     with pytest.raises(EnvironmentFailed, match="no-such-tool is not installed") as caught:
         subprocesses.run(["no-such-tool"], what="x", deadline=10)
-    assert "make setup" in caught.value.mend
+    assert "make setup" in caught.value.hint
 
 
 # A tool that has a child of its own; both say who they are.

@@ -6,7 +6,7 @@ import struct
 from typing import TYPE_CHECKING
 
 import pytest
-from dynptr_harness.guest.experiments.stress_check import BATCH_BYTES, FOOTPRINT, Ledger, committed
+from dynptr_harness.guest.experiments.stress_check import BATCH_BYTES, FOOTPRINT, RecordChecker, committed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,10 +43,10 @@ def records(cnt: int) -> Records:
     return made
 
 
-def entered(made: Records) -> Ledger:
+def entered(made: Records) -> RecordChecker:
     """A ledger into which the records came in pieces."""
     octets = memoryview(b"".join(RECORD.pack(*record) for record in made))
-    ledger = Ledger(SEED)
+    ledger = RecordChecker(SEED)
     for start in range(0, len(octets), 100 * FOOTPRINT):
         ledger.enter(octets[start : start + 100 * FOOTPRINT], start)
     ledger.close()
@@ -110,7 +110,7 @@ def test_a_wrong_record_is_counted_as_what_it_is(what: str, falsify: Callable[[R
 
 def test_a_piece_from_another_place_is_counted() -> None:
     piece = memoryview(RECORD.pack(*right(1)))
-    ledger = Ledger(SEED)
+    ledger = RecordChecker(SEED)
     ledger.enter(piece, 0)
     ledger.enter(piece, 2 * FOOTPRINT)
     assert ledger.reply()["wrong"]["positions"] == 1

@@ -29,4 +29,4 @@ def test_the_key_changes_with_each_part_of_the_recipe(monkeypatch: pytest.Monkey
 def test_offline_an_image_that_is_not_in_the_cache_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentFailed, match="guest image is not in the cache, and nothing") as caught:
         rootfs.ensure(Settings(tmp_path, offline=True), Silent())
-    assert "dynptr-harness setup" in caught.value.mend
+    assert "dynptr-harness setup" in caught.value.hint

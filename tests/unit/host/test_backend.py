@@ -35,7 +35,7 @@ def test_only_root_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(EnvironmentFailed, match="only root") as raised:
         ready(tmp_path, "host")
-    assert "sudo" in raised.value.mend
+    assert "sudo" in raised.value.hint
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_a_choice_of_which_nothing_is_left_is_refused() -> None:
     plan = make(PROG_TYPES, CASES, (), ["LOD*"])
     with pytest.raises(WrongUsage, match="disturbs") as raised:
         backend._undisturbing(plan, Timed(Silent()))
-    assert "--disturb" in raised.value.mend
+    assert "--disturb" in raised.value.hint
 
 
 def test_what_goes_away_in_time_is_not_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:

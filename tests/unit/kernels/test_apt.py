@@ -78,7 +78,7 @@ def test_a_host_without_a_debian_mirror_is_asked_to_name_one(
     monkeypatch.setattr(subprocesses, "run", host.run)
     with pytest.raises(EnvironmentFailed) as caught:
         apt.mirror(Settings(tmp_path))
-    assert "DYNPTR_HARNESS_MIRROR" in caught.value.mend
+    assert "DYNPTR_HARNESS_MIRROR" in caught.value.hint
 
 
 def test_of_the_hosts_configuration_only_the_way_to_the_network_is_taken(
@@ -131,7 +131,7 @@ def test_lists_that_cannot_be_had_are_named_and_the_others_used(
 def test_without_any_list_the_mirror_has_failed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(apt.MirrorFailed, match="bullseye Release") as caught:
         update(monkeypatch, tmp_path, lists="\n")
-    assert "DYNPTR_HARNESS_MIRROR" in caught.value.mend
+    assert "DYNPTR_HARNESS_MIRROR" in caught.value.hint
 
 
 def test_the_configuration_has_no_part_of_the_hosts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_what_is_not_a_kernel_is_refused(tmp_path: Path, content: bytes, said: s
     with pytest.raises(WrongUsage, match=said) as caught:
         resolve(str(image), tmp_path)
     assert str(image) in caught.value.fact
-    assert "bzImage" in caught.value.mend
+    assert "bzImage" in caught.value.hint
 
 
 @pytest.mark.parametrize(("name", "said"), [("absent", "No such file"), ("", "Is a directory")])

@@ -19,7 +19,7 @@ from dynptr_harness.core.settings import Settings
 from dynptr_harness.kernels.debian import apt, index
 from dynptr_harness.kernels.debian import source as debian
 from dynptr_harness.kernels.debian import store as debian_store
-from dynptr_harness.kernels.debian.packages import Available, Part
+from dynptr_harness.kernels.debian.packages import KernelPackage, PackageFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -234,7 +234,7 @@ def test_what_is_served_incompletely_is_passed_over_by_name(
 def test_what_is_not_served_complete_is_wrong_usage(settings: Settings, selector: str) -> None:
     with pytest.raises(WrongUsage, match="serves no complete kernel") as caught:
         debian.choose(selector, settings, Silent())
-    assert "series 5.10, 6.1, 6.12, 6.18, 7.3" in caught.value.mend
+    assert "series 5.10, 6.1, 6.12, 6.18, 7.3" in caught.value.hint
     assert ("lacks linux-modules-7.1.13" in caught.value.fact) is selector.startswith("7.1")
 
 
@@ -349,7 +349,7 @@ def test_without_a_list_nobody_guesses_what_is_best_of_several(
     for _attempt in ("fetched", "kept"):
         with pytest.raises(apt.MirrorFailed, match=r"cannot be told .* trixie-backports") as caught:
             debian.choose(selector, settings, Silent())
-        assert "--offline" in caught.value.mend
+        assert "--offline" in caught.value.hint
     assert archive.updates == 1
 
 
@@ -373,7 +373,9 @@ def test_a_missing_list_is_asked_for_again_soon(settings: Settings, archive: typ
 def store(settings: Settings, release: str, version: str) -> None:
     """Put a kernel into the cache."""
     name = f"linux-image-{release}"
-    kernel = Available(release, name, version, "trixie", own=True, parts=(Part(name, version, "sum"),))
+    kernel = KernelPackage(
+        release, name, version, "trixie", own=True, parts=(PackageFile(name, version, "sum"),)
+    )
     provenance = {"kernel": asdict(kernel), "image_sha256": f"sha of {release}"}
 
     def build(folder: Path) -> None:
@@ -412,7 +414,7 @@ def test_without_a_mirror_what_is_best_of_several_is_the_environment(
     store(settings, "6.12.9+deb13-cloud-amd64", "6.12.9-1")
     with pytest.raises(apt.MirrorFailed, match="none of the lists") as caught:
         debian.choose(selector, settings, Silent())
-    assert "--offline" in caught.value.mend
+    assert "--offline" in caught.value.hint
 
 
 def test_in_a_set_a_kernel_that_cannot_be_downloaded_is_stood_in_for_by_its_series_only(
@@ -481,7 +483,7 @@ def test_offline_what_the_cache_does_not_have_is_the_environment(
         store(settings, "6.12.9+deb13-cloud-amd64", "6.12.9-1")
     with pytest.raises(EnvironmentFailed, match=r"no kernel .* nothing may be fetched") as caught:
         debian.choose(selector, replace(settings, offline=True), Silent())
-    assert re.search(words, caught.value.mend)
+    assert re.search(words, caught.value.hint)
 
 
 def test_an_exact_release_of_the_cache_asks_no_mirror(settings: Settings, archive: type[FakeArchive]) -> None:

@@ -81,7 +81,7 @@ def test_a_mirror_that_does_not_answer_is_told_in_bounded_time(
     assert time.monotonic() - began < BOUND
     assert "dists/trixie/InRelease" in caught.value.fact
     assert "connect" in caught.value.fact.lower()
-    assert "DYNPTR_HARNESS_MIRROR" in caught.value.mend
+    assert "DYNPTR_HARNESS_MIRROR" in caught.value.hint
 
 
 def test_what_a_sound_mirror_serves_can_be_chosen(tmp_path: Path, serve: Callable[[], str]) -> None:

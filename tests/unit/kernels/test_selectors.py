@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from dynptr_harness.kernels.debian.packages import Available, ranked
+from dynptr_harness.kernels.debian.packages import KernelPackage, ranked
 from dynptr_harness.kernels.selectors import fitting, is_set, pick
 
 
-def kernel(release: str, *missing: str, own: bool = True) -> Available:
-    return Available(release, f"linux-image-{release}", f"{release}-1", "suite", own, (), missing)
+def kernel(release: str, *missing: str, own: bool = True) -> KernelPackage:
+    return KernelPackage(release, f"linux-image-{release}", f"{release}-1", "suite", own, (), missing)
 
 
 KERNELS = ranked(

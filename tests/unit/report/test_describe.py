@@ -11,7 +11,7 @@ from dynptr_harness.conformance.c_sources import Programs
 from dynptr_harness.conformance.case import Difference
 from dynptr_harness.conformance.catalogue import CASES
 from dynptr_harness.conformance.experiments.base import Phases
-from dynptr_harness.conformance.experiments.capabilities import Holder, Rights, Under
+from dynptr_harness.conformance.experiments.capabilities import Holder, Rights, WithSysctl
 from dynptr_harness.conformance.experiments.maps import Calls, Create, Freeze, Mmap
 from dynptr_harness.conformance.experiments.script import (
     BUSY,
@@ -30,7 +30,7 @@ from dynptr_harness.conformance.experiments.script import (
     Watch,
     script,
 )
-from dynptr_harness.conformance.experiments.stress import Flood
+from dynptr_harness.conformance.experiments.stress import Stress
 from dynptr_harness.conformance.experiments.verifier import Verification, accepted, refused
 from dynptr_harness.core.text import columns
 from dynptr_harness.report.case_detail import CaseReport
@@ -130,7 +130,7 @@ def test_a_call_on_a_map_is_told_by_its_fields_and_its_error(act: Act, words: st
 def test_a_flood_says_how_much_and_what_happens_to_the_consumer() -> None:
     assert [
         word
-        for line in describe(Flood(1000, "kill", 3))
+        for line in describe(Stress(1000, "kill", 3))
         for word in ("1000", "killed 3 times")
         if word in line
     ]
@@ -166,7 +166,7 @@ def test_what_few_capabilities_allow_is_a_line_a_process_and_a_program() -> None
 
 
 def test_settings_of_the_kernel_are_told_before_what_is_done_under_them() -> None:
-    lines = describe(Under({"net.core.bpf_jit_enable": 0}, script(Watch())))
+    lines = describe(WithSysctl({"net.core.bpf_jit_enable": 0}, script(Watch())))
     assert lines == ["net.core.bpf_jit_enable is 0 meanwhile", *describe(script(Watch()))]
 
 

@@ -81,7 +81,7 @@ def test_what_is_no_result_is_one_error_that_says_what_and_where_and_what_to_do(
         from_json(text, "r.json")
     assert raised.value.fact.startswith("r.json ")
     assert words in raised.value.fact
-    assert raised.value.mend
+    assert raised.value.hint
     assert "\n" not in raised.value.fact
 
 

@@ -8,7 +8,7 @@ from itertools import groupby, pairwise
 import pytest
 from dynptr_harness.conformance.catalogue import CASES, PROG_TYPES
 from dynptr_harness.conformance.plan import make
-from dynptr_harness.runner.batches import Lot, Question, cut
+from dynptr_harness.runner.batches import Batch, Query, cut
 from dynptr_harness.runner.isolation import Isolation
 
 from tests.unit.samples import made_up
@@ -19,12 +19,12 @@ BY_BOTH = made_up("BBB-001", loaders=("bcc", "libbpf"))
 WHOLE = make(PROG_TYPES, CASES).cells
 
 
-def shape(lots: list[Lot]) -> list[list[list[str]]]:
+def shape(lots: list[Batch]) -> list[list[list[str]]]:
     """The cases of each question of each lot."""
     return [[[cell.case.id for cell in each.cells] for each in lot.questions] for lot in lots]
 
 
-def questions(lots: list[Lot]) -> list[Question]:
+def questions(lots: list[Batch]) -> list[Query]:
     return [question for lot in lots for question in lot.questions]
 
 

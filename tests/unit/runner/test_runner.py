@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from dynptr_harness.conformance.case import Case
     from dynptr_harness.conformance.plan import Plan
-    from dynptr_harness.vm.prepare import Subject
+    from dynptr_harness.vm.prepare import PreparedKernel
 
 CELLS = len(SMALL.cells)
 OTHER = "7.3.4+deb14-cloud-amd64"
@@ -52,7 +52,7 @@ def ask(machines: Sequence[FakeGuest | Exception], *releases: str, plan: Plan = 
     """Ask kernels, with these machines in the order in which they are booted; no more may be asked for."""
     left = list(machines)
 
-    async def boot(subject: Subject, folder: Path, *, round_robin: bool) -> FakeGuest:
+    async def boot(subject: PreparedKernel, folder: Path, *, round_robin: bool) -> FakeGuest:
         del subject, round_robin
         assert folder.parent == FOLDER
         machine = left.pop(0)
@@ -358,7 +358,7 @@ def test_a_signal_ends_the_machine_and_what_is_done_is_reported(
 def test_a_defect_of_ours_ends_the_machine_too() -> None:
     machine = FakeGuest()
 
-    async def boot(subject: Subject, folder: Path, *, round_robin: bool) -> FakeGuest:
+    async def boot(subject: PreparedKernel, folder: Path, *, round_robin: bool) -> FakeGuest:
         del subject, folder, round_robin
         return machine
 

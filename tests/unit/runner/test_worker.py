@@ -18,7 +18,7 @@ from dynptr_harness.core.progress import Silent
 from dynptr_harness.report.console_progress import Timed
 from dynptr_harness.runner import collector, kernel_job, runner
 from dynptr_harness.runner.isolation import Isolation
-from dynptr_harness.runner.parallelism import Place
+from dynptr_harness.runner.parallelism import CpuSlot
 from dynptr_harness.vm.failures import FailureKind, MachineFailed
 
 from tests.unit.samples import FACTS, FakeGuest, made_up, subject
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dynptr_harness.conformance.plan import Plan
-    from dynptr_harness.vm.prepare import Subject
+    from dynptr_harness.vm.prepare import PreparedKernel
 
 FIRST, SECOND, THIRD = "6.12.1", "7.2.1", "7.3.1"
 PLAN = make(PROG_TYPES, CASES, ["KPROBE", "LSM", "SYSCALL"], ["CMT-00[12]", "VER-001"])
@@ -86,7 +86,7 @@ class Yard:
         self.can_take_turns = True
         self.side_by_side = False
 
-    async def boot(self, subject: Subject, folder: Path, *, round_robin: bool) -> Guest:
+    async def boot(self, subject: PreparedKernel, folder: Path, *, round_robin: bool) -> Guest:
         release = subject.kernel.release
         self.starts[release] += 1
         number = self.starts[release]
@@ -162,7 +162,7 @@ def test_two_workers_share_one_kernel(yard: Yard) -> None:
 
 
 FLOODED = make(PROG_TYPES, CASES, ["SYSCALL", "TRACEPOINT"], ["CMT-00[12]", "LOD*"])
-ALONE = Place(round_robin=True)
+ALONE = CpuSlot(round_robin=True)
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

@@ -50,7 +50,7 @@ def test_arguments_are_taken_as_the_kernel_reads_them(texts: list[str], found: t
 def test_what_the_machine_relies_on_is_refused_with_the_reason(text: str, reason: str) -> None:
     with pytest.raises(WrongUsage, match=reason) as caught:
         words([text])
-    assert caught.value.mend
+    assert caught.value.hint
 
 
 def test_what_the_machine_says_itself_of_its_console_and_of_panics_is_refused() -> None:

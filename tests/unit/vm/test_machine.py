@@ -130,7 +130,7 @@ def test_failures_of_a_request_are_told_apart(
     with pytest.raises(MachineFailed) as failed:
         asyncio.run(life())
     assert (failed.value.kind, failed.value.reason[: len(reason)]) == (kind, reason)
-    assert str(failed.value.console) in failed.value.mend
+    assert str(failed.value.console) in failed.value.hint
     assert (tmp_path / "registers.txt").exists() == (kind is FailureKind.HANG)
     assert not children()
 
@@ -181,14 +181,14 @@ def test_what_the_kernel_says_against_itself_comes_with_the_answer(tmp_path: Pat
             assert set(await machine.ask({"do": "echo"}, 10)) == {"do", "id", "seconds"}
             with pytest.raises(RequestFailed) as failed:
                 await machine.ask({"do": "warn-and-fail"}, 10)
-            assert failed.value.complaints["splats"] == [WARNING]
+            assert failed.value.kernel_messages["splats"] == [WARNING]
             assert machine.splats == [WARNING] * 2
 
     asyncio.run(life())
 
 
 @pytest.mark.parametrize(
-    ("asked", "complaints"),
+    ("asked", "kernel_messages"),
     [
         (["echo", "echo"], [[], []]),
         (["echo", "warn", "echo"], [[], [WARNING]]),
@@ -198,13 +198,13 @@ def test_what_the_kernel_says_against_itself_comes_with_the_answer(tmp_path: Pat
     ids=["a quiet kernel", "one that warns", "one that warns early"],
 )
 def test_of_requests_in_turn_that_which_made_the_kernel_speak_has_the_last_reply(
-    tmp_path: Path, asked: list[str], complaints: list[list[str]]
+    tmp_path: Path, asked: list[str], kernel_messages: list[list[str]]
 ) -> None:
     async def life() -> None:
         async with await boot(tmp_path) as machine:
-            replies = [reply async for reply in machine.answers([{"do": do} for do in asked], 10)]
-            assert [reply.get("splats", []) for reply in replies] == complaints
-            further = [reply async for reply in machine.answers([{"do": "echo"}], 10)]
+            replies = [reply async for reply in machine.request_batch([{"do": do} for do in asked], 10)]
+            assert [reply.get("splats", []) for reply in replies] == kernel_messages
+            further = [reply async for reply in machine.request_batch([{"do": "echo"}], 10)]
             assert [(reply["id"], "splats" in reply) for reply in further] == [(len(asked) + 1, False)]
 
     asyncio.run(life())
@@ -215,7 +215,7 @@ def test_the_processors_of_a_guest_are_kept_to_those_of_the_host(tmp_path: Path)
 
     async def life() -> set[int]:
         async with await boot(tmp_path) as machine:
-            await machine.keep_to([wanted])
+            await machine.pin_vcpus([wanted])
             return os.sched_getaffinity(machine.pid)
 
     assert asyncio.run(life()) == {wanted}
@@ -224,7 +224,7 @@ def test_the_processors_of_a_guest_are_kept_to_those_of_the_host(tmp_path: Path)
 def test_of_requests_in_turn_the_first_without_a_reply_is_the_one_that_failed(tmp_path: Path) -> None:
     async def life() -> list[Any]:
         async with await boot(tmp_path) as machine:
-            replies = machine.answers([{"do": do} for do in ("echo", "panic", "echo")], 10)
+            replies = machine.request_batch([{"do": do} for do in ("echo", "panic", "echo")], 10)
             first = await anext(replies)
             with pytest.raises(MachineFailed) as failed:
                 await anext(replies)
@@ -320,7 +320,7 @@ def test_a_conversation_lasts_as_long_as_the_agent_speaks(tmp_path: Path) -> Non
 
     async def life() -> dict[str, Any]:
         async with await boot(tmp_path) as machine:
-            return await machine.converse({"do": "talk", "n": 1}, heard.append, silence=10)
+            return await machine.stream({"do": "talk", "n": 1}, heard.append, silence=10)
 
     assert asyncio.run(life()) == {"do": "talk", "n": 1, "id": 1}
     assert heard == [{"event": "begin", "id": 1}]
@@ -339,7 +339,7 @@ def test_a_conversation_that_breaks_off_says_why(
 ) -> None:
     async def life() -> None:
         async with await boot(tmp_path) as machine:
-            await machine.converse({"do": do}, lambda _event: None, silence=1)
+            await machine.stream({"do": do}, lambda _event: None, silence=1)
 
     with pytest.raises(MachineFailed) as failed:
         asyncio.run(life())

@@ -117,7 +117,7 @@ def test_a_qemu_that_will_not_do_says_how_to_mend_it(
     monkeypatch.setattr(qemu, "PROGRAM", program(tmp_path, script))
     with pytest.raises(EnvironmentFailed, match=fact) as failed:
         qemu.version.__wrapped__()
-    assert "bookworm-backports" in failed.value.mend
+    assert "bookworm-backports" in failed.value.hint
 
 
 def test_a_missing_qemu_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,12 +13,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from dynptr_harness.guest.agent.dispatcher import OBJECTS, Lab
+from dynptr_harness.guest.agent.dispatcher import OBJECTS, Dispatcher
 
 REAL_AGENT = "/payload/real_agent.py"
 
 
-def fail(lab: Lab, fault: str) -> None:
+def fail(lab: Dispatcher, fault: str) -> None:
     """Never returns."""
     match fault:
         case "panic":
@@ -34,16 +34,16 @@ def fail(lab: Lab, fault: str) -> None:
 
 def main() -> None:
     """Run the agent with other answers."""
-    answer = Lab.answer
+    answer = Dispatcher.answer
 
-    def answer_or_fail(lab: Lab, request: dict[str, Any]) -> dict[str, Any]:
+    def answer_or_fail(lab: Dispatcher, request: dict[str, Any]) -> dict[str, Any]:
         if request.get("fault") == "warn":
             Path("/dev/kmsg").write_text("<4>WARNING: CPU: 0 PID: 1 at kernel/test.c:1 test+0x1/0x2\n")
         elif "fault" in request:
             fail(lab, request["fault"])
         return answer(lab, request)
 
-    Lab.answer = answer_or_fail  # type: ignore[assignment]
+    Dispatcher.answer = answer_or_fail  # type: ignore[assignment]
     runpy.run_path(REAL_AGENT, run_name="__main__")
 
 

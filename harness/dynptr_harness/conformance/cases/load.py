@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dynptr_harness.conformance.case import Case
-from dynptr_harness.conformance.experiments.stress import Flood
+from dynptr_harness.conformance.experiments.stress import Stress
 
 _RING = (
     "kernel/bpf/ringbuf.c, __bpf_ringbuf_reserve and bpf_ringbuf_commit: room is given under a lock, and a "
@@ -24,7 +24,7 @@ CASES = (
         "LOD-001",
         "load",
         "of a million reservations on all CPUs, by perf events amid them, the submitted arrive, in order",
-        Flood(1_000_000),
+        Stress(1_000_000),
         _RING,
         loaders=_LIBBPF,
         types=("RAW_TRACEPOINT",),  # a tracepoint that a perf event can interrupt
@@ -33,7 +33,7 @@ CASES = (
         "LOD-002",
         "stall",
         "while the consumer stalls, reservations fail for lack of room; nothing of those granted is lost",
-        Flood(100_000, "stall", 3),
+        Stress(100_000, "stall", 3),
         _ROOM,  # what a consumer suffers is the same in all types
         loaders=_LIBBPF,
         types=("TRACEPOINT",),
@@ -42,7 +42,7 @@ CASES = (
         "LOD-003",
         "killed",
         "after a consumer was killed, the next reads again what the position does not yet cover, and no more",
-        Flood(100_000, "kill", 3),
+        Stress(100_000, "kill", 3),
         _POSITION,
         loaders=_LIBBPF,
         types=("SYSCALL",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from errno import EINVAL, EPERM
 
 from dynptr_harness.conformance.case import Case, Difference
-from dynptr_harness.conformance.experiments.capabilities import ADMINISTRATORS, Holder, Rights, Under
+from dynptr_harness.conformance.experiments.capabilities import ADMINISTRATORS, Holder, Rights, WithSysctl
 from dynptr_harness.conformance.experiments.script import (
     DISCARDED,
     Access,
@@ -299,7 +299,7 @@ CASES = (
         "VER-163",
         "interpret",
         "the helpers do the same for a program that is interpreted",
-        Under(
+        WithSysctl(
             INTERPRETED,
             script(
                 Event(
@@ -327,7 +327,7 @@ CASES = (
         "VER-164",
         "i calls",
         "a program that is interpreted can have neither callbacks nor kfuncs",
-        Under(
+        WithSysctl(
             INTERPRETED,
             Verification(
                 (

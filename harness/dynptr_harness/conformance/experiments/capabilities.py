@@ -83,7 +83,7 @@ class Rights:
 
 
 @dataclass(frozen=True)
-class Under:
+class WithSysctl:
     """Another experiment, with settings of the kernel changed for its time.
 
     Attributes:

@@ -24,7 +24,7 @@ INTERRUPTED = frozenset({"RAW_TRACEPOINT", "SYSCALL"})
 
 
 @dataclass(frozen=True)
-class Flood:
+class Stress:
     """Producers of the type and of a perf event on every CPU, and a consumer in a process of its own.
 
     Attributes:

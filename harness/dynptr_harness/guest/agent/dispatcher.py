@@ -33,8 +33,8 @@ from dynptr_harness.guest.bpf import libbpf, objects, relocated
 from dynptr_harness.guest.bpf.libbpf import LoadRefused, Program, RingRefused
 from dynptr_harness.guest.experiments import capabilities, examples
 from dynptr_harness.guest.experiments.maps import Maps
-from dynptr_harness.guest.experiments.script import Stage
-from dynptr_harness.guest.experiments.stress import Flood, FloodPage
+from dynptr_harness.guest.experiments.script import ScriptRunner
+from dynptr_harness.guest.experiments.stress import FloodPage, Stress
 from dynptr_harness.guest.prog_types import TYPES, AttachFailed, GuestType
 from dynptr_harness.guest.ringbuf.consumer import Consumer
 from dynptr_harness.guest.ringbuf.control import Control
@@ -72,7 +72,7 @@ def _loads_into_type(request: dict[str, Any]) -> bool:
     return request["kind"] in {"phases", "script", "flood", "load"} and not request.get("sections")
 
 
-class Lab:
+class Dispatcher:
     """The compiled module with all that is needed to experiment with its programs."""
 
     def __init__(self, module: BPF, compile_cases: Callable[[], BPF]) -> None:
@@ -193,7 +193,7 @@ class Lab:
             return {"attach_failed": {"errno": error.errno, "what": str(error)}}
         except RingRefused as error:
             return {"no_ring": error.errno}
-        stage = Stage(self._rings, request, guest_type, self._control, self._observer)
+        stage = ScriptRunner(self._rings, request, guest_type, self._control, self._observer)
         return {"acts": stage.run(request["acts"])}
 
     def _stand(self, guest_type: GuestType, request: dict[str, Any]) -> None:
@@ -262,7 +262,7 @@ class Lab:
         self._release_standing()
         try:
             with cpus.anywhere():
-                return Flood(self._module, OBJECTS, self._maps, self._flood_page, request).run()
+                return Stress(self._module, OBJECTS, self._maps, self._flood_page, request).run()
         except LoadRefused as error:
             return {"refused": _refusal(error)}
         except AttachFailed as error:

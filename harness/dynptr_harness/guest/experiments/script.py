@@ -29,7 +29,7 @@ Act = dict[str, Any]
 ORDINARY = frozenset({"event", "peek", "consume", "watch", "wait", "poll"})
 
 
-class Stage:
+class ScriptRunner:
     """Performs the acts of one script, on the ring that the request wants."""
 
     def __init__(

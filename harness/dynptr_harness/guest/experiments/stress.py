@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.guest.bpf import libbpf
-from dynptr_harness.guest.experiments.stress_check import FOOTPRINT, Ledger
+from dynptr_harness.guest.experiments.stress_check import FOOTPRINT, RecordChecker
 from dynptr_harness.guest.experiments.stress_consumer import FloodConsumer, die, saved
 from dynptr_harness.guest.prog_types import TYPES
 from dynptr_harness.guest.prog_types.tracing import CPU_CLOCK, SOFTWARE_EVENT
@@ -93,7 +93,7 @@ class _Shared(ct.Structure):
     _fields_ = (("producing", ct.c_bool), ("consuming", ct.c_bool), ("interruptions", ct.c_uint32))
 
 
-class Flood:
+class Stress:
     """One flood as the request wants it.
 
     Args:
@@ -233,7 +233,7 @@ class Flood:
 
     def _accounts(self, paths: list[Path]) -> Reply:
         """What the programs counted and what arrived."""
-        book, read_again = _read(paths, Ledger(self._request["seed"]))
+        book, read_again = _read(paths, RecordChecker(self._request["seed"]))
         streams = []
         for context, cpu, stream in self._page.streams():
             counted = {count: getattr(stream, count) for count in COUNTS}
@@ -243,7 +243,7 @@ class Flood:
         return {"streams": streams, "read_again": read_again, **book.reply()}
 
 
-def _read(paths: list[Path], book: Ledger) -> tuple[Ledger, list[Reply]]:
+def _read(paths: list[Path], book: RecordChecker) -> tuple[RecordChecker, list[Reply]]:
     """Enter all that the consumers saved, each record once, by its position in the ring.
 
     Returns:

@@ -124,7 +124,7 @@ class Tally:
         self.fingerprints += later.fingerprints
 
 
-class Ledger:
+class RecordChecker:
     """Takes records in the order in which they arrived, and once it is closed says what was wrong."""
 
     def __init__(self, seed: int) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bcc import BPF
 
 
-class OfMkdir(GuestType):
+class MkdirHook(GuestType):
     """A type whose program has a BTF target, here one that the making of a folder passes."""
 
     shared = True
@@ -35,7 +35,7 @@ class OfMkdir(GuestType):
         Path(tempfile.mkdtemp()).rmdir()
 
 
-class Lsm(OfMkdir):
+class Lsm(MkdirHook):
     name = "LSM"
     attach_type = AttachType.LSM_MAC
     btf_target = "inode_mkdir"
@@ -69,25 +69,25 @@ class LsmCgroup(GuestType):
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()
 
 
-class Tracing(OfMkdir):
+class Tracing(MkdirHook):
     name = "TRACING"
     attach_type = AttachType.TRACE_FENTRY
     btf_target = "vfs_mkdir"
 
 
-class Fexit(OfMkdir):
+class Fexit(MkdirHook):
     name = "TRACING/fexit"
     attach_type = AttachType.TRACE_FEXIT
     btf_target = "vfs_mkdir"
 
 
-class FmodRet(OfMkdir):
+class FmodRet(MkdirHook):
     name = "TRACING/fmod_ret"
     attach_type = AttachType.MODIFY_RETURN
     btf_target = "security_inode_mkdir"
 
 
-class FentrySleepable(OfMkdir):
+class FentrySleepable(MkdirHook):
     """On a function that sleepable programs may be attached to on every kernel that has such functions."""
 
     name = "TRACING/sleepable"
@@ -106,7 +106,7 @@ class FentrySleepable(OfMkdir):
         return {"prog_run": result}
 
 
-class RawTracepointByBtf(OfMkdir):
+class RawTracepointByBtf(MkdirHook):
     name = "TRACING/tp_btf"
     attach_type = AttachType.TRACE_RAW_TP
     btf_target = "task_rename"
@@ -115,7 +115,7 @@ class RawTracepointByBtf(OfMkdir):
         Path("/proc/self/comm").write_text("dynptr-harness")
 
 
-class OverMaps(GuestType):
+class MapIterator(GuestType):
     """An iterator over all maps: it runs for each when its file is read."""
 
     name = "TRACING/iter"
@@ -152,7 +152,7 @@ TYPES = (
     Lsm,
     LsmCgroup,
     LsmSleepable,
-    OverMaps,
+    MapIterator,
     RawTracepointByBtf,
     Tracing,
 )

@@ -52,7 +52,7 @@ class SkLookup(OfNamespace):
         return packets.datagram()
 
 
-class OverWire(GuestType):
+class VethType(GuestType):
     """A type whose event is a frame that goes from one end of a wire to the other."""
 
     def fire(self) -> Any:
@@ -60,12 +60,12 @@ class OverWire(GuestType):
         return packets.arrival(network.wire().far_end, skip=14)  # the Ethernet header
 
 
-class FlowDissector(OverWire, OfNamespace):
+class FlowDissector(VethType, OfNamespace):
     name = "FLOW_DISSECTOR"
     attach_type = AttachType.FLOW_DISSECTOR
 
 
-class OfTrafficControl(OverWire):
+class OfTrafficControl(VethType):
     """A type that traffic control runs for what leaves a device."""
 
     @contextmanager
@@ -91,7 +91,7 @@ class SchedCls(OfTrafficControl):
         return {"kind": "bpf", "fd": program.fd, "name": program.name, "direct_action": True}
 
 
-class SchedClsTcx(OverWire):
+class SchedClsTcx(VethType):
     """Attached to the device by a link, without a queueing discipline."""
 
     name = "SCHED_CLS/tcx"
@@ -110,7 +110,7 @@ class SchedAct(OfTrafficControl):
         return {"kind": "matchall", "protocol": ETH_P_ALL, "action": [action]}
 
 
-class Xdp(OverWire):
+class Xdp(VethType):
     name = "XDP"
     attach_type = AttachType.XDP
     returns = 2  # XDP_PASS

@@ -18,7 +18,7 @@ OURS = frozenset({min(ALL)})
 OTHERS = (ALL - OURS) or ALL
 
 
-def keep_to(processors: frozenset[int]) -> None:
+def pin_vcpus(processors: frozenset[int]) -> None:
     """This thread, and what it starts, runs on these only."""
     os.sched_setaffinity(0, processors)
 
@@ -26,8 +26,8 @@ def keep_to(processors: frozenset[int]) -> None:
 @contextmanager
 def anywhere() -> Iterator[None]:
     """Within this context the agent, and what it starts, may run on any processor."""
-    keep_to(ALL)
+    pin_vcpus(ALL)
     try:
         yield
     finally:
-        keep_to(OURS)
+        pin_vcpus(OURS)

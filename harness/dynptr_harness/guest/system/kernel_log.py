@@ -18,16 +18,16 @@ class KernelLog:
         except OSError:  # such as in a container that was not given the device
             self._device = None
 
-    def spoke(self) -> bool:
+    def kernel_logged(self) -> bool:
         """Whether the kernel said anything since this was asked before; True where that cannot be known."""
         if self._device is None:
             return True
-        spoke = False
+        kernel_logged = False
         while True:
             try:
                 os.read(self._device, LONGEST_RECORD)
             except BlockingIOError:
-                return spoke
+                return kernel_logged
             except BrokenPipeError:  # what was not read in time was overwritten
                 pass
-            spoke = True
+            kernel_logged = True

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from dynptr_harness.kernels.debian import apt
-from dynptr_harness.kernels.debian.packages import Available, Part, from_json, ranked
+from dynptr_harness.kernels.debian.packages import KernelPackage, PackageFile, from_json, ranked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,7 @@ class Index:
     """
 
     age: float = math.inf
-    kernels: list[Available] = field(default_factory=list)
+    kernels: list[KernelPackage] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
     lacking: list[str] = field(default_factory=list)
 
@@ -106,7 +106,7 @@ def _path(settings: Settings) -> Path:
 Listed = dict[tuple[str, str], dict[str, str]]  # control fields by name and version
 
 
-def _read_lists(archive: apt.Archive) -> list[Available]:
+def _read_lists(archive: apt.Archive) -> list[KernelPackage]:
     """The kernels that are listed. Some images outlive the modules that they depend on."""
     what = "reading Debian's package lists"
     names = archive.apt("apt-cache", "pkgnames", "linux-", what=what).split()
@@ -124,16 +124,16 @@ def _read_lists(archive: apt.Archive) -> list[Available]:
             parts, missing = _parts(fields, image[1], listed)
             own = not re.search(r"-\d+\.\d+", fields.get("Source", name).partition(" ")[0])
             suite = suites[name, version]
-            found.append(Available(image[1], name, version, suite, own, tuple(parts), tuple(missing)))
+            found.append(KernelPackage(image[1], name, version, suite, own, tuple(parts), tuple(missing)))
     return found
 
 
-def _parts(fields: dict[str, str], release: str, listed: Listed) -> tuple[list[Part], list[str]]:
+def _parts(fields: dict[str, str], release: str, listed: Listed) -> tuple[list[PackageFile], list[str]]:
     """The package and those of the same release that it depends on, and the names of those not served.
 
     Since 6.19 linux-image is empty and its files are in linux-binary, linux-modules and linux-base.
     """
-    parts = [Part(fields["Package"], fields["Version"], fields["SHA256"], int(fields.get("Size", 0)))]
+    parts = [PackageFile(fields["Package"], fields["Version"], fields["SHA256"], int(fields.get("Size", 0)))]
     missing: list[str] = []
     for name, version in re.findall(r"(\S+) \(= (\S+)\)", fields.get("Depends", "")):
         if not name.endswith(f"-{release}"):

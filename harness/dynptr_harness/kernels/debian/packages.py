@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Part:
+class PackageFile:
     """A package that holds files of a kernel; `size` is that of the download in bytes, 0 if not known."""
 
     name: str
@@ -26,7 +26,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Available:
+class KernelPackage:
     """A kernel that can be had, or of which only a part is served.
 
     Attributes:
@@ -45,7 +45,7 @@ class Available:
     version: str
     suite: str
     own: bool
-    parts: tuple[Part, ...]
+    parts: tuple[PackageFile, ...]
     missing: tuple[str, ...] = ()
     cached: bool = False
 
@@ -72,13 +72,13 @@ class Available:
         return any(leading.match(name) for name in (self.release, self.version))
 
 
-def from_json(fields: dict[str, Any]) -> Available:
+def from_json(fields: dict[str, Any]) -> KernelPackage:
     """What `dataclasses.asdict` made JSON of; a field that was added since has its default."""
-    parts = tuple(Part(**part) for part in fields["parts"])
-    return Available(**{**fields, "parts": parts, "missing": tuple(fields.get("missing", ()))})
+    parts = tuple(PackageFile(**part) for part in fields["parts"])
+    return KernelPackage(**{**fields, "parts": parts, "missing": tuple(fields.get("missing", ()))})
 
 
-def ranked(kernels: Iterable[Available]) -> list[Available]:
+def ranked(kernels: Iterable[KernelPackage]) -> list[KernelPackage]:
     """The oldest series first, and in each the best first: complete, made for its suite, newest."""
     by_series = sorted(kernels, key=lambda each: _numbers(each.series))
     return [
@@ -88,9 +88,9 @@ def ranked(kernels: Iterable[Available]) -> list[Available]:
     ]
 
 
-def best_of_series(kernels: Iterable[Available]) -> list[Available]:
+def best_of_series(kernels: Iterable[KernelPackage]) -> list[KernelPackage]:
     """The first of each series."""
-    best: dict[str, Available] = {}
+    best: dict[str, KernelPackage] = {}
     for each in kernels:
         best.setdefault(each.series, each)
     return list(best.values())
@@ -100,7 +100,7 @@ def _numbers(series: str) -> list[int]:
     return [int(number) for number in series.split(".")]
 
 
-def _compare(one: Available, other: Available) -> int:
+def _compare(one: KernelPackage, other: KernelPackage) -> int:
     for better, worse in ((not one.missing, not other.missing), (one.own, other.own)):
         if better != worse:
             return 1 if better else -1

@@ -10,21 +10,21 @@ from dynptr_harness.kernels.debian import apt, store
 from dynptr_harness.kernels.debian import index as debian_index
 from dynptr_harness.kernels.debian.index import Index
 from dynptr_harness.kernels.debian.packages import best_of_series, ranked
-from dynptr_harness.kernels.selectors import Pick, fitting, hint, is_set, pick
+from dynptr_harness.kernels.selectors import Match, fitting, hint, is_set, pick
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from dynptr_harness.core.progress import Progress
     from dynptr_harness.core.settings import Settings
-    from dynptr_harness.kernels.debian.packages import Available
+    from dynptr_harness.kernels.debian.packages import KernelPackage
     from dynptr_harness.kernels.model import Kernel
 
 
 log = logging.getLogger(__name__)
 
 
-def choose(selector: str, settings: Settings, progress: Progress) -> list[Pick]:
+def choose(selector: str, settings: Settings, progress: Progress) -> list[Match]:
     """The kernels that a selector means, in order: those that Debian serves complete, or the cache has.
 
     A kernel that is served incompletely is passed over with a warning. When the mirror fails, a series or a
@@ -35,7 +35,7 @@ def choose(selector: str, settings: Settings, progress: Progress) -> list[Pick]:
         EnvironmentFailed: that cannot be told, or nothing may be fetched and the cache has none.
     """
     stored = store.cached(settings)
-    if exact := [Pick(each, selector) for each in stored if each.release == selector]:
+    if exact := [Match(each, selector) for each in stored if each.release == selector]:
         return exact[:1]  # no better one can be served
     if settings.offline:
         return pick(selector, stored) or _nothing_cached(selector, stored)
@@ -56,7 +56,7 @@ def choose(selector: str, settings: Settings, progress: Progress) -> list[Pick]:
     return picks
 
 
-def fetch(choice: Pick, settings: Settings, progress: Progress) -> Kernel:
+def fetch(choice: Match, settings: Settings, progress: Progress) -> Kernel:
     """A chosen kernel, on this machine's disk; when the mirror fails, what the cache has in its stead.
 
     Raises EnvironmentFailed.
@@ -69,7 +69,7 @@ def fetch(choice: Pick, settings: Settings, progress: Progress) -> Kernel:
         return store.fetch(found.kernel, settings, progress)
 
 
-def known(settings: Settings, progress: Progress) -> tuple[list[Available], list[str]]:
+def known(settings: Settings, progress: Progress) -> tuple[list[KernelPackage], list[str]]:
     """Every kernel that Debian's suites serve or the cache has, in the order of `ranked`; what troubled apt.
 
     Nothing is fetched when the settings forbid it: it is the cache's kernels then, and so it is when the
@@ -85,7 +85,7 @@ def known(settings: Settings, progress: Progress) -> tuple[list[Available], list
     return _known(index, stored), index.troubles
 
 
-def listed(selectors: Sequence[str], kernels: Sequence[Available], *, every: bool) -> list[Available]:
+def listed(selectors: Sequence[str], kernels: Sequence[KernelPackage], *, every: bool) -> list[KernelPackage]:
     """Of known kernels all that fit a selector; without one the best of each series and those of the cache.
 
     Raises WrongUsage for a selector that fits none.
@@ -97,13 +97,13 @@ def listed(selectors: Sequence[str], kernels: Sequence[Available], *, every: boo
     return [each for each in kernels if each in chosen]
 
 
-def last_known(settings: Settings) -> list[Available]:
+def last_known(settings: Settings) -> list[KernelPackage]:
     """The kernels of the cache, and the complete ones of the lists when they were last read; at once."""
     found = _known(Index.read(settings), store.cached(settings))
     return [each for each in found if not each.missing]
 
 
-def _known(index: Index, stored: Sequence[Available]) -> list[Available]:
+def _known(index: Index, stored: Sequence[KernelPackage]) -> list[KernelPackage]:
     """What is served or stored, each once; ranked anew only where what is stored is not served."""
     cached = {each.key: each for each in stored}
     if cached.keys() <= {each.key for each in index.kernels if not each.missing}:
@@ -111,7 +111,7 @@ def _known(index: Index, stored: Sequence[Available]) -> list[Available]:
     return ranked([*(each for each in index.kernels if each.key not in cached), *stored])
 
 
-def _fitting(selector: str, kernels: Sequence[Available]) -> list[Available]:
+def _fitting(selector: str, kernels: Sequence[KernelPackage]) -> list[KernelPackage]:
     if found := fitting(selector, kernels):
         return found
     raise WrongUsage(
@@ -120,7 +120,7 @@ def _fitting(selector: str, kernels: Sequence[Available]) -> list[Available]:
     )
 
 
-def _split(selector: str, kernels: Sequence[Available]) -> tuple[list[Pick], list[Available]]:
+def _split(selector: str, kernels: Sequence[KernelPackage]) -> tuple[list[Match], list[KernelPackage]]:
     """What a selector means: the kernels that can be had, and those that cannot."""
     picks = pick(selector, kernels)
     return (
@@ -129,7 +129,7 @@ def _split(selector: str, kernels: Sequence[Available]) -> tuple[list[Pick], lis
     )
 
 
-def _of_cache(selector: str, stored: Sequence[Available], failed: apt.MirrorFailed) -> list[Pick]:
+def _of_cache(selector: str, stored: Sequence[KernelPackage], failed: apt.MirrorFailed) -> list[Match]:
     picks = pick(selector, stored)
     if not picks:
         raise failed
@@ -137,7 +137,7 @@ def _of_cache(selector: str, stored: Sequence[Available], failed: apt.MirrorFail
     return picks
 
 
-def _nothing_cached(selector: str, stored: Sequence[Available]) -> list[Pick]:
+def _nothing_cached(selector: str, stored: Sequence[KernelPackage]) -> list[Match]:
     has = f"name one of those it has ({_series(stored)})" if stored else "it has none at all: fetch one"
     raise EnvironmentFailed(
         f"the cache has no kernel {selector!r}, and nothing may be fetched", f"{has}, {apt.MENDING_OFFLINE}"
@@ -151,7 +151,7 @@ def _undecided(selector: str, failed: apt.MirrorFailed) -> apt.MirrorFailed:
     )
 
 
-def _unknown(selector: str, incomplete: Sequence[Available], index: Index) -> HarnessError:
+def _unknown(selector: str, incomplete: Sequence[KernelPackage], index: Index) -> HarnessError:
     if index.troubles:
         return apt.MirrorFailed(
             f"no kernel {selector!r} in the lists that could be fetched: {index.troubles[0]}",
@@ -165,9 +165,9 @@ def _unknown(selector: str, incomplete: Sequence[Available], index: Index) -> Ha
     )
 
 
-def _named(incomplete: Iterable[Available]) -> str:
+def _named(incomplete: Iterable[KernelPackage]) -> str:
     return "; ".join(f"{each.release} lacks {', '.join(each.missing)}" for each in incomplete)
 
 
-def _series(kernels: Iterable[Available]) -> str:
+def _series(kernels: Iterable[KernelPackage]) -> str:
     return ", ".join(each.series for each in best_of_series(kernels))

@@ -14,7 +14,7 @@ from dynptr_harness.core.cache import Cache, room_taken
 from dynptr_harness.core.errors import EnvironmentFailed
 from dynptr_harness.kernels.debian import apt
 from dynptr_harness.kernels.debian.index import ARCHITECTURE
-from dynptr_harness.kernels.debian.packages import Available, from_json, ranked
+from dynptr_harness.kernels.debian.packages import KernelPackage, from_json, ranked
 from dynptr_harness.kernels.model import Kernel
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ ROOM_MIB = 600
 UNPACK_DEADLINE = 300.0
 
 
-def cached(settings: Settings) -> list[Available]:
+def cached(settings: Settings) -> list[KernelPackage]:
     """The kernels on this machine's disk, as far as they say what they are; in the order of `ranked`."""
     found = []
     for entry in Cache(settings.cache).entries(KIND):
@@ -42,13 +42,13 @@ def cached(settings: Settings) -> list[Available]:
     return ranked(found)
 
 
-def sizes(kernels: Iterable[Available], settings: Settings) -> dict[str, int]:
+def sizes(kernels: Iterable[KernelPackage], settings: Settings) -> dict[str, int]:
     """Bytes that each takes on the disk, by key; of those that are there."""
     home = settings.cache / KIND
     return {each.key: room_taken(home / each.key) for each in kernels if each.cached}
 
 
-def fetch(kernel: Available, settings: Settings, progress: Progress) -> Kernel:
+def fetch(kernel: KernelPackage, settings: Settings, progress: Progress) -> Kernel:
     """The kernel on disk, downloaded and unpacked first where the cache does not have it.
 
     Raises MirrorFailed when it cannot be downloaded, EnvironmentFailed when it is not what it should be.
@@ -78,7 +78,7 @@ def fetch(kernel: Available, settings: Settings, progress: Progress) -> Kernel:
     )
 
 
-def _unpack(kernel: Available, folder: Path) -> None:
+def _unpack(kernel: KernelPackage, folder: Path) -> None:
     """From the .deb files in a folder make vmlinuz, config, usr/lib/modules/RELEASE and the provenance."""
     release = kernel.release
     tree = folder / "tree"
