@@ -29,6 +29,7 @@ def contents(
     sources = {
         "dynptr_harness/__init__.py": PACKAGE / "__init__.py",
         "dynptr_harness/guest": PACKAGE / "guest",
+        "dynptr_harness/protocol": PACKAGE / "protocol",
         "bpf_src": bpf_src(),
         "bcc_headers": PACKAGE / "guest_image/bcc_headers",
         "agent-start.sh": PACKAGE / "guest_image/agent-start.sh",

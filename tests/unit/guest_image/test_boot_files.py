@@ -131,7 +131,12 @@ def test_a_modprobe_that_fails_for_another_reason_is_not_taken_for_built_in(
 
 def test_the_payload_has_what_the_guest_needs_and_no_compiled_leftovers() -> None:
     names = set(payload.contents())
-    for needed in ("guest-start.sh", "dynptr_harness/__init__.py", "dynptr_harness/guest/__main__.py"):
+    for needed in (
+        "guest-start.sh",
+        "dynptr_harness/__init__.py",
+        "dynptr_harness/guest/__main__.py",
+        "dynptr_harness/protocol/structs.py",
+    ):
         assert needed in names
     assert any(name.startswith("bpf_src/") for name in names)
     assert any(name.startswith("bcc_headers/") for name in names)
