@@ -10,11 +10,12 @@ from dynptr_harness import kernels
 from dynptr_harness.core.progress import Silent
 from dynptr_harness.core.settings import Settings
 from dynptr_harness.guest_image import boot_files, rootfs
-from dynptr_harness.vm.accelerator import Accelerator, choose
+from dynptr_harness.vm.kvm_probe import choose
 
 if TYPE_CHECKING:
     from dynptr_harness.guest_image.model import BootFiles, GuestImage
     from dynptr_harness.kernels.model import Kernel
+    from dynptr_harness.vm.accelerator import Accelerator
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

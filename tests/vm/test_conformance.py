@@ -18,6 +18,7 @@ from dynptr_harness.conformance.verdict import Verdict
 from dynptr_harness.core.progress import Silent
 from dynptr_harness.guest_image import boot_files, payload
 from dynptr_harness.vm.machine import Machine
+from dynptr_harness.vm.qemu import Spec
 
 if TYPE_CHECKING:
     from dynptr_harness.core.settings import Settings
@@ -193,7 +194,7 @@ def test_what_is_broken_on_purpose_is_red_and_nothing_else(
     )
 
     async def ask() -> Cells:
-        async with await Machine.boot(files, accelerator=accelerator, folder=tmp_path) as machine:
+        async with await Machine.boot(Spec(files, accelerator), tmp_path) as machine:
             for prog_type, case in HELD:
                 await machine.ask(case.request(prog_type, "libbpf"), 60)
             return {

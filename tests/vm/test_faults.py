@@ -26,8 +26,8 @@ from dynptr_harness.core.cache import Cache
 from dynptr_harness.core.progress import Silent
 from dynptr_harness.core.settings import Settings
 from dynptr_harness.guest_image import boot_files, bpf_objects
-from dynptr_harness.report.console_progress import Timed
 from dynptr_harness.runner import runner, session
+from dynptr_harness.runner.timing import Timed
 from dynptr_harness.vm.machine import Machine
 from dynptr_harness.vm.prepare import PreparedKernel
 from dynptr_harness.vm.qemu import Spec
@@ -91,7 +91,7 @@ def subject(
     return PreparedKernel("6.12", kernel, files, accelerator)
 
 
-def ask(cache: Path, folder: Path, *subjects: PreparedKernel) -> runner.Outcome:
+def ask(cache: Path, folder: Path, *subjects: PreparedKernel) -> runner.RunOutcome:
     """Ask the cells of PLAN, on two machines."""
     snapshots = Snapshots(Settings(cache))
 
@@ -99,7 +99,7 @@ def ask(cache: Path, folder: Path, *subjects: PreparedKernel) -> runner.Outcome:
         spec = Spec(subject.files, subject.accelerator, round_robin=round_robin)
         return await snapshots.start(spec, folder)
 
-    return runner.ask(
+    return runner.run(
         subjects,
         PLAN,
         boot=start,
@@ -114,7 +114,7 @@ def ask(cache: Path, folder: Path, *subjects: PreparedKernel) -> runner.Outcome:
 Key = tuple[str, str]  # of a cell: program type and case
 
 
-def verdicts(outcome: runner.Outcome, release: str) -> dict[Key, Verdict]:
+def verdicts(outcome: runner.RunOutcome, release: str) -> dict[Key, Verdict]:
     cells = outcome.result.cells
     return {(cell.prog_type, cell.case): cell.verdict for cell in cells if cell.kernel == release}
 

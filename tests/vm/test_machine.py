@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from dynptr_harness.core.progress import Silent
 from dynptr_harness.guest_image import boot_files
+from dynptr_harness.vm.agent_client import RequestFailed
 from dynptr_harness.vm.failures import FailureKind, MachineFailed
-from dynptr_harness.vm.machine import Machine, RequestFailed
+from dynptr_harness.vm.machine import Machine
+from dynptr_harness.vm.qemu import Spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +36,7 @@ def test_a_guest_comes_up_complete_and_answers(
     stub_files: BootFiles, accelerator: Accelerator, kernel: Kernel, tmp_path: Path
 ) -> None:
     async def life() -> dict[str, Any]:
-        async with await Machine.boot(stub_files, accelerator=accelerator, folder=tmp_path) as machine:
+        async with await Machine.boot(Spec(stub_files, accelerator), tmp_path) as machine:
             assert (await machine.ask({"do": "echo", "n": 1}, 20))["n"] == 1
             assert len((await machine.ask({"do": "log", "bytes": 10 << 20}, 60))["log"]) == 10 << 20
             with pytest.raises(RequestFailed, match="asked to fail"):
@@ -88,7 +90,7 @@ def test_a_guest_that_breaks_says_how(
 
     async def life() -> None:
         nonlocal asked
-        async with await Machine.boot(stub_files, accelerator=accelerator, folder=tmp_path) as machine:
+        async with await Machine.boot(Spec(stub_files, accelerator), tmp_path) as machine:
             asked = time.monotonic()
             await machine.ask({"do": do}, 3 if kind is FailureKind.HANG else 60)
 
@@ -155,7 +157,7 @@ def test_a_guest_that_cannot_boot_says_why(
     files = spoil(stub_files, tmp_path)
     began = time.monotonic()
     with pytest.raises(MachineFailed) as failed:
-        asyncio.run(Machine.boot(files, accelerator=accelerator, folder=tmp_path, boot_deadline=60))
+        asyncio.run(Machine.boot(Spec(files, accelerator), tmp_path, boot_deadline=60))
     assert time.monotonic() - began < 50
     assert failed.value.kind is FailureKind.BOOT
     assert failed.value.reason.startswith(reason)
@@ -166,14 +168,14 @@ def test_a_kernel_without_its_modules_names_what_it_lacks(
 ) -> None:
     files = boot_files.files(replace(kernel, modules=None), image, settings=settings, progress=Silent())
     with pytest.raises(MachineFailed, match=r"this kernel has no virtio_blk erofs overlay: .* --modules"):
-        asyncio.run(Machine.boot(files, accelerator=accelerator, folder=tmp_path, boot_deadline=60))
+        asyncio.run(Machine.boot(Spec(files, accelerator), tmp_path, boot_deadline=60))
 
 
 def test_a_qemu_that_is_killed_is_lost(
     stub_files: BootFiles, accelerator: Accelerator, tmp_path: Path
 ) -> None:
     async def life() -> None:
-        async with await Machine.boot(stub_files, accelerator=accelerator, folder=tmp_path) as machine:
+        async with await Machine.boot(Spec(stub_files, accelerator), tmp_path) as machine:
             asyncio.get_running_loop().call_later(0.5, os.kill, machine.pid, signal.SIGKILL)
             await machine.ask({"do": "hang"}, 60)
 
@@ -186,7 +188,7 @@ def hold_a_guest(files: BootFiles, accelerator: Accelerator, folder: Path, pipe:
     """Boot, tell QEMU's process id, and wait for an end that comes from outside."""
 
     async def life() -> None:
-        async with await Machine.boot(files, accelerator=accelerator, folder=folder) as machine:
+        async with await Machine.boot(Spec(files, accelerator), folder) as machine:
             pipe.send(machine.pid)
             await machine.ask({"do": "hang"}, 600)
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from dynptr_harness.conformance.plan import Plan
     from dynptr_harness.core.settings import Settings
     from dynptr_harness.guest_image.model import GuestImage
-    from dynptr_harness.report.console_progress import Timed
+    from dynptr_harness.runner.timing import Timed
 
 NOTES = Path("/sys/kernel/notes")  # ELF notes of the running kernel, its build ID among them
 # What limits memory or rights of processes does so by settings of the whole kernel, as `sysctl` does. The

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from dynptr_harness.core import run_dir
 from dynptr_harness.core.signals import until_signal
-from dynptr_harness.vm.accelerator import confirm
+from dynptr_harness.vm import cmdline
+from dynptr_harness.vm.kvm_probe import confirm
+from dynptr_harness.vm.machine import Machine
 from dynptr_harness.vm.prepare import prepare
 from dynptr_harness.vm.qemu import Spec
-from dynptr_harness.vm.snapshots import Snapshots, boot
+from dynptr_harness.vm.snapshots import Snapshots
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 
     from dynptr_harness.core.progress import Progress
     from dynptr_harness.core.settings import Settings
-    from dynptr_harness.vm.machine import Machine
     from dynptr_harness.vm.prepare import PreparedKernel
 
 
@@ -34,7 +35,7 @@ class Options:
     Attributes:
         modules: folder of modules, for a single kernel that is given as a file.
         accelerator: 'kvm', 'tcg', or 'auto' for KVM where it works.
-        append: further kernel arguments, as `dynptr_harness.vm.cmdline.words` has them.
+        append: texts of kernel arguments, as `dynptr_harness.vm.cmdline.words` takes them.
         cpus: processors of the guest.
         memory_mib: memory of the guest in MiB.
         snapshot: start from a snapshot, made where there is none.
@@ -59,6 +60,7 @@ class Machines:
         guest_packages: version of every package of the guest image, by name.
 
     Raises:
+        WrongUsage: `options.append` is not valid.
         HarnessError: as `dynptr_harness.vm.prepare.prepare`.
     """
 
@@ -71,12 +73,12 @@ class Machines:
             progress=progress,
             modules=options.modules,
             accelerator=options.accelerator,
-            append=options.append,
+            append=cmdline.words(options.append),
         )
         self._options = options
         saved = options.snapshot and settings.snapshot_limit_mib > 0
         self._snapshots = Snapshots(settings) if saved else None
-        self._start = self._snapshots.start if self._snapshots else boot
+        self._start = self._snapshots.start if self._snapshots else Machine.boot
         self.guest_packages = image.packages
         self._settings = settings
         self._started = 0

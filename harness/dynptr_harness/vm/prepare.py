@@ -10,7 +10,8 @@ from dynptr_harness.core.errors import EnvironmentFailed, WrongUsage
 from dynptr_harness.core.kvm import unusable
 from dynptr_harness.core.text import counted
 from dynptr_harness.guest_image import boot_files, rootfs
-from dynptr_harness.vm.accelerator import Accelerator, choose
+from dynptr_harness.vm.accelerator import Accelerator
+from dynptr_harness.vm.kvm_probe import choose
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

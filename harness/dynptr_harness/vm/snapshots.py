@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from dynptr_harness.core.cache import Cache
 from dynptr_harness.core.errors import HarnessError
+from dynptr_harness.vm import agent_client, migration, qemu
 from dynptr_harness.vm import machine as machine_module
-from dynptr_harness.vm import qemu
 from dynptr_harness.vm.failures import MachineFailed
 from dynptr_harness.vm.machine import Machine
 
@@ -74,7 +74,7 @@ class Snapshots:
         return None
 
     async def _saved(self, spec: Spec, name: str, folder: Path) -> Machine:
-        machine = await boot(spec, folder)
+        machine = await Machine.boot(spec, folder)
         try:
             await self._save(machine, spec, name)
         except BaseException:
@@ -95,18 +95,6 @@ class Snapshots:
             log.warning("no snapshot was made: %s", error)
 
 
-async def boot(spec: Spec, folder: Path) -> Machine:
-    """Boot a machine made of `spec`; see `Machine.boot`."""
-    return await Machine.boot(
-        spec.files,
-        accelerator=spec.accelerator,
-        folder=folder,
-        cmdline=spec.cmdline,
-        memory_mib=spec.memory_mib,
-        cpus=spec.cpus,
-    )
-
-
 def key(spec: Spec) -> str:
     """Changes with everything that a saved machine, or what it answers, could depend on.
 
@@ -121,7 +109,7 @@ def key(spec: Spec) -> str:
     if spec.accelerator.name == "kvm":
         parts += [os.uname().release, *_cpu()]
     digest = hashlib.sha256("\n".join(parts).encode())
-    for recipe in (__file__, machine_module.__file__):
+    for recipe in (__file__, machine_module.__file__, migration.__file__, agent_client.__file__):
         digest.update(Path(recipe).read_bytes())
     return digest.hexdigest()[:24]
 

@@ -15,7 +15,7 @@ from dynptr_harness.core.settings import Settings
 from dynptr_harness.guest.agent import kconfig
 from dynptr_harness.guest.system.sysctl import Unavailable
 from dynptr_harness.host import backend, bpf_ids
-from dynptr_harness.report.console_progress import Timed
+from dynptr_harness.runner.timing import Timed
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from dynptr_harness.host import machine
 from dynptr_harness.host.machine import HostMachine
+from dynptr_harness.vm.agent_client import RequestFailed
 from dynptr_harness.vm.failures import FailureKind, MachineFailed
-from dynptr_harness.vm.machine import RequestFailed
 
 from tests.unit.samples import subject
 

@@ -13,8 +13,9 @@ from dynptr_harness.core import kvm
 from dynptr_harness.core.errors import EnvironmentFailed
 from dynptr_harness.core.settings import Settings
 from dynptr_harness.guest_image.model import BootFiles
-from dynptr_harness.vm import accelerator, qemu
-from dynptr_harness.vm.accelerator import Accelerator, choose, confirm
+from dynptr_harness.vm import kvm_probe, qemu
+from dynptr_harness.vm.accelerator import Accelerator
+from dynptr_harness.vm.kvm_probe import choose, confirm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +61,7 @@ def test_another_kernel_qemu_or_boot_of_the_host_is_asked_again(
     choose(files, settings=settings)
     boot_id = tmp_path / "boot_id"
     boot_id.write_text("another boot")
-    monkeypatch.setattr(accelerator, "BOOT_ID", boot_id)
+    monkeypatch.setattr(kvm_probe, "BOOT_ID", boot_id)
     choose(files, settings=settings)
     assert probes() == 4
 
@@ -81,7 +82,7 @@ def test_a_kvm_that_never_gets_to_user_space_means_tcg_with_the_reason(
     reason: str,
 ) -> None:
     monkeypatch.setenv("FAKE_KVM", how)
-    monkeypatch.setattr(accelerator, "PROBE_DEADLINE", 0.5 if how == "spins" else 10)
+    monkeypatch.setattr(kvm_probe, "PROBE_DEADLINE", 0.5 if how == "spins" else 10)
     settings = Settings(tmp_path / "cache")
     chosen = [choose(files, settings=settings) for _ in range(2)]
     assert [each.name for each in chosen] == ["tcg", "tcg"]

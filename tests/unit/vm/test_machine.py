@@ -19,8 +19,10 @@ from dynptr_harness.guest_image.model import BootFiles
 from dynptr_harness.vm import machine as machine_module
 from dynptr_harness.vm import qemu
 from dynptr_harness.vm.accelerator import Accelerator
+from dynptr_harness.vm.agent_client import RequestFailed
 from dynptr_harness.vm.failures import FailureKind, MachineFailed
-from dynptr_harness.vm.machine import Machine, RequestFailed
+from dynptr_harness.vm.machine import Machine
+from dynptr_harness.vm.qemu import Spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -39,9 +41,7 @@ def _fake_qemu(fake_qemu: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def boot(folder: Path, how: str = "", deadline: float = 10) -> Coroutine[Any, Any, Machine]:
-    return Machine.boot(
-        FILES, accelerator=TCG, folder=folder, boot_deadline=deadline, cmdline=(f"fake={how}",)
-    )
+    return Machine.boot(Spec(FILES, TCG, cmdline=(f"fake={how}",)), folder, boot_deadline=deadline)
 
 
 def is_alive(pid: int) -> bool:

@@ -1,0 +1,100 @@
+"""The choice between KVM and TCG: KVM must boot the kernel once, and the guest confirms the choice."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dynptr_harness.core import kvm
+from dynptr_harness.core.cache import Cache
+from dynptr_harness.core.errors import EnvironmentFailed
+from dynptr_harness.vm import qemu
+from dynptr_harness.vm.accelerator import Accelerator
+from dynptr_harness.vm.console import Console
+from dynptr_harness.vm.qemu_process import QemuProcess
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from dynptr_harness.core.settings import Settings
+    from dynptr_harness.guest_image.model import BootFiles
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+PROBE_ARGUMENT = "dynptr_harness.probe"
+PROBE_NOTE = "user space reached"
+# Seconds. With a working KVM a kernel reaches user space in one or two. With a broken KVM QEMU spins for
+# ever.
+PROBE_DEADLINE = 15.0
+
+
+def choose(files: BootFiles, *, settings: Settings) -> Accelerator:
+    """Return KVM if this kernel reaches user space with it, else TCG.
+
+    The result of the boot is cached for this QEMU, this kernel and this boot of the host.
+
+    Raises:
+        EnvironmentFailed: QEMU is missing or too old.
+    """
+    qemu_version = qemu.version()
+    if reason := kvm.unusable():
+        return Accelerator("tcg", reason)
+    digest = hashlib.sha256(f"{BOOT_ID.read_text()} {qemu_version}".encode())
+    for part in (
+        files.kernel,
+        Path(__file__),
+        Path(qemu.__file__),
+    ):  # kernel and recipe
+        digest.update(part.read_bytes())
+    key = digest.hexdigest()[:24]
+
+    def answer(folder: Path) -> None:
+        failure = asyncio.run(probe(files, folder / "console.txt"))
+        (folder / "answer.json").write_text(json.dumps({"failure": failure}))
+
+    entry = Cache(settings.cache).entry("kvm-probe", key, answer)
+    failure = json.loads((entry / "answer.json").read_text())["failure"]
+    if failure is None:
+        return Accelerator("kvm", "a probe with this kernel reached user space")
+    return Accelerator("tcg", f"{kvm.DEVICE} opens, but {failure} (see {entry / 'console.txt'})")
+
+
+async def probe(files: BootFiles, transcript: Path) -> str | None:
+    """Boot kernel and initramfs with KVM, up to the first process.
+
+    Returns:
+        None if the kernel reached user space, else the reason of the failure.
+    """
+    console = Console(transcript)
+    features = qemu.probe(Accelerator("kvm", "probe"))
+    argv = qemu.command(files, features, memory_mib=512, cmdline=(PROBE_ARGUMENT,))
+    process = await QemuProcess.start(argv, console)
+    try:
+        await asyncio.wait({process.ended}, timeout=PROBE_DEADLINE)
+        ended = process.ended.done()
+    finally:
+        await process.kill()
+    if PROBE_NOTE in console.notes:
+        return None
+    if not ended:
+        return f"a kernel started with it did not reach user space in {PROBE_DEADLINE:g} s"
+    return f"a kernel started with it ended: {console.panic or console.tail().rpartition(chr(10))[2]}"
+
+
+def confirm(chosen: Accelerator, facts: Mapping[str, Any]) -> None:
+    """Compare the accelerator that the guest measured with the chosen one.
+
+    Args:
+        facts: the agent's. "accelerator" is 'kvm', 'tcg' or 'unknown', which agrees with any choice.
+
+    Raises:
+        EnvironmentFailed: the guest runs on another accelerator.
+    """
+    measured = facts.get("accelerator", "unknown")
+    if chosen.name != "none" and measured not in ("unknown", chosen.name):
+        raise EnvironmentFailed(
+            f"QEMU was asked for {chosen.name}, but the guest measures {measured}",
+            "look whether qemu-system-x86_64 on PATH is a wrapper that changes its arguments",
+        )
