@@ -19,6 +19,7 @@ from dynptr_harness.core.progress import Silent
 from dynptr_harness.core.settings import Settings
 from dynptr_harness.vm.machine import Machine
 from dynptr_harness.vm.prepare import prepare
+from dynptr_harness.vm.qemu import Spec
 
 if TYPE_CHECKING:
     from dynptr_harness.vm.prepare import PreparedKernel
@@ -44,7 +45,7 @@ async def ask(subject: PreparedKernel) -> dict[str, Any]:
     raw_tracepoint = next(each for each in PROG_TYPES if each.name == "RAW_TRACEPOINT")
     answers: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
-        machine = await Machine.boot(subject.files, accelerator=subject.accelerator, folder=Path(folder))
+        machine = await Machine.boot(Spec(subject.files, subject.accelerator), Path(folder))
         async with machine:
             for case in CASES:
                 if case.experiment.request()["kind"] == "load":

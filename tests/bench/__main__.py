@@ -21,8 +21,8 @@ from dynptr_harness.core.cache import Cache
 from dynptr_harness.core.progress import Silent
 from dynptr_harness.core.settings import Settings
 from dynptr_harness.vm import qemu
-from dynptr_harness.vm.accelerator import PROBE_ARGUMENT, PROBE_NOTE
 from dynptr_harness.vm.console import Console
+from dynptr_harness.vm.kvm_probe import PROBE_ARGUMENT, PROBE_NOTE
 from dynptr_harness.vm.prepare import prepare
 from dynptr_harness.vm.qemu_process import QemuProcess
 from dynptr_harness.vm.snapshots import KIND, key

@@ -1,1 +1,1 @@
-"""What must hold: program types, cases, and the judging of what was seen. Pure: no I/O, no QEMU."""
+"""The expected behaviour: program types, cases, and the judge. Pure: no I/O, no QEMU."""

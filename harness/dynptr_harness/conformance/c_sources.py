@@ -1,4 +1,4 @@
-"""The C programs as text: which functions there are, where, and which of them a case is about."""
+"""The functions of the C programs, found in their source text, and those that belong to a case."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from dynptr_harness.conformance.case import Case
     from dynptr_harness.conformance.prog_types import ProgType
 
-# What is no code, or comes before the type of a function.
+# Text that is no code, or that precedes the return type of a function.
 _ASIDE = re.compile(r"/\*.*?\*/|//[^\n]*|\bSEC\(\"[^\"]*\"\)|__attribute__\(\(.*?\)\)", re.DOTALL)
 _MACRO = re.compile(r"^#define (\w+)\([^)]*\)(?:[^\n]*\\\n)*[^\n]*", re.MULTILINE)
 _ARGUMENTS = r"\((?P<arguments>(?:[^(){};]|\([^(){};]*\))*)\)"
-# A definition begins at the left edge, or behind what was blanked; so does the use of a macro that makes one.
+# A definition begins at column 0, or after blanked text. So does the use of a macro that defines functions.
 _DEFINITION = re.compile(
     rf"^ *[A-Za-z_][\w \t\n*]*?\b(?P<name>\w+){_ARGUMENTS}\s*\{{.*?^\}}", re.MULTILINE | re.DOTALL
 )
@@ -29,8 +29,8 @@ class Function:
     """A function of bpf_src.
 
     Attributes:
-        path: of its file below bpf_src.
-        text: its C code with the comment above it; where a macro makes it, what the macro is given.
+        path: of its file, relative to bpf_src.
+        text: its C code with the comment above it. For a function that a macro defines, the use of the macro.
         macro: definition of that macro.
     """
 
@@ -40,10 +40,10 @@ class Function:
 
 
 class Programs:
-    """The functions of some C files.
+    """The functions of a set of C files, by name.
 
     Args:
-        sources: text of each file, by its path below bpf_src.
+        sources: text of each file, by its path relative to bpf_src.
     """
 
     def __init__(self, sources: Mapping[str, str]) -> None:
@@ -71,35 +71,35 @@ class Programs:
 
 
 def functions_of(case: Case, prog_types: Sequence[ProgType]) -> tuple[str, ...]:
-    """The C functions that a case is about; for the example of a type, that of each of `prog_types`."""
+    """Return the C functions of a case. The example cases have one function for each of `prog_types`."""
     request = case.experiment.request()
     if request["kind"] == "phases":
         return tuple(prog_type.example for prog_type in prog_types)
     if request["kind"] == "script":
-        step = f"run_{request['object'].removesuffix('s')}"  # of the program that does the steps
+        step = f"run_{request['object'].removesuffix('s')}"
         return (step, *(["run_fill"] if any("fill" in act for act in request["acts"]) else []))
     return tuple(request.get("functions", ()))
 
 
 def _blank(found: re.Match[str]) -> str:
-    """As many blanks, so that every place in the text stays what it is."""
+    """Return as many blanks, to keep all positions in the text."""
     return re.sub(r"[^\n]", " ", found[0])
 
 
 def _name(definition: re.Match[str]) -> str:
-    """The function's name; a macro in its place, such as BPF_PROG, has it as first argument."""
+    """Return the function's name. A macro such as BPF_PROG has it as first argument."""
     name = definition["name"]
     return re.split(r"\W", definition["arguments"].strip(), maxsplit=1)[0] if name.isupper() else name
 
 
 def _suffixes(macro: str) -> Iterator[str]:
-    """What a macro puts behind the name it is given, to name the functions that it makes."""
+    """Yield the suffixes that a macro appends to its first argument to name functions."""
     yield ""
     yield from dict.fromkeys(re.findall(r"##\s*(\w+)", macro))
 
 
 def _use(text: str, code: str, found: re.Match[str]) -> str:
-    """What a macro is given, with the comment above it, which may be about several of its uses."""
+    """Return the use of a macro with the comment above it, which may belong to several uses."""
     depth, end = 1, found.end()
     while depth and end < len(code):
         depth += {"(": 1, ")": -1}.get(code[end], 0)
@@ -110,6 +110,6 @@ def _use(text: str, code: str, found: re.Match[str]) -> str:
 
 
 def _paragraph(text: str, start: int, end: int) -> str:
-    """The text between, and what stands directly above it."""
+    """Return the text from `start` to `end` and the lines directly above it."""
     blank_line = text.rfind("\n\n", 0, start)
     return text[blank_line + 2 if blank_line >= 0 else 0 : end].lstrip("\n")

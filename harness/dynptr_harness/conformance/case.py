@@ -10,21 +10,21 @@ if TYPE_CHECKING:
     from dynptr_harness.conformance.prog_types import ProgType, Version
 
 
-# Types in which a case that several loaders can do is done through each of them; in the others only
-# through the first, because a loader's way is the same for all types but for what a type needs in flags.
+# A case with several loaders runs with each of them in these types. In other types it runs with the first one
+# only, because a loader treats all types the same except for the flags that a type needs.
 COMPARED_IN = frozenset({"RAW_TRACEPOINT", "SYSCALL"})
 
 
 @dataclass(frozen=True)
 class Difference:
-    """What a kernel of some versions may show instead, for a documented reason.
+    """Other behaviour that kernels of some versions may show, for a documented reason.
 
     Attributes:
-        experiment: the same request, with what must come of it on those kernels.
-        before: the first version that must not show it any more, or None.
-        since: the first version that may show it, or None.
-        source: the commit or version that changed the behaviour.
-        defect: the kernel is wrong, and that is known; else both are right.
+        experiment: the same request with the expectations for those kernels.
+        before: first version that must not show it any more, or None.
+        since: first version that may show it, or None.
+        source: commit or version that changed the behaviour.
+        defect: True for a known defect of the kernel. Otherwise both behaviours are right.
     """
 
     experiment: Experiment
@@ -34,19 +34,19 @@ class Difference:
     defect: bool = False
 
     def covers(self, version: Version) -> bool:
-        """Whether a kernel of this version may show it."""
+        """Return True if a kernel of this version may show it."""
         return _within(version, self.since, self.before)
 
 
 @dataclass(frozen=True)
 class Splat:
-    """A complaint of the kernel about itself that a case draws from kernels of some versions: a known defect.
+    """A warning or oops that a case causes on kernels of some versions: a known defect.
 
     Attributes:
-        text: in the line of the complaint, such as 'kernel/bpf/verifier.c'.
-        source: why it complains, or the commit that changed it.
-        before: the first version that must not show it any more, or None.
-        since: the first version that may show it, or None.
+        text: part of the line in the kernel log, such as 'kernel/bpf/verifier.c'.
+        source: the cause, or the commit that changed it.
+        before: first version that must not show it any more, or None.
+        since: first version that may show it, or None.
     """
 
     text: str
@@ -55,7 +55,7 @@ class Splat:
     since: Version | None = None
 
     def covers(self, version: Version, line: str) -> bool:
-        """Whether a kernel of this version may complain in these words."""
+        """Return True if a kernel of this version may log this line."""
         return self.text in line and _within(version, self.since, self.before)
 
 
@@ -68,21 +68,23 @@ class Case:
     """One row of the catalogue.
 
     Attributes:
-        id: stable; group and number.
+        id: group and number. It never changes.
         column: heading in the matrix, at most nine characters.
-        title: what is done and must be seen, in one line.
-        experiment: what the agent is asked, and what must come of it.
-        source: where the expectation comes from.
-        differences: what some versions show instead. A kernel may always show what the newest one does:
-            distributions take changes back.
-        loaders: what can load the programs: 'bcc', which also compiles them, and 'libbpf', which takes
-            them from an ELF object.
-        types: program types that the case says anything of; empty for all.
-        kfuncs: what the programs call; a kernel that lacks one of them has nothing to show.
-        overwrites: it needs a ring that overwrites its oldest records; a kernel without has nothing to show.
-        without_helper: the case says something of kernels that lack the helper, too.
-        splats: complaints of the kernel about itself that are known; any other is a failure.
-        variants: the case says something of the other ways to attach a type, too.
+        title: the action and the expected behaviour, in one line.
+        experiment: the request to the agent, with the expectations.
+        source: source of the expectation, such as a kernel commit.
+        differences: other behaviour of some versions. Every kernel may show the newest behaviour, because
+            distributions backport changes.
+        loaders: loaders of the programs. 'bcc' compiles and loads them, 'libbpf' loads them from an ELF
+            object. The catalogue adds 'libbpf' to a row with ('bcc',) whose experiment is a script of the
+            object 'steps'; see `dynptr_harness.conformance.catalogue`.
+        types: program types that the case applies to, empty for all.
+        kfuncs: kfuncs that the programs call. On a kernel without one of them, the verdict is 'absent'.
+        overwrites: the case needs a ring that overwrites its oldest records. On a kernel without such rings,
+            the verdict is 'absent'.
+        without_helper: the case also applies to kernels without the helper.
+        splats: known warnings of the kernel. Any other is a failure.
+        variants: the case also applies to the other ways to attach a type.
     """
 
     id: str
@@ -100,15 +102,15 @@ class Case:
     variants: bool = False
 
     def loaders_for(self, prog_type: ProgType) -> tuple[str, ...]:
-        """The loaders that the case is done through in this type, each in a cell of its own."""
+        """Return the loaders for this type. Each of them has its own cell."""
         return self.loaders if prog_type.name in COMPARED_IN else self.loaders[:1]
 
     def request(self, prog_type: ProgType, loader: str = "bcc") -> dict[str, Any]:
-        """What the agent is asked for this cell."""
+        """Return the request to the agent for this cell."""
         return {"prog_type": prog_type.name, "loader": loader, **self.experiment.request()}
 
     def applies(self, prog_type: ProgType) -> bool:
-        """Whether the case says anything of this type."""
+        """Return True if the case applies to this type."""
         if self.types:
             return prog_type.name in self.types
         return prog_type.offers_helper and (self.variants or not prog_type.is_variant)

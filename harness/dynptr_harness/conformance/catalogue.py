@@ -1,7 +1,11 @@
-"""The catalogue: every case with its stable ID.
+"""The catalogue: all cases with their IDs.
 
-A new case is one row in a module of `cases`; where it needs a program of its own, also one small C function
-in bpf_src/cases/.
+A new case is one row in a module of `cases`. If it needs its own program, it is also one small C function in
+bpf_src/cases/.
+
+A row can have more loaders than it declares. A script whose object is 'steps' (the default) runs with BCC and
+with libbpf, because bpf_src/ has its program for both. The row declares ('bcc',), the default, and
+`_with_both_loaders` adds 'libbpf'.
 """
 
 from __future__ import annotations
@@ -30,8 +34,8 @@ from dynptr_harness.conformance.prog_types import PROG_TYPES, ProgType
 __all__ = ["CASES", "PROG_TYPES", "Case", "ProgType"]
 
 
-def _through_both(case: Case) -> Case:
-    """Steps are done by two programs of the same text: BCC's, and one that clang compiles for libbpf."""
+def _with_both_loaders(case: Case) -> Case:
+    """Add libbpf to a row with a script of the object 'steps'. Return any other row unchanged."""
     script = isinstance(case.experiment, Script) and case.experiment.object == "steps"
     if script and case.loaders == ("bcc",):
         return replace(case, loaders=("bcc", "libbpf"))
@@ -53,4 +57,4 @@ _ROWS = (
     *load.CASES,
     *verifier.CASES,
 )
-CASES: tuple[Case, ...] = tuple(map(_through_both, _ROWS))
+CASES: tuple[Case, ...] = tuple(map(_with_both_loaders, _ROWS))

@@ -1,4 +1,4 @@
-"""Cells: kernel x program type x case, planned and then filled with a verdict."""
+"""Results of cells. A cell is a kernel x program type x case x loader."""
 
 from __future__ import annotations
 
@@ -11,22 +11,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CellResult:
-    """One filled cell of the matrix, as it goes into every report.
+    """The result of one cell, as all reports have it.
 
     Attributes:
-        kernel: the exact release.
-        arch: machine name as `uname -m` gives it.
+        kernel: exact release.
+        arch: machine name of `uname -m`.
         prog_type: without the BPF_PROG_TYPE_ prefix.
-        case: stable ID of the catalogue row.
-        loader: who was asked to load the programs: 'bcc' or 'libbpf'.
-        verdict: the answer.
-        ok: whether this answer is the expected one; decides the exit status.
-        expected: what had to be seen, for people.
-        seen: what was seen, for people; equal to `expected` on a pass.
-        seconds: wall-clock time of the cell in the guest; 0 where another cell's observation served.
-        reason: why this answer is expected though it is no plain pass: the change or defect behind it.
-        log: the verifier's log, where it matters.
-        console: the last console lines, where they matter.
+        case: ID of the case.
+        loader: 'bcc' or 'libbpf'.
+        ok: True if the verdict is expected. This decides the exit status.
+        expected: expected behaviour, for people.
+        seen: observed behaviour, for people. Equal to `expected` on a pass.
+        seconds: wall-clock time in the guest, 0 if the cell shares the observation of another one.
+        reason: the change or defect that makes a verdict other than 'pass' expected.
+        log: the verifier log, if relevant.
+        console: last lines of the console, if relevant.
     """
 
     kernel: str

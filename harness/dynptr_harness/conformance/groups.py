@@ -1,4 +1,4 @@
-"""The groups of the catalogue: the letters that a case's ID begins with, and what such cases are about."""
+"""The groups of the catalogue: the prefix of case IDs, with the subject of the group."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ GROUPS: dict[str, str] = {
 
 
 def group_of(case_id: str) -> str:
-    """The group of an ID: 'RSV' of 'RSV-011'."""
+    """Return the group of an ID, such as 'RSV' for 'RSV-011'."""
     return case_id.partition("-")[0]

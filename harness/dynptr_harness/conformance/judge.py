@@ -1,4 +1,4 @@
-"""The judge: from what was seen to a verdict."""
+"""The judge: it turns the reply of the agent into a verdict."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 HELPER_SINCE: Version = (5, 19)  # commit bc34dee65a65
 OVERWRITING_SINCE: Version = (6, 19)
 
-ATTACHED = "the program is attached"  # what is expected where that fails
-NOT_TO_BE_HAD = "not to be had here"  # why there is no answer where the surroundings lack something
+ATTACHED = "the program is attached"  # the expectation when an attach fails
+NOT_TO_BE_HAD = "not to be had here"  # the reason when the guest lacks something that the case needs
 
-# What the verifier says of a helper that it does not have, or not for this program type.
+# The verifier log for a helper that the kernel lacks, and for one that this program type does not offer.
 ABSENT = re.compile(r"invalid func unknown#198\b")
 NOT_ALLOWED = re.compile(
     r"unknown func bpf_ringbuf_reserve_dynptr#198\b"
@@ -33,7 +33,7 @@ NOT_ALLOWED = re.compile(
 
 @dataclass(frozen=True)
 class Judgement:
-    """The answer for one cell; the fields are those of a CellResult."""
+    """The verdict of one cell. The fields are those of CellResult."""
 
     verdict: Verdict
     ok: bool
@@ -44,7 +44,11 @@ class Judgement:
 
 
 def version_of(release: str) -> Version:
-    """(major, minor) of a kernel release such as '6.12.117+deb13-cloud-amd64'."""
+    """Return (major, minor) of a kernel release such as '6.12.117+deb13-cloud-amd64'.
+
+    Raises:
+        ValueError: it does not begin with two numbers.
+    """
     found = re.match(r"(\d+)\.(\d+)", release)
     if not found:
         raise ValueError(f"no kernel release: {release!r}")
@@ -52,21 +56,20 @@ def version_of(release: str) -> Version:
 
 
 def judge(case: Case, prog_type: ProgType, facts: Mapping[str, Any], reply: Reply) -> Judgement:
-    """Judge what the agent saw, and what the kernel said meanwhile.
+    """Judge a reply of the agent.
 
     Args:
-        facts: what the agent measured of its kernel; `release`, `byteorder`, `has_helper`, `kfuncs` and
-            `overwriting_rings` are used.
-        reply: the agent's answer to `case.request(prog_type)`; if the kernel complained about itself
-            meanwhile, with the lines in `splats`.
+        facts: what the agent found out about its kernel. `release`, `byteorder`, `has_helper`, `kfuncs` and
+            `overwriting_rings` are required, `options_set` is optional.
+        reply: to `case.request(prog_type)`. Kernel warnings during the request are in `splats`.
     """
     judgement = _judge_answer(case, prog_type, facts, reply)
     splats = reply.get("splats", ())
-    return _complained(case, version_of(facts["release"]), splats, judgement) if splats else judgement
+    return _with_splats(case, version_of(facts["release"]), splats, judgement) if splats else judgement
 
 
-def _complained(case: Case, version: Version, splats: Sequence[str], judgement: Judgement) -> Judgement:
-    """The judgement of an answer during which the kernel complained: a failure, where that is not known."""
+def _with_splats(case: Case, version: Version, splats: Sequence[str], judgement: Judgement) -> Judgement:
+    """Return the judgement of a reply with kernel warnings: a failure unless all warnings are known."""
     known = [next((each for each in case.splats if each.covers(version, line)), None) for line in splats]
     unknown = [line for line, each in zip(splats, known, strict=True) if each is None]
     if unknown:
@@ -102,7 +105,7 @@ def _nothing_to_show(
     refusals: Sequence[dict[str, Any]],
     log: str | None,
 ) -> Judgement | None:
-    """The judgement where the kernel lacks what the case is about, else None."""
+    """Return the judgement if the kernel lacks a feature that the case needs, otherwise None."""
     version = version_of(facts["release"])
     if "no_type" in reply:
         return _judge_no_type(prog_type, version, facts.get("options_set", ()))
@@ -123,7 +126,7 @@ def _nothing_to_show(
 def _never_began(
     prog_type: ProgType, reply: Reply, refusals: Sequence[dict[str, Any]], log: str | None
 ) -> Judgement | None:
-    """The judgement where the program was not loaded or attached, or there is no ring, else None."""
+    """Return the judgement if the ring, the load or the attach failed, otherwise None."""
     if "no_ring" in reply:
         return Judgement(Verdict.FAIL, False, "a ring is made", f"refused with {-reply['no_ring']}")
     if "refused" in reply and _not_allowed(refusals):
@@ -143,7 +146,7 @@ def _not_allowed(refusals: Sequence[dict[str, Any]]) -> bool:
 def _differing(
     case: Case, prog_type: ProgType, facts: Mapping[str, Any], reply: Reply, judgement: Judgement
 ) -> Judgement:
-    """The judgement of a reply that is not what the newest kernels show, but may be what this one does."""
+    """Return the judgement of a reply that differs from the newest kernels. It may be expected here."""
     for difference in case.differences:
         if not difference.covers(version_of(facts["release"])):
             continue
@@ -163,13 +166,13 @@ def _refusals(reply: Reply) -> Iterator[dict[str, Any]]:
 
 
 def _lacks_helper(refusals: Sequence[dict[str, Any]], facts: Mapping[str, Any]) -> bool:
-    """The kernel lacks the helper, whatever a program is refused for first: that may be as new to it."""
+    """Return True if the kernel lacks the helper, even if the verifier first refused for another reason."""
     no_helper = bool(refusals) and not facts["has_helper"]
     return no_helper or any(ABSENT.search(refusal["log"]) for refusal in refusals)
 
 
 def _judge_not_allowed(prog_type: ProgType, log: str | None) -> Judgement:
-    """The verifier refuses the helper in its own words: as it should be in types that do not offer it."""
+    """The verifier log says that the type does not offer the helper. This is expected of some types."""
     if not prog_type.offers_helper:
         text = "the helper is refused in this program type"
         reason = f"{prog_type.name} has a list of helpers of its own, without this one"
@@ -179,7 +182,7 @@ def _judge_not_allowed(prog_type: ProgType, log: str | None) -> Judgement:
 
 
 def _judge_no_type(prog_type: ProgType, version: Version, options_set: Sequence[str]) -> Judgement:
-    """The kernel refuses every program of the type: it may be too old, or built without."""
+    """The kernel refuses every program of the type. It may be too old or built without the type."""
     seen = f"no programs of type {prog_type.name}: one that does nothing is refused, too"
     since = ".".join(map(str, prog_type.since))
     if version < prog_type.since:
@@ -192,9 +195,9 @@ def _judge_no_type(prog_type: ProgType, version: Version, options_set: Sequence[
 
 
 def _no_such_way(prog_type: ProgType, version: Version, reply: Reply, log: str | None) -> Judgement | None:
-    """The judgement where the kernel lacks this way to attach a type, else None.
+    """Return the judgement if the kernel lacks this way to attach a type, otherwise None.
 
-    Older kernels refuse it in many ways; one that is built without it says that it is not supported.
+    Older kernels refuse it with various errors. A kernel that is built without it returns EOPNOTSUPP.
     """
     if not ("refused" in reply or "attach_failed" in reply):
         return None
@@ -219,7 +222,7 @@ def _judge_absent(version: Version, log: str | None) -> Judgement:
 
 
 def _judge_missing(missing: Sequence[str], version: Version, log: str | None) -> Judgement:
-    """The kernel lacks kfuncs: as it should be while they were not made."""
+    """The kernel lacks kfuncs. This is expected before the version that added them."""
     late = [name for name in missing if version < KFUNCS[name]]
     named = ", ".join(
         f"{name}: it came with {'.'.join(map(str, KFUNCS[name]))}" for name in (late or missing)
@@ -231,7 +234,7 @@ def _judge_missing(missing: Sequence[str], version: Version, log: str | None) ->
 
 
 def _judge_never_overwriting(version: Version) -> Judgement:
-    """The kernel makes no ring that overwrites: as it should be before there were any."""
+    """The kernel has no overwriting rings. This is expected before the version that added them."""
     since = ".".join(map(str, OVERWRITING_SINCE))
     seen = "no ring that overwrites"
     if version < OVERWRITING_SINCE:
@@ -240,7 +243,7 @@ def _judge_never_overwriting(version: Version) -> Judgement:
 
 
 def _compare(findings: Sequence[Finding], log: str | None) -> Judgement:
-    """Pass when all is as wanted; otherwise expected and seen are cut down to what differs."""
+    """Return a pass if all findings agree. Otherwise `expected` and `seen` contain the differences only."""
     wrong = [finding for finding in findings if finding.want != finding.seen]
     told = wrong or findings
     expected = "; ".join(f"{finding.name}: {finding.want}" for finding in told)

@@ -1,4 +1,4 @@
-"""The kfuncs that programs of this project call, with the kernel that brought each."""
+"""The kfuncs that the programs call, with the kernel version that added each."""
 
 from __future__ import annotations
 

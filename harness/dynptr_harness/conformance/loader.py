@@ -1,4 +1,4 @@
-"""The catalogue as a command takes it: found to be sound, with the C programs at hand."""
+"""The validated catalogue together with the C programs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dynptr_harness.conformance.c_sources import Programs
 from dynptr_harness.conformance.catalogue import CASES, PROG_TYPES
-from dynptr_harness.conformance.not_tested import EXCEPTIONS
+from dynptr_harness.conformance.not_tested import NOT_TESTED
 from dynptr_harness.conformance.plan import choose
 from dynptr_harness.conformance.validate import validate
 from dynptr_harness.core.paths import bpf_src
@@ -21,37 +21,38 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The cases, the rows that are no test with the reason, the program types, and the C programs.
+    """The catalogue and the C programs.
 
     Attributes:
-        texts: the text of each C file, by its path below the folder of the C programs.
+        not_tested: reason for each row that has no test, by its ID.
+        texts: text of each C file, by its path relative to bpf_src.
     """
 
     cases: Sequence[Case]
-    exceptions: Mapping[str, str]
+    not_tested: Mapping[str, str]
     prog_types: Sequence[ProgType]
     programs: Programs
     texts: Mapping[str, str]
 
     def choose(self, ids: Sequence[str], groups: Sequence[str] = ()) -> tuple[list[Case], dict[str, str]]:
-        """Cases and exceptions as in `dynptr_harness.conformance.plan.choose`."""
-        return choose(self.cases, self.exceptions, ids, groups)
+        """Choose rows as `dynptr_harness.conformance.plan.choose` does."""
+        return choose(self.cases, self.not_tested, ids, groups)
 
 
 def load() -> Catalogue:
-    """The catalogue, once it is known to be sound.
+    """Validate and return the catalogue.
 
     Raises:
         WrongUsage: a row is wrong; see `dynptr_harness.conformance.validate`.
     """
     texts = _texts()
     programs = Programs(texts)
-    validate(CASES, PROG_TYPES, EXCEPTIONS, programs)
-    return Catalogue(CASES, EXCEPTIONS, PROG_TYPES, programs, texts)
+    validate(CASES, PROG_TYPES, NOT_TESTED, programs)
+    return Catalogue(CASES, NOT_TESTED, PROG_TYPES, programs, texts)
 
 
 def _texts() -> dict[str, str]:
-    """The text of every C file, by its path below the folder of the C programs."""
-    folder = bpf_src()
-    paths = sorted(folder.rglob("*.[ch]"))
-    return {str(path.relative_to(folder)): path.read_text(encoding="utf-8") for path in paths}
+    """Return the text of each C file, by its path relative to bpf_src."""
+    directory = bpf_src()
+    paths = sorted(directory.rglob("*.[ch]"))
+    return {str(path.relative_to(directory)): path.read_text(encoding="utf-8") for path in paths}

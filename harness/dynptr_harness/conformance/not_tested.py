@@ -1,8 +1,8 @@
-"""Rows of the catalogue that are no test of their own, each with the reason."""
+"""Rows of the catalogue without a test, each with the reason."""
 
 from __future__ import annotations
 
-EXCEPTIONS: dict[str, str] = {
+NOT_TESTED: dict[str, str] = {
     "AVL-040": "covered by VER-004 and RSV-045: a release is owed even when the reservation failed",
     "AVL-041": "covered by RSV-011: flags must be 0",
     "AVL-042": "covered by RSV-005, RSV-009 and RSV-011: the errors are -EINVAL and -E2BIG",

@@ -1,4 +1,4 @@
-"""What is asked of each kernel: the cells that a person's selectors leave of program types x cases."""
+"""The plan of a run: the cells that the selectors choose from program types x cases."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _PREFIX = "BPF_PROG_TYPE_"
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """One question to a kernel: what does this case do in this program type, loaded in this way?"""
+    """A cell to run: one case in one program type with one loader."""
 
     prog_type: ProgType
     case: Case
@@ -30,28 +30,27 @@ class PlannedCell:
 
     @cached_property
     def request(self) -> dict[str, Any]:
-        """What the agent is asked for it."""
+        """The request to the agent."""
         return self.case.request(self.prog_type, self.loader)
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """What tells it from the other cells of a plan."""
+        """Unique key in a plan: program type, case ID and loader."""
         return self.prog_type.name, self.case.id, self.loader
 
     @property
     def program(self) -> tuple[str, str, str]:
-        """What the agent must have ready for it, beside the type."""
+        """Loader, kind of request and object. While they stay the same, so does the attached program."""
         request = self.request
         return self.loader, request["kind"], request["object"] if request["kind"] == "script" else ""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The cells to ask of each kernel: type by type, in each loader by loader, in the catalogue's order.
+    """The cells to run on each kernel, ordered by type, loader and the catalogue.
 
     Attributes:
-        cells: the questions.
-        inapplicable: how many selected pairs were left out because the case has no meaning in the type.
+        inapplicable: number of selected pairs without a cell, because the case does not apply to the type.
     """
 
     cells: tuple[PlannedCell, ...]
@@ -64,28 +63,28 @@ def make(
     wanted_types: Sequence[str] = (),
     wanted_cases: Sequence[str] = (),
 ) -> Plan:
-    """Choose from the catalogue by names or globs, in any case of letters; no selector means all.
+    """Plan the cells that names or globs choose. Case does not matter; no selector means all.
 
     Raises:
-        WrongUsage: a selector fits nothing, or no case applies to any type that was chosen.
+        WrongUsage: a selector matches nothing, or no chosen case applies to any chosen type.
     """
     names = [prog_type.name for prog_type in prog_types]
     type_names = select(names, wanted_types, what="program type", command="types")
     case_ids = select([case.id for case in cases], wanted_cases, what="case", command="cases")
     chosen = [prog_type for prog_type in prog_types if prog_type.name in type_names]
-    asked = [case for case in cases if case.id in case_ids]
-    cells = tuple(cell for prog_type in chosen for cell in _cells(prog_type, asked))
+    chosen_cases = [case for case in cases if case.id in case_ids]
+    cells = tuple(cell for prog_type in chosen for cell in _cells(prog_type, chosen_cases))
     if not cells:
         raise WrongUsage(
             f"nothing to run: none of the chosen cases applies to {' or '.join(sorted(type_names))}",
             "choose other cases with --case, or other program types with --prog-type",
         )
-    inapplicable = sum(not case.applies(prog_type) for prog_type in chosen for case in asked)
+    inapplicable = sum(not case.applies(prog_type) for prog_type in chosen for case in chosen_cases)
     return Plan(cells, inapplicable)
 
 
 def _cells(prog_type: ProgType, cases: Sequence[Case]) -> Iterator[PlannedCell]:
-    """One loader after the other, and one program: an agent that has it attached can go on using it."""
+    """Yield the cells of a type, grouped by loader and program. The agent reuses an attached program."""
     cells = [
         PlannedCell(prog_type, case, loader)
         for case in cases
@@ -98,14 +97,14 @@ def _cells(prog_type: ProgType, cases: Sequence[Case]) -> Iterator[PlannedCell]:
 
 
 def select(names: Sequence[str], selectors: Sequence[str], *, what: str, command: str) -> frozenset[str]:
-    """The names that fit any of the selectors; all of them when there is no selector.
+    """Return the names that match any of the selectors, or all names without a selector.
 
     Args:
-        what: what a name is the name of, for messages.
+        what: kind of the names, for messages.
         command: the command that lists all names, for messages.
 
     Raises:
-        WrongUsage: a selector fits no name; the message lists the near ones.
+        WrongUsage: a selector matches no name. The message lists similar names.
     """
     found: set[str] = set() if selectors else set(names)
     for selector in selectors:
@@ -117,7 +116,7 @@ def select(names: Sequence[str], selectors: Sequence[str], *, what: str, command
 
 
 def fits(name: str, selectors: Sequence[str]) -> bool:
-    """Whether a name fits any of the selectors; when there is none, it does."""
+    """Return True if a name matches any of the selectors, or if there is none."""
     return not selectors or any(_fits(name, selector) for selector in selectors)
 
 
@@ -130,14 +129,17 @@ def _pattern(selector: str) -> str:
 
 
 def choose(
-    cases: Sequence[Case], exceptions: Mapping[str, str], ids: Sequence[str], groups: Sequence[str] = ()
+    cases: Sequence[Case], not_tested: Mapping[str, str], ids: Sequence[str], groups: Sequence[str] = ()
 ) -> tuple[list[Case], dict[str, str]]:
-    """The rows that fit one of the IDs and one of the groups, both globs; what is no test beside the tests.
+    """Choose the rows that match one of the IDs and one of the groups. Both are globs.
+
+    Returns:
+        The cases, and the reason for each row without a test.
 
     Raises:
-        WrongUsage: a selector fits nothing, or no row fits both.
+        WrongUsage: a selector matches nothing, or no row matches both.
     """
-    names = [*(case.id for case in cases), *exceptions]
+    names = [*(case.id for case in cases), *not_tested]
     wanted = select(names, ids, what="case", command="cases")
     letters = select(list(dict.fromkeys(map(group_of, names))), groups, what="group", command="cases")
     fitting = {name for name in wanted if group_of(name) in letters}
@@ -145,7 +147,7 @@ def choose(
         raise WrongUsage(f"none of the chosen cases is in group {' or '.join(sorted(letters))}")
     return (
         [case for case in cases if case.id in fitting],
-        {name: reason for name, reason in exceptions.items() if name in fitting},
+        {name: reason for name, reason in not_tested.items() if name in fitting},
     )
 
 

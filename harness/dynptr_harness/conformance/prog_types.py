@@ -1,4 +1,4 @@
-"""The program types that the harness knows, as data."""
+"""The program types, as data."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class ProgType:
     """One BPF_PROG_TYPE_*, or one of the other ways to attach it.
 
     Attributes:
-        name: without the prefix; of another way to attach a type, with that way behind a slash.
+        name: without the prefix. For another way to attach a type, followed by a slash and that way.
         number: value in enum bpf_prog_type.
-        since: kernel that brought the type, or that way to attach it.
-        event: what fires its programs here, for people.
-        event_sees: what the event itself must see before the program is attached, while, and after;
-            only for types whose event can tell.
-        option: of the kernel's configuration, without which it lacks the type and is none the worse for it.
-        offers_helper: whether its programs may call the helper.
+        since: kernel version that added the type, or that way to attach it.
+        event: the event that runs its programs here, for people.
+        event_sees: what the event itself must observe before the attach, while the program is attached, and
+            after the detach. Empty for types whose event observes nothing.
+        option: kernel configuration option of the type. A kernel without it may lack the type.
+        offers_helper: True if its programs may call the helper.
     """
 
     name: str
@@ -37,12 +37,12 @@ class ProgType:
 
     @property
     def is_variant(self) -> bool:
-        """Whether this is another way to attach a type that has a row of its own."""
+        """True for another way to attach a type that has its own row."""
         return "/" in self.name
 
     @property
     def example(self) -> str:
-        """The function in bpf_src/prog_types that is its example."""
+        """Name of the example function in bpf_src/prog_types."""
         ways = {
             "LSM/cgroup": "lsm_cgroup_example",
             "STRUCT_OPS/bpf_dummy_ops": "struct_ops_dummy_example",
@@ -51,7 +51,7 @@ class ProgType:
 
     @property
     def is_listed(self) -> bool:
-        """Whether the helper's documentation names the type among those that may call it."""
+        """True if the helper's documentation lists the type as one that may call it."""
         return self.name.partition("/")[0] in LISTED
 
 
@@ -76,20 +76,20 @@ _PHASES = ("before", "attached", "after")
 
 
 def _always(**seen: Any) -> dict[str, Any]:
-    """The event sees the same in all phases."""
+    """Return an `event_sees` that is the same in all phases."""
     return dict.fromkeys(_PHASES, seen)
 
 
 def _while_attached(key: str, silent: Any, attached: Any) -> dict[str, Any]:
-    """What the event sees depends on whether the program is attached."""
+    """Return an `event_sees` that differs while the program is attached."""
     return {phase: {key: attached if phase == "attached" else silent} for phase in _PHASES}
 
 
-# A message that arrives, with a program on its way or without.
+# A message arrives in all phases: the program lets it pass.
 _ARRIVES = _always(received="message")
 
 _FAMILIES = {"4": "IPv4", "6": "IPv6", "x": "UNIX"}
-# Hooks of one kind, the kernel that brought them, and the event, for a socket of the family that they name.
+# Hooks of one kind, the version that added them, and the event, on a socket of the family in their name.
 _SOCK_ADDR_HOOKS = (
     (("bind4", "bind6"), (4, 17), "a socket bound"),
     (("connect6",), (4, 17), "a socket connected"),

@@ -1,6 +1,6 @@
-"""The programs of the kernel's own selftests that concern a dynptr of a ring buffer, and our cases for them.
+"""The programs of the kernel's selftests about ring-buffer dynptrs, with the cases that test the same.
 
-Names are those of tools/testing/selftests/bpf/progs, of Linux 6.1, 6.12 and 7.3.
+File and program names are those in tools/testing/selftests/bpf/progs of Linux 6.1, 6.12 and 7.3.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# For each program the cases that see the same, or in words why there is none.
+# For each program, the cases that test the same, or the reason why there is none.
 SELFTESTS: Mapping[str, Mapping[str, tuple[str, ...] | str]] = {
-    # refused programs that call a helper for dynptrs of ring buffers
+    # programs that the verifier must refuse, and that call a helper for ring-buffer dynptrs
     "dynptr_fail.c": {
         "ringbuf_missing_release1": ("VER-001",),
         "ringbuf_missing_release2": ("VER-002",),
@@ -59,7 +59,7 @@ SELFTESTS: Mapping[str, Mapping[str, tuple[str, ...] | str]] = {
         "dynptr_overwrite_ref_invalidate_slice": ("VER-124",),
         "dynptr_overwrite_ref_clone_slice_valid": ("VER-124",),
     },
-    # refused programs about a rule that holds for every dynptr, tested there with another kind
+    # programs that the verifier must refuse under a rule for all dynptrs; the selftests use another kind
     "dynptr_fail.c, another kind of dynptr": {
         "data_slice_out_of_bounds_map_value": ("VER-042",),
         "invalid_helper1": ("VER-102",),
@@ -80,7 +80,7 @@ SELFTESTS: Mapping[str, Mapping[str, tuple[str, ...] | str]] = {
         "dynptr_from_dynptr_data": ("VER-056",),
         "dynptr_from_dynptr_slice": ("VER-056",),
     },
-    # programs that run, with a dynptr of a ring buffer
+    # programs that run, with a ring-buffer dynptr
     "dynptr_success.c": {
         "test_read_write": ("DYN-001", "VER-006"),
         "test_ringbuf": ("VER-062", "VER-081"),

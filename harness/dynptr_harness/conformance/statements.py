@@ -1,7 +1,7 @@
-"""What the reference page says of the helper, each sentence with the cases that prove it.
+"""The statements of the reference page about the helper, each with the cases that prove it.
 
-A sentence belongs here when a case can show it wrong. It says what the newest kernels do; what others do
-instead follows from the results.
+A statement belongs here if a case can disprove it. It is about the newest kernels. The results show how other
+kernels differ.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Statement:
     cases: tuple[str, ...]
 
 
-# What the helper answers, and when.
+# Return values of the helper, each with its condition.
 ANSWERS: tuple[tuple[str, Statement], ...] = (
     (
         "0",

@@ -1,4 +1,4 @@
-"""Whether the catalogue is sound: what a wrong row would otherwise show only in the middle of a run."""
+"""Validation of the catalogue. It finds wrong rows before a run starts."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ LOADERS = ("bcc", "libbpf")
 def validate(
     cases: Sequence[Case],
     prog_types: Sequence[ProgType],
-    exceptions: Mapping[str, str],
+    not_tested: Mapping[str, str],
     programs: Programs,
 ) -> None:
-    """Do nothing if the catalogue is sound.
+    """Check the catalogue.
 
     Args:
-        exceptions: the rows that are no test, with the reason.
-        programs: the C functions that there are.
+        not_tested: reason for each row without a test.
+        programs: all C functions.
 
     Raises:
-        WrongUsage: it is not; the message names every wrong row, and what is wrong with it.
+        WrongUsage: a row is wrong. The message lists every fault.
     """
-    found = list(faults(cases, prog_types, exceptions, programs))
+    found = list(faults(cases, prog_types, not_tested, programs))
     if found:
         raise WrongUsage(
             "\n  ".join(["the catalogue is wrong", *found]),
-            "mend the rows in harness/dynptr_harness/conformance/cases/, or the programs in bpf_src/",
+            "fix the rows in harness/dynptr_harness/conformance/cases/, or the programs in bpf_src/",
         )
 
 
 def faults(
     cases: Sequence[Case],
     prog_types: Sequence[ProgType],
-    exceptions: Mapping[str, str],
+    not_tested: Mapping[str, str],
     programs: Programs,
 ) -> Iterator[str]:
-    """Everything that is wrong with the catalogue, a line each."""
+    """Yield every fault of the catalogue, one line each."""
     for case_id, count in Counter(case.id for case in cases).items():
         if count > 1:
             yield f"{case_id}: {count} rows have this ID"
-        if case_id in exceptions:
+        if case_id in not_tested:
             yield f"{case_id}: it is a row, and an exception too"
     for case in cases:
         for fault in _faults_of(case, prog_types, programs):

@@ -1,4 +1,4 @@
-"""The words in which the harness answers."""
+"""The verdicts."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """What the host makes of one cell. The words are part of the result format."""
+    """The verdict of one cell. The values are part of the result format."""
 
     PASS = "pass"  # noqa: S105  (a verdict, not a password)
-    EXPECTED_DIFFERENCE = "expected-difference"  # differs between versions, and that is documented
-    KNOWN_DEFECT = "known-defect"  # the kernel is wrong, in a way that is documented
+    EXPECTED_DIFFERENCE = "expected-difference"  # behaviour that differs between versions, as documented
+    KNOWN_DEFECT = "known-defect"  # a documented defect of the kernel
     FAIL = "fail"
     REJECTED = "rejected"  # the verifier refused a program that must load
     NOT_ALLOWED = "not-allowed"  # the helper is refused for this program type
-    ABSENT = "absent"  # the kernel does not have the helper (or the type) at all
-    NOT_FIRED = "not-fired"  # attached, but the event never ran the program
+    ABSENT = "absent"  # the kernel lacks the helper, the type, or another feature
+    NOT_FIRED = "not-fired"  # attached, but the event did not run the program
     HANG = "hang"
     CRASH = "crash"
-    LOST = "lost"  # the machine ended for a reason that is not the kernel's
+    LOST = "lost"  # the machine ended, and not because of the kernel
     NOT_RUN = "not-run"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -12,7 +11,6 @@ from rich.progress import Progress as LiveBars
 from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from dynptr_harness.core.text import printable
-from dynptr_harness.results.model import Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,42 +20,6 @@ if TYPE_CHECKING:
     from dynptr_harness.core.progress import Progress
 
 _PLAIN_INTERVAL = 5.0  # seconds between lines of detail where they cannot overwrite each other
-
-
-class Timed:
-    """Hands every phase on to another Progress and remembers how long each took, for the provenance."""
-
-    def __init__(self, shown: Progress) -> None:
-        self.started = datetime.now(UTC)
-        self._begin = time.monotonic()
-        self._shown = shown
-        self._phases: list[tuple[str, float, float | None]] = []
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since this began to watch."""
-        return time.monotonic() - self._begin
-
-    @property
-    def phases(self) -> tuple[Phase, ...]:
-        """The phases begun so far, in that order; one that still runs counts up to now."""
-        now = time.monotonic()
-        return tuple(Phase(title, round((end or now) - begin, 3)) for title, begin, end in self._phases)
-
-    @contextmanager
-    def phase(self, title: str) -> Iterator[Callable[[str], None]]:
-        """Show and time one phase."""
-        index, begin = len(self._phases), time.monotonic()
-        self._phases.append((title, begin, None))
-        try:
-            with self._shown.phase(title) as detail:
-                yield detail
-        finally:
-            self._phases[index] = (title, begin, time.monotonic())
-
-    def tell(self, line: str) -> None:
-        """Show a line."""
-        self._shown.tell(line)
 
 
 def for_console(console: Console) -> Progress:

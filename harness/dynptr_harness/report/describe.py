@@ -13,9 +13,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from dynptr_harness.conformance.experiments.base import Phases
-from dynptr_harness.conformance.experiments.capabilities import Rights, WithSysctl
+from dynptr_harness.conformance.experiments.capabilities import Capabilities, WithSysctl
 from dynptr_harness.conformance.experiments.examples import Example
-from dynptr_harness.conformance.experiments.maps import Calls
+from dynptr_harness.conformance.experiments.maps import MapCalls
 from dynptr_harness.conformance.experiments.script import (
     BUSY,
     DISCARDED,
@@ -99,9 +99,9 @@ def _verdict(program: Program | Call) -> str:
 
 
 @describe.register
-def _(rights: Rights) -> Lines:
+def _(rights: Capabilities) -> Lines:
     lines = [f"kernel.unprivileged_bpf_disabled is {rights.unprivileged}"]
-    for holder in rights.holders:
+    for holder in rights.processes:
         ring = f"refused with {errno(-holder.ring)}" if holder.ring else "made"
         lines.append(f"a process with {holder.name} makes a ring -> {ring}")
         lines += [f"{_DEPTH}load {each.name} as {kind} -> {_verdict(each)}" for kind, each in holder.programs]
@@ -132,7 +132,7 @@ def _(script: Script) -> Lines:
 
 
 @describe.register
-def _(calls: Calls) -> Lines:
+def _(calls: MapCalls) -> Lines:
     return [line for act in calls.acts for line in in_words(act)]
 
 

@@ -1,4 +1,4 @@
-"""Where kernels are asked: in machines of their own, or the running one right here."""
+"""The backend of a run: VMs, or the running kernel of this machine."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ def _nothing() -> None: ...
 
 @dataclass(frozen=True)
 class Backend:
-    """All that is ready before the first question.
+    """Everything that a run needs before the first cell runs.
 
     Attributes:
-        subjects: the kernels.
-        plan: what they are asked.
-        boot: how a machine comes to be.
-        jobs: how many machines there may be at a time.
-        qemu: version of QEMU, '' where there is none.
+        prepared: the prepared kernels.
+        plan: the cells to run on each of them.
+        boot: starts a machine.
+        jobs: maximum number of machines at a time.
+        qemu: version of QEMU, '' without QEMU.
         guest_packages: version of every package of the guest image, by name.
-        leave: to be called after the last question.
-        first_alone: for which kernels; see `dynptr_harness.runner.kernel_job.KernelJob`.
+        leave: called after the last cell.
+        first_alone: see `dynptr_harness.runner.kernel_job.KernelJob`.
     """
 
-    subjects: tuple[PreparedKernel, ...]
+    prepared: tuple[PreparedKernel, ...]
     plan: Plan
     boot: Boot
     jobs: int

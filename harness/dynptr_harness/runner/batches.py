@@ -1,4 +1,4 @@
-"""Lots: the planned cells of a kernel, cut into what one machine is asked in one go."""
+"""Batches: the planned cells of a kernel, divided into what one machine runs in one go."""
 
 from __future__ import annotations
 
@@ -13,67 +13,70 @@ if TYPE_CHECKING:
 
     from dynptr_harness.conformance.plan import PlannedCell
 
-# Kinds of questions that tell nothing unless processors of the guest run at the same time.
+# Kinds of requests that prove nothing unless the CPUs of the guest run at the same time.
 PARALLEL = frozenset({"flood"})
 
 
 @dataclass(frozen=True)
 class Query:
-    """One request to the agent, and the cells that the answer is judged for: all that have this request."""
+    """One request to the agent, and all cells that have this request."""
 
     request: dict[str, Any]
     cells: tuple[PlannedCell, ...]
 
     @property
     def parallel(self) -> bool:
-        """Whether processors of the guest must run at the same time."""
+        """True if the CPUs of the guest must run at the same time."""
         return self.request["kind"] in PARALLEL
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Questions that one machine is asked one after the other."""
+    """Queries that one machine answers one after the other."""
 
-    questions: tuple[Query, ...]
+    queries: tuple[Query, ...]
 
     @property
     def cost(self) -> int:
-        """About how long it takes, beside other lots: only their order depends on it."""
-        return len(self.questions)
+        """Rough duration relative to other batches. Only the order of batches depends on it."""
+        return len(self.queries)
 
     @property
     def parallel(self) -> bool:
-        """Whether processors of the guest must run at the same time."""
-        return any(question.parallel for question in self.questions)
+        """True if the CPUs of the guest must run at the same time."""
+        return any(query.parallel for query in self.queries)
 
 
 def cut(cells: Iterable[PlannedCell], isolation: Isolation) -> list[Batch]:
-    """The lots of one kernel, the longest first, so that several workers end at about the same time.
+    """Divide the cells of one kernel into batches.
 
-    Without isolation, and with that of types, a lot is a program type, of which the questions to one program
-    come in a row: it stays attached meanwhile. Without isolation all that needs processors at the same
-    time is one lot, the last: it has those of the host for itself as soon as the other workers are done,
-    and only one of them needs a machine of another kind.
+    Long batches come first, because several workers then end at about the same time.
+
+    With `Isolation.RUN` and `Isolation.TYPE`, a batch holds the cells of one program type. Queries to one
+    program are adjacent, because the program then stays attached. With `Isolation.RUN`, all queries that need
+    several CPUs at the same time form one last batch. They have the CPUs of the host to themselves when the
+    other workers are done, and only one worker needs a machine without round robin.
     """
-    alike: dict[str, list[PlannedCell]] = {}
+    cells_of: dict[str, list[PlannedCell]] = {}
     for cell in cells:
-        alike.setdefault(json.dumps(cell.request, sort_keys=True), []).append(cell)
-    lots: dict[Hashable, list[Query]] = {}
-    for same in alike.values():
-        question = Query(same[0].request, tuple(same))
-        lots.setdefault(_together(question, isolation), []).append(question)
+        cells_of.setdefault(json.dumps(cell.request, sort_keys=True), []).append(cell)
+    batches: dict[Hashable, list[Query]] = {}
+    for same in cells_of.values():
+        query = Query(same[0].request, tuple(same))
+        batches.setdefault(_batch_key(query, isolation), []).append(query)
     return sorted(
-        (Batch(tuple(questions)) for questions in lots.values()), key=lambda lot: (lot.parallel, -lot.cost)
+        (Batch(tuple(queries)) for queries in batches.values()),
+        key=lambda batch: (batch.parallel, -batch.cost),
     )
 
 
-def _together(question: Query, isolation: Isolation) -> Hashable:
-    """Equal for the questions of one lot."""
-    cell = question.cells[0]
+def _batch_key(query: Query, isolation: Isolation) -> Hashable:
+    """Return a key that is equal for the queries of one batch."""
+    cell = query.cells[0]
     match isolation:
         case Isolation.RUN:
-            return question.parallel or cell.prog_type.name
+            return query.parallel or cell.prog_type.name
         case Isolation.TYPE:
             return cell.prog_type.name
         case Isolation.CASE:
-            return id(question)
+            return id(query)

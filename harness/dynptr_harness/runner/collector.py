@@ -1,4 +1,4 @@
-"""The sheet of one kernel: its planned cells, filled with what was observed."""
+"""Collection of the results of one kernel."""
 
 from __future__ import annotations
 
@@ -19,80 +19,83 @@ if TYPE_CHECKING:
     from dynptr_harness.kernels.model import Kernel
     from dynptr_harness.runner.batches import Query
 
-TOLD_AT_ONCE = 5  # cells of a kernel that are not as expected, and told while the rest runs
+SHOWN_AT_ONCE = 5  # unexpected results of a kernel that are shown while the rest runs
 
 
 class ResultCollector:
-    """The cells of a kernel, in whatever order they are filled.
+    """The results of the planned cells of one kernel. They may arrive in any order.
 
     Attributes:
-        bad: how many of those that are filled are not as expected.
+        unexpected: number of results so far that are not as expected.
     """
 
     def __init__(self, kernel: Kernel, planned: Sequence[PlannedCell], progress: Progress) -> None:
-        self.bad = 0
+        self.unexpected = 0
         self._kernel = kernel
         self._planned = planned
         self._progress = progress
         self._cells: dict[tuple[str, str, str], CellResult] = {}
 
     @property
-    def filled(self) -> int:
-        """How many cells have a result."""
+    def collected(self) -> int:
+        """Number of cells that have a result."""
         return len(self._cells)
 
     @property
     def complete(self) -> bool:
-        """Whether all cells have a result."""
-        return self.filled == len(self._planned)
+        """True if all cells have a result."""
+        return self.collected == len(self._planned)
 
-    def fill(self, question: Query, observed: Observation, facts: Mapping[str, Any]) -> None:
-        """Judge what came of a question for each of its cells; `facts` are the agent's.
+    def add(self, query: Query, observed: Observation, facts: Mapping[str, Any]) -> None:
+        """Judge the observation for each cell of the query.
 
-        What is not as expected is told at once, while there is little of it.
+        The first unexpected results are shown at once.
+
+        Args:
+            facts: of the agent.
         """
-        for number, planned in enumerate(question.cells):
+        for number, planned in enumerate(query.cells):
             seconds = 0.0 if number else observed.seconds
             cell = self._judged(planned, replace(observed, seconds=seconds), facts)
             self._cells[planned.key] = cell
             if not cell.ok:
-                self._tell(cell)
+                self._show(cell)
 
-    def has(self, planned: PlannedCell) -> bool:
-        """Whether this cell has a result."""
+    def has_result(self, planned: PlannedCell) -> bool:
+        """Return True if this cell has a result."""
         return planned.key in self._cells
 
     def cell(self, planned: PlannedCell, why_not: str | None) -> CellResult:
-        """This cell; one without a result is not run, for this reason."""
+        """Return the result of this cell, or 'not-run' with the reason `why_not`."""
         not_run = Observation(verdict=Verdict.NOT_RUN, seen=f"not run: {why_not}")
         return self._cells.get(planned.key) or self._unanswered(planned, not_run)
 
     def cells(self, why_not: str | None) -> list[CellResult]:
-        """All cells in the order of the plan, as `cell` has them."""
+        """Return the results of all cells in the order of the plan; see `cell`."""
         return [self.cell(each, why_not) for each in self._planned]
 
-    def _tell(self, cell: CellResult) -> None:
-        self.bad += 1
+    def _show(self, cell: CellResult) -> None:
+        self.unexpected += 1
         why = next(iter(cell.seen.splitlines()), "")
-        if self.bad <= TOLD_AT_ONCE:
+        if self.unexpected <= SHOWN_AT_ONCE:
             self._progress.tell(
                 f"{cell.verdict.upper()} {cell.case} in {cell.prog_type}, {cell.kernel}: {why}"
             )
-        if self.bad == TOLD_AT_ONCE:
-            self._progress.tell(f"{cell.kernel}: what else is not as expected is told at the end")
+        if self.unexpected == SHOWN_AT_ONCE:
+            self._progress.tell(f"{cell.kernel}: further unexpected results are shown at the end")
 
     def _judged(self, planned: PlannedCell, observed: Observation, facts: Mapping[str, Any]) -> CellResult:
         if observed.reply is None:
             return self._unanswered(planned, observed)
         try:
             judgement = judge(planned.case, planned.prog_type, facts, observed.reply)
-        except Exception as error:  # a reply that nobody foresaw; the other cells have an answer all the same
+        except Exception as error:  # a reply of an unknown form must not cost the other cells their results
             seen = f"the reply cannot be judged: {type(error).__name__}: {error}"
             return self._unanswered(planned, replace(observed, seen=seen, log=traceback.format_exc()))
         return self._cell(planned, observed, judgement)
 
     def _unanswered(self, planned: PlannedCell, observed: Observation) -> CellResult:
-        """A cell without an answer to judge."""
+        """Return the result of a cell without a reply that can be judged."""
         judgement = Judgement(
             observed.verdict, ok=False, expected=planned.case.title, seen=observed.seen, log=observed.log
         )

@@ -1,4 +1,4 @@
-"""Isolation: how much one machine is asked."""
+"""Isolation: how many cells share one machine."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from enum import StrEnum
 
 
 class Isolation(StrEnum):
-    """How often a fresh machine takes the place of one that is well."""
+    """When a fresh machine replaces one that still works."""
 
     RUN = "run"  # never
     TYPE = "type"  # for each program type
-    CASE = "case"  # for each question, which is each cell but for those with the same request
+    CASE = "case"  # for each query, which is one cell, or several cells with the same request

@@ -1,4 +1,4 @@
-"""How many machines a host can bear at a time."""
+"""The number of machines that a host can run at a time, and the CPUs that each gets."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path("/")
-# What QEMU takes beside the guest's memory: mostly translated code, where it emulates.
+# Memory of QEMU in addition to the guest's. With emulation, most of it is translated code.
 OVERHEAD_MIB = 512
 
 
 def default(memory_mib: int) -> int:
-    """One for each processor that we may use, as far as the memory that is available lets them; at least one.
+    """Return the default number of machines: one for each available CPU if memory suffices, at least one.
 
     The limits of our control groups count too, such as those of a container.
 
     Args:
-        memory_mib: a guest's memory, in MiB.
+        memory_mib: memory of a guest, in MiB.
     """
     quotas = (int(quota) / int(period) for quota, period in _limits("cpu.max"))
     processors = min([len(os.sched_getaffinity(0)), *quotas])
@@ -32,28 +32,28 @@ def default(memory_mib: int) -> int:
 
 @dataclass(frozen=True)
 class CpuSlot:
-    """What one of the machines that run at a time has of the host.
+    """The share of the host's CPUs that one of the parallel machines gets.
 
     Attributes:
-        processors: of ours, for those of its guest in order; empty where any will do.
-        round_robin: whether those of its guest had better take turns, where they are emulated.
+        processors: CPUs of the host for the vCPUs of the guest, in order. Empty for no pinning.
+        round_robin: True if emulated vCPUs should take turns on one thread.
     """
 
     processors: tuple[int, ...] = ()
     round_robin: bool = False
 
 
-def places(jobs: int) -> list[CpuSlot]:
-    """For each of the machines that run at a time, its place.
+def cpu_slots(jobs: int) -> list[CpuSlot]:
+    """Return the CPU slot of each parallel machine.
 
-    As many machines as processors are kept to theirs: the first processor of a guest, where the agent works,
-    has one of ours, and its second, idle but for moments, has that of the next machine. A scheduler that
-    packs what sleeps now and then onto few processors made two machines as slow as one after the other.
-    Where there are fewer machines, the scheduler knows better what else the host does.
+    With as many machines as CPUs, vCPUs are pinned. The first vCPU of a guest runs the agent and has one host
+    CPU. The second is mostly idle and shares the CPU of the next machine. Without pinning, a scheduler that
+    packs sleeping tasks onto few CPUs made two machines as slow as one after the other. With fewer machines,
+    the scheduler knows better what else the host does.
 
-    Where every processor of ours has a machine, none is left for a guest's second one, and each wait of one
-    for the other is a wait for our scheduler: two machines took 55 s of processor time instead of 64 with
-    processors that take turns (docs/benchmarks.md).
+    With a machine on every CPU, none is left for the second vCPU. Each wait of one vCPU for the other is then
+    a wait for the host's scheduler. Two machines took 55 s of CPU time with round robin instead of 64
+    (docs/benchmarks.md).
     """
     processors = tuple(sorted(os.sched_getaffinity(0)))
     round_robin = jobs >= len(processors)
@@ -63,16 +63,16 @@ def places(jobs: int) -> list[CpuSlot]:
 
 
 def _available_mib() -> int:
-    """Memory that can be taken without swapping (MemAvailable, Linux 3.14)."""
+    """Return the memory that can be used without swapping (MemAvailable, Linux 3.14)."""
     found = re.search(r"^MemAvailable: +(\d+) kB$", (ROOT / "proc/meminfo").read_text(), re.MULTILINE)
     return int(found[1]) >> 10 if found else 0
 
 
 def _limits(name: str) -> Iterator[list[str]]:
-    """What a file says in each control group of version 2 that we are in, where it says a limit."""
+    """Yield the words of this file in each of our control groups (version 2) that sets a limit."""
     ours = re.search(r"^0::/(.*)$", (ROOT / "proc/self/cgroup").read_text(), re.MULTILINE)
     group = ROOT / "sys/fs/cgroup" / (ours[1] if ours else "")
-    for folder in (group, *group.parents):
-        file = folder / name
+    for directory in (group, *group.parents):
+        file = directory / name
         if file.exists() and (words := file.read_text().split())[0] != "max":
             yield words

@@ -1,4 +1,4 @@
-"""Kernels are asked by workers, lot by lot; every planned cell gets a result, in the order of the plan."""
+"""The runner: it runs the planned cells of each kernel on a pool of machines. Every cell gets a result."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dynptr_harness.core.signals import until_signal
 from dynptr_harness.results.model import COMPLETE, Provenance, RunResult
 from dynptr_harness.runner.isolation import Isolation
 from dynptr_harness.runner.kernel_job import KernelJob, always
-from dynptr_harness.runner.parallelism import places
+from dynptr_harness.runner.parallelism import cpu_slots
 from dynptr_harness.runner.worker import Worker
 
 if TYPE_CHECKING:
@@ -20,26 +20,26 @@ if TYPE_CHECKING:
 
     from dynptr_harness.conformance.plan import Plan
     from dynptr_harness.core.signals import Interrupted
-    from dynptr_harness.report.console_progress import Timed
     from dynptr_harness.runner.session import Boot
+    from dynptr_harness.runner.timing import Timed
     from dynptr_harness.vm.prepare import PreparedKernel
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """A run that ended: its result, and the signal that ended it before its time."""
+class RunOutcome:
+    """The result of a run, and the signal that interrupted it, if any."""
 
     result: RunResult
     interrupted: Interrupted | None = None
 
     @property
     def exit_status(self) -> int:
-        """128 and the signal's number after a signal, else what the result says."""
+        """128 plus the signal's number after a signal, otherwise the status of the result."""
         return self.interrupted.status if self.interrupted else int(self.result.status)
 
 
-def ask(
-    subjects: Sequence[PreparedKernel],
+def run(
+    prepared: Sequence[PreparedKernel],
     plan: Plan,
     *,
     boot: Boot,
@@ -50,29 +50,30 @@ def ask(
     jobs: int = 1,
     isolation: Isolation = Isolation.RUN,
     first_alone: Callable[[PreparedKernel], bool] = always,
-) -> Outcome:
-    """Ask every kernel everything that was planned.
+) -> RunOutcome:
+    """Run every planned cell on every kernel.
 
-    Whatever happens to machines is in the result: each planned cell has a verdict there, 'not-run' with
-    the reason when it could not be asked. A signal ends the run early, and the result says so.
+    A failed machine never raises: each planned cell has a verdict, 'not-run' with the reason if it could not
+    run. A signal ends the run early, and the result says so.
 
     Args:
-        boot: how a machine comes to be.
-        folder: gets the consoles.
-        progress: its phases, those before this call too, go into the provenance.
-        qemu: version of QEMU, for the provenance, as `guest_packages`.
-        jobs: how many machines there may be at a time.
-        isolation: when a fresh machine takes the place of one that is well.
-        first_alone: for which kernels; see `KernelJob`.
+        boot: starts a machine.
+        folder: directory for the consoles.
+        progress: its phases go into the provenance, also those before this call.
+        qemu: version of QEMU, for the provenance.
+        guest_packages: version of each package, for the provenance.
+        jobs: maximum number of machines at a time.
+        isolation: when a fresh machine replaces one that still works.
+        first_alone: see `KernelJob`.
     """
-    accounts = [
-        KernelJob(subject, plan, isolation, folder, progress, first_alone=first_alone(subject))
-        for subject in subjects
+    kernel_jobs = [
+        KernelJob(kernel, plan, isolation, folder, progress, first_alone=first_alone(kernel))
+        for kernel in prepared
     ]
-    workers = [Worker(accounts, boot, isolation, place) for place in places(jobs)]
-    interrupted = asyncio.run(until_signal(_all(workers)))
+    workers = [Worker(kernel_jobs, boot, isolation, slot) for slot in cpu_slots(jobs)]
+    interrupted = asyncio.run(until_signal(_run_all(workers)))
     ended = f"interrupted by {interrupted.name}" if interrupted else COMPLETE
-    done = [account.finish(ended) for account in accounts]
+    done = [job.finish(ended) for job in kernel_jobs]
     provenance = Provenance(
         harness=__version__,
         started=progress.started.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -86,11 +87,11 @@ def ask(
         isolation=isolation.value,
     )
     cells = tuple(cell for _kernel, cells in done for cell in cells)
-    return Outcome(RunResult(provenance, cells, planned=len(plan.cells) * len(subjects)), interrupted)
+    return RunOutcome(RunResult(provenance, cells, planned=len(plan.cells) * len(prepared)), interrupted)
 
 
-async def _all(workers: Sequence[Worker]) -> None:
-    """Let them work until all are done; a defect of ours in one of them ends the others, too."""
+async def _run_all(workers: Sequence[Worker]) -> None:
+    """Run all workers to their end. An exception in one of them ends the others, too."""
     tasks = [asyncio.create_task(worker.run()) for worker in workers]
     try:
         await asyncio.gather(*tasks)

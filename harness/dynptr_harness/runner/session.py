@@ -1,4 +1,4 @@
-"""A session: one machine while it is asked, and what comes of each question."""
+"""A session: one machine that runs queries, and the observation of each."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from dynptr_harness.conformance.verdict import Verdict
+from dynptr_harness.vm.agent_client import RequestFailed
 from dynptr_harness.vm.failures import FailureKind, MachineFailed
-from dynptr_harness.vm.machine import RequestFailed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping, Sequence
@@ -26,8 +26,8 @@ _VERDICTS = {
 }
 
 
-class Guest(Protocol):
-    """What a run needs of a machine; `dynptr_harness.vm.machine.Machine` is one."""
+class AgentMachine(Protocol):
+    """A machine with an agent, such as `dynptr_harness.vm.machine.Machine`."""
 
     facts: dict[str, Any]
     console: Path
@@ -36,47 +36,47 @@ class Guest(Protocol):
 
     @property
     def splats(self) -> list[str]:
-        """Every line so far in which the kernel complained about itself."""
+        """All warnings, oopses and the like of the kernel so far, one line each."""
 
     async def ask(self, request: dict[str, Any], deadline: float) -> dict[str, Any]:
-        """One request, one reply."""
+        """Send one request and return the reply."""
 
     def request_batch(
         self, requests: Sequence[dict[str, Any]], deadline: float
     ) -> AsyncIterator[dict[str, Any]]:
-        """The replies to several requests, or to the first of them; see `Machine.request_batch`."""
+        """Yield the replies to some or all of the requests; see `Machine.request_batch`."""
 
     async def pin_vcpus(self, processors: Sequence[int]) -> None:
-        """Run each processor of the guest on one of the host's, in this order."""
+        """Pin each vCPU to one CPU of the host, in this order."""
 
     async def kill(self) -> None:
-        """End the guest at once; does nothing when it is gone."""
+        """End the guest at once. Do nothing if it has ended already."""
 
 
 class Boot(Protocol):
-    """How a machine comes to be; `dynptr_harness.vm.launcher.Machines.start` is one way."""
+    """A function that starts a machine, such as `dynptr_harness.vm.launcher.Machines.start`."""
 
     def __call__(
-        self, subject: PreparedKernel, folder: Path, *, round_robin: bool
-    ) -> Coroutine[Any, Any, Guest]:
-        """Boot a subject.
+        self, prepared: PreparedKernel, folder: Path, /, *, round_robin: bool
+    ) -> Coroutine[Any, Any, AgentMachine]:
+        """Boot a prepared kernel.
 
         Args:
-            folder: for its console.
+            folder: directory for the console.
             round_robin: run emulated vCPUs on one thread; see `CpuSlot`.
         """
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What came of one request, for every cell that asks the same.
+    """The observation of one request, for all cells with this request.
 
     Attributes:
-        reply: the agent's, or None.
-        seconds: in the guest; until it was lost where there is no reply.
-        verdict, seen, log: as in CellResult, where there is no reply that can be judged.
+        reply: of the agent, None if there is none.
+        seconds: time in the guest; without a reply, time until the failure.
+        verdict, seen, log: as in CellResult, for a request without a reply that can be judged.
         console: as in CellResult.
-        lost: whether the machine went with it.
+        lost: True if the machine was lost.
     """
 
     reply: dict[str, Any] | None = None
@@ -89,46 +89,46 @@ class Observation:
 
 
 class Session:
-    """A machine that is asked.
+    """The use of one machine.
 
     Args:
-        machine: fresh; nobody else asks it.
-        outside: is given the lines in which the kernel complains of itself outside of questions.
+        machine: fresh and not shared.
+        outside: called with the kernel's warnings outside of requests, one line each.
 
     Attributes:
-        sound: whether the machine can be asked on: it lives, and the agent did all that it was asked. What
-            an agent leaves behind that failed in the middle of an experiment, nobody knows.
+        usable: True if the machine can run more requests: it runs, and no request failed. A failed experiment
+            may leave anything behind in the guest.
     """
 
-    def __init__(self, machine: Guest, outside: Callable[[list[str]], None]) -> None:
-        self.sound = True
+    def __init__(self, machine: AgentMachine, outside: Callable[[list[str]], None]) -> None:
+        self.usable = True
         self._machine = machine
         self._outside = outside
-        self._heard = 0  # how many complaints are accounted for
+        self._reported = 0  # number of splats that are reported already
         self._warned = False
 
     @property
     def round_robin(self) -> bool:
-        """Whether no two processors of the machine run at the same time."""
+        """True if the vCPUs of the machine take turns."""
         return self._machine.round_robin
 
     async def observe(self, requests: Sequence[dict[str, Any]]) -> AsyncGenerator[Observation]:
-        """What comes of each request; ends with the one after which the machine cannot be asked on."""
+        """Yield an observation of each request, until the machine is no longer usable."""
         done = 0
-        while done < len(requests) and self.sound:
-            self._listen()
-            async with aclosing(self._in_turn(requests[done:])) as observed:
+        while done < len(requests) and self.usable:
+            self._report_splats()
+            async with aclosing(self._observe_some(requests[done:])) as observed:
                 async for each in observed:
                     done += 1
                     yield each
 
-    async def _in_turn(self, requests: Sequence[dict[str, Any]]) -> AsyncGenerator[Observation]:
-        """What comes of the first requests, at least of one."""
+    async def _observe_some(self, requests: Sequence[dict[str, Any]]) -> AsyncGenerator[Observation]:
+        """Yield observations of the first requests, at least of one."""
         begin = time.monotonic()
         try:
-            await self._forget_warnings()
+            await self._reset_warnings()
             async for reply in self._machine.request_batch(requests, CELL_DEADLINE):
-                self._note(reply)
+                self._splats_of(reply)
                 yield Observation(reply, reply["seconds"], console=reply.get("console"))
                 begin = time.monotonic()
             return
@@ -137,37 +137,37 @@ class Session:
                 verdict=_VERDICTS[failed.kind], seen=failed.reason, console=failed.tail, lost=True
             )
         except RequestFailed as failed:
-            splats = self._note(failed.kernel_messages)
+            splats = self._splats_of(failed.kernel_messages)
             verdict, seen = Verdict.FAIL if splats else Verdict.LOST, "; ".join([*splats, failed.fact])
             how = Observation(
                 verdict=verdict, seen=seen, log=failed.log, console=failed.kernel_messages.get("console")
             )
-        self.sound = False
+        self.usable = False
         yield replace(how, seconds=time.monotonic() - begin)
 
     async def pin_vcpus(self, processors: Sequence[int]) -> None:
-        """The machine runs on these processors from now on; see `Guest.pin_vcpus`."""
+        """Pin the vCPUs; see `AgentMachine.pin_vcpus`."""
         await self._machine.pin_vcpus(processors)
 
     async def end(self) -> None:
-        """End the machine, in whatever state it is: nothing in it is to be kept."""
+        """End the machine, whatever its state."""
         await self._machine.kill()
-        self._listen()
+        self._report_splats()
 
-    def _listen(self) -> None:
-        self._outside(self._machine.splats[self._heard :])
-        self._heard = len(self._machine.splats)
+    def _report_splats(self) -> None:
+        self._outside(self._machine.splats[self._reported :])
+        self._reported = len(self._machine.splats)
 
-    def _note(self, reply: Mapping[str, Any]) -> list[str]:
-        """The complaints that belong to a reply."""
+    def _splats_of(self, reply: Mapping[str, Any]) -> list[str]:
+        """Return the splats of a reply, and mark them as reported."""
         splats: list[str] = reply.get("splats", [])
-        self._heard += len(splats)
+        self._reported += len(splats)
         self._warned = bool(splats)
         return splats
 
-    async def _forget_warnings(self) -> None:
-        """After a warning: what comes only once will come again, if the next request draws it, too."""
+    async def _reset_warnings(self) -> None:
+        """After a warning, let WARN_ONCE warn again: the next request may cause it, too."""
         if self._warned:
             self._warned = False
-            with suppress(RequestFailed):  # a kernel that cannot forget
+            with suppress(RequestFailed):  # some kernels cannot reset them
                 await self._machine.ask({"kind": "forget_warnings"}, CELL_DEADLINE)

@@ -1,4 +1,4 @@
-"""Workers: each asks kernels with one machine at a time, and goes where there is something left to ask."""
+"""Workers: each runs batches on one machine at a time, for any kernel that has batches left."""
 
 from __future__ import annotations
 
@@ -19,87 +19,87 @@ if TYPE_CHECKING:
 
 
 class Worker:
-    """One of those that share the kernels of a run among them.
+    """One of the workers that share the kernels of a run.
 
     Args:
-        accounts: the kernels, in the order in which they were asked for.
-        boot: how a machine comes to be.
-        isolation: when a fresh machine takes the place of one that is well.
-        place: of its machines on the host.
+        kernel_jobs: in the order of the command line.
+        boot: starts a machine.
+        isolation: when a fresh machine replaces one that still works.
+        slot: CPUs of the worker's machines.
     """
 
     def __init__(
         self,
-        accounts: Sequence[KernelJob],
+        kernel_jobs: Sequence[KernelJob],
         boot: Boot,
         isolation: Isolation,
-        place: CpuSlot,
+        slot: CpuSlot,
     ) -> None:
-        self._accounts = accounts
+        self._kernel_jobs = kernel_jobs
         self._boot = boot
         self._isolation = isolation
-        self._place = place
-        self._left: set[KernelJob] = set()  # kernels of which no machine came up for us
+        self._slot = slot
+        self._not_started: set[KernelJob] = set()  # kernels whose machine did not start for this worker
         self._session: Session | None = None
 
     async def run(self) -> None:
-        """Ask kernel after kernel, as long as one has a lot to take."""
-        while account := self._choose():
-            with account.served():
+        """Run batches until no kernel has any left."""
+        while job := self._choose():
+            with job.working():
                 try:
-                    await self._serve(account)
+                    await self._run_kernel(job)
                 finally:
                     await self.end()
 
     def _choose(self) -> KernelJob | None:
-        """A kernel that few are at: each has a snapshot to make before others can help with it."""
-        can_be_asked = (each for each in self._accounts if each.open and each not in self._left)
-        return min(can_be_asked, key=lambda account: account.workers, default=None)
+        """Choose the kernel with the fewest workers: others can help once its snapshot exists."""
+        candidates = (each for each in self._kernel_jobs if each.has_batch and each not in self._not_started)
+        return min(candidates, key=lambda job: job.workers, default=None)
 
-    async def _serve(self, account: KernelJob) -> None:
-        """Ask lots of one kernel as long as there are any and machines come up."""
-        while account not in self._left and (lot := account.take()):
+    async def _run_kernel(self, job: KernelJob) -> None:
+        """Run batches of one kernel while it has any and machines start."""
+        while job not in self._not_started and (batch := job.take_batch()):
             if self._isolation is not Isolation.RUN:
                 await self.end()
-            await self.ask(account, lot)
+            await self.run_batch(job, batch)
 
-    async def ask(self, account: KernelJob, lot: Batch) -> None:
-        """Ask one lot, on a fresh machine after each that was lost; give back what cannot be asked."""
-        left = lot.questions
+    async def run_batch(self, job: KernelJob, batch: Batch) -> None:
+        """Run one batch, with a fresh machine after each loss. Give back the queries that cannot run."""
+        left = batch.queries
         while left:
-            if account.stopped or not (session := await self._ready(account, lot)):
-                account.give_back(replace(lot, questions=left))
+            if job.stopped or not (session := await self._ready(job, batch)):
+                job.give_back(replace(batch, queries=left))
                 return
-            left = left[await self._ask_on(session, account, left) :]
+            left = left[await self._run_queries(session, job, left) :]
 
     @staticmethod
-    async def _ask_on(session: Session, account: KernelJob, questions: Sequence[Query]) -> int:
-        """Ask as much as goes on one machine; how many were answered."""
+    async def _run_queries(session: Session, job: KernelJob, queries: Sequence[Query]) -> int:
+        """Run queries until the machine or the job ends. Return how many have a result."""
         done = 0
-        account.begin(questions[0])
-        async with aclosing(session.observe([question.request for question in questions])) as observed:
+        job.show(queries[0])
+        async with aclosing(session.observe([query.request for query in queries])) as observed:
             async for each in observed:
-                account.enter(questions[done], each)
+                job.record(queries[done], each)
                 done += 1
-                if account.stopped:
+                if job.stopped:
                     break
-                if done < len(questions):
-                    account.begin(questions[done])
+                if done < len(queries):
+                    job.show(queries[done])
         return done
 
-    async def _ready(self, account: KernelJob, lot: Batch) -> Session | None:
-        """The session that goes on, or a new one; None when there is none to be had for us."""
-        if self._session and self._session.sound and not (lot.parallel and self._session.round_robin):
+    async def _ready(self, job: KernelJob, batch: Batch) -> Session | None:
+        """Return the current session or a new one, or None if no machine starts."""
+        if self._session and self._session.usable and not (batch.parallel and self._session.round_robin):
             return self._session
         await self.end()
         try:
-            round_robin = self._place.round_robin and not lot.parallel
-            self._session = await account.start(self._boot, round_robin=round_robin)
-            if self._session and self._place.processors:
-                await self._session.pin_vcpus(self._place.processors)
+            round_robin = self._slot.round_robin and not batch.parallel
+            self._session = await job.start(self._boot, round_robin=round_robin)
+            if self._session and self._slot.processors:
+                await self._session.pin_vcpus(self._slot.processors)
         except HarnessError as failed:
-            account.did_not_start(failed)
-            self._left.add(account)
+            job.did_not_start(failed)
+            self._not_started.add(job)
         return self._session
 
     async def end(self) -> None:

@@ -17,7 +17,7 @@ ROWS = [
     made_up(case_id)
     for case_id in ("ATT-001", "ATT-002", "RSV-001", "RSV-010", "RSV-011", "CMT-001", "CMT-002", "VER-001")
 ]
-EXCEPTIONS = {"RSV-024": "no way to see it", "CON-001": "of no kernel"}
+NOT_TESTED = {"RSV-024": "no way to see it", "CON-001": "of no kernel"}
 ONLY_LSM = made_up("ZZZ-001", types=("LSM",))
 BY_BOTH = made_up("YYY-001", loaders=("bcc", "libbpf"))
 
@@ -139,7 +139,7 @@ def test_a_plan_without_cells_is_wrong_usage() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ids", "groups", "cases", "exceptions"),
+    ("ids", "groups", "cases", "not_tested"),
     [
         ([], [], [row.id for row in ROWS], ["RSV-024", "CON-001"]),
         (["rsv-0[12]*"], [], ["RSV-010", "RSV-011"], ["RSV-024"]),
@@ -148,11 +148,11 @@ def test_a_plan_without_cells_is_wrong_usage() -> None:
     ],
 )
 def test_rows_are_chosen_by_id_and_group_with_those_that_are_no_test(
-    ids: list[str], groups: list[str], cases: list[str], exceptions: list[str]
+    ids: list[str], groups: list[str], cases: list[str], not_tested: list[str]
 ) -> None:
-    chosen, others = choose(ROWS, EXCEPTIONS, ids, groups)
+    chosen, others = choose(ROWS, NOT_TESTED, ids, groups)
     assert [case.id for case in chosen] == cases
-    assert list(others) == exceptions
+    assert list(others) == not_tested
 
 
 @pytest.mark.parametrize(
@@ -165,5 +165,5 @@ def test_rows_are_chosen_by_id_and_group_with_those_that_are_no_test(
 )
 def test_a_choice_of_nothing_is_wrong_usage(ids: list[str], groups: list[str], fact: str) -> None:
     with pytest.raises(WrongUsage) as raised:
-        choose(ROWS, EXCEPTIONS, ids, groups)
+        choose(ROWS, NOT_TESTED, ids, groups)
     assert raised.value.fact == fact

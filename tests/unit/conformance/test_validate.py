@@ -32,14 +32,14 @@ SCRIPT = script(Event((Step((Reserve(8),)),)))
 OTHER_SCRIPT = script(Event((Step((Reserve(9),)),)))
 
 
-def of(case: Case, *others: Case, exceptions: dict[str, str] | None = None) -> list[str]:
-    return list(faults([case, *others], TYPES, exceptions or {}, PROGRAMS))
+def of(case: Case, *others: Case, not_tested: dict[str, str] | None = None) -> list[str]:
+    return list(faults([case, *others], TYPES, not_tested or {}, PROGRAMS))
 
 
 def test_a_sound_catalogue_has_no_faults() -> None:
     older = Difference(Verification((accepted("aaa_001"), accepted("aaa_001_accepted")), "file"), "v6.1")
     assert of(replace(RIGHT, differences=(older,), types=("LSM",), loaders=("bcc", "libbpf"))) == []
-    assert of(made_up("AAA-002", experiment=SCRIPT), RIGHT, exceptions={"AAA-003": "why"}) == []
+    assert of(made_up("AAA-002", experiment=SCRIPT), RIGHT, not_tested={"AAA-003": "why"}) == []
 
 
 def test_the_catalogue_is_sound() -> None:
@@ -69,7 +69,7 @@ def test_a_wrong_row_is_named_with_its_fault(case: Case, fault: str) -> None:
 
 def test_two_rows_of_one_id_and_a_row_that_is_an_exception_too_are_faults() -> None:
     assert of(RIGHT, RIGHT) == ["AAA-001: 2 rows have this ID"]
-    assert of(RIGHT, exceptions={"AAA-001": "why"}) == ["AAA-001: it is a row, and an exception too"]
+    assert of(RIGHT, not_tested={"AAA-001": "why"}) == ["AAA-001: it is a row, and an exception too"]
 
 
 def test_all_faults_are_one_message_of_wrong_usage() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import dynptr_harness
 import pytest
 from dynptr_harness.conformance.catalogue import CASES, PROG_TYPES
-from dynptr_harness.conformance.experiments.capabilities import Rights, WithSysctl
+from dynptr_harness.conformance.experiments.capabilities import Capabilities, WithSysctl
 from dynptr_harness.conformance.experiments.verifier import Call, Program, Verification, telling_line
 from dynptr_harness.conformance.judge import judge
 from dynptr_harness.conformance.kfuncs import KFUNCS
@@ -36,7 +36,7 @@ def verification_of(case: Case) -> Verification | None:
 ROWS = [(case, rows) for case in CASES if (rows := verification_of(case))]
 PROGRAMS = [(case, each) for case, rows in ROWS for each in rows.programs if isinstance(each, Program)]
 REFUSED = [(case, each) for case, each in PROGRAMS if each.errno]
-RIGHTS = [case for case in CASES if isinstance(case.experiment, Rights)]
+RIGHTS = [case for case in CASES if isinstance(case.experiment, Capabilities)]
 
 ANOTHER_REASON = {"accepted": False, "errno": 22, "log": "R0 !read_ok, though that is not why\n"}
 

@@ -8,7 +8,8 @@ import re
 import pytest
 from dynptr_harness.core.progress import Progress, Silent
 from dynptr_harness.report import console_progress
-from dynptr_harness.report.console_progress import Live, Plain, Timed, for_console
+from dynptr_harness.report.console_progress import Live, Plain, for_console
+from dynptr_harness.runner.timing import Timed
 from rich.console import Console
 
 

@@ -11,8 +11,8 @@ from dynptr_harness.conformance.c_sources import Programs
 from dynptr_harness.conformance.case import Difference
 from dynptr_harness.conformance.catalogue import CASES
 from dynptr_harness.conformance.experiments.base import Phases
-from dynptr_harness.conformance.experiments.capabilities import Holder, Rights, WithSysctl
-from dynptr_harness.conformance.experiments.maps import Calls, Create, Freeze, Mmap
+from dynptr_harness.conformance.experiments.capabilities import Capabilities, LimitedProcess, WithSysctl
+from dynptr_harness.conformance.experiments.maps import Create, Freeze, MapCalls, Mmap
 from dynptr_harness.conformance.experiments.script import (
     BUSY,
     DISCARDED,
@@ -124,7 +124,7 @@ def test_an_act_without_words_is_told_by_its_fields() -> None:
     ],
 )
 def test_a_call_on_a_map_is_told_by_its_fields_and_its_error(act: Act, words: str) -> None:
-    assert describe(Calls((act,))) == [words]
+    assert describe(MapCalls((act,))) == [words]
 
 
 def test_a_flood_says_how_much_and_what_happens_to_the_consumer() -> None:
@@ -156,8 +156,10 @@ def test_programs_for_the_verifier_are_told_with_its_answer() -> None:
 
 
 def test_what_few_capabilities_allow_is_a_line_a_process_and_a_program() -> None:
-    holder = Holder(("BPF",), (("KPROBE", refused("aaa_001", 1, "no")), ("LSM", accepted("aaa_002"))), 1)
-    assert describe(Rights((holder,), 2)) == [
+    holder = LimitedProcess(
+        ("BPF",), (("KPROBE", refused("aaa_001", 1, "no")), ("LSM", accepted("aaa_002"))), 1
+    )
+    assert describe(Capabilities((holder,), 2)) == [
         "kernel.unprivileged_bpf_disabled is 2",
         "a process with CAP_BPF makes a ring -> refused with -EPERM",
         "  load aaa_001 as KPROBE -> refused with -EPERM, and the log says: no",

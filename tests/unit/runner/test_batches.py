@@ -1,4 +1,4 @@
-"""Lots: every cell is in one of them, once, with what belongs together."""
+"""Batches: every cell is in one of them, once, with what belongs together."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ BY_BOTH = made_up("BBB-001", loaders=("bcc", "libbpf"))
 WHOLE = make(PROG_TYPES, CASES).cells
 
 
-def shape(lots: list[Batch]) -> list[list[list[str]]]:
-    """The cases of each question of each lot."""
-    return [[[cell.case.id for cell in each.cells] for each in lot.questions] for lot in lots]
+def shape(batches: list[Batch]) -> list[list[list[str]]]:
+    """The cases of each query of each batch."""
+    return [[[cell.case.id for cell in each.cells] for each in batch.queries] for batch in batches]
 
 
-def questions(lots: list[Batch]) -> list[Query]:
-    return [question for lot in lots for question in lot.questions]
+def queries(batches: list[Batch]) -> list[Query]:
+    return [query for batch in batches for query in batch.queries]
 
 
 @pytest.mark.parametrize("isolation", Isolation)
 def test_every_cell_is_in_one_question_and_no_request_is_in_two(isolation: Isolation) -> None:
-    asked = questions(cut(WHOLE, isolation))
-    cells = [cell.key for question in asked for cell in question.cells]
+    asked = queries(cut(WHOLE, isolation))
+    cells = [cell.key for query in asked for cell in query.cells]
     assert sorted(cells) == sorted(cell.key for cell in WHOLE)
-    requests = [json.dumps(question.request, sort_keys=True) for question in asked]
+    requests = [json.dumps(query.request, sort_keys=True) for query in asked]
     assert len(set(requests)) == len(requests)
-    assert all(cell.request == question.request for question in asked for cell in question.cells)
+    assert all(cell.request == query.request for query in asked for cell in query.cells)
 
 
 @pytest.mark.parametrize(
@@ -54,36 +54,36 @@ def test_what_is_together_in_a_lot_depends_on_the_isolation(
 
 
 def test_without_isolation_a_lot_is_a_type_and_questions_to_one_program_come_in_a_row() -> None:
-    lots = [lot for lot in cut(WHOLE, Isolation.RUN) if not lot.parallel]
-    types = [{cell.prog_type.name for each in questions([lot]) for cell in each.cells} for lot in lots]
+    batches = [batch for batch in cut(WHOLE, Isolation.RUN) if not batch.parallel]
+    types = [{cell.prog_type.name for each in queries([batch]) for cell in each.cells} for batch in batches]
     assert all(len(names) == 1 for names in types)
-    assert len(set().union(*types)) == len(lots)
-    for lot in lots:
-        programs = [each.cells[0].program for each in lot.questions]
+    assert len(set().union(*types)) == len(batches)
+    for batch in batches:
+        programs = [each.cells[0].program for each in batch.queries]
         assert len([program for program, _ in groupby(programs)]) == len(set(programs))
 
 
 def test_each_type_is_a_lot_where_types_are_isolated() -> None:
-    types = [{cell.prog_type.name for each in questions([lot]) for cell in each.cells}
-             for lot in cut(WHOLE, Isolation.TYPE)]  # fmt: skip
+    types = [{cell.prog_type.name for each in queries([batch]) for cell in each.cells}
+             for batch in cut(WHOLE, Isolation.TYPE)]  # fmt: skip
     assert sorted(types, key=sorted) == [{each.name} for each in sorted(PROG_TYPES, key=lambda t: t.name)]
 
 
 def test_the_longest_lot_comes_first() -> None:
-    lots = [lot for lot in cut(WHOLE, Isolation.RUN) if not lot.parallel]
-    assert all(first.cost >= second.cost for first, second in pairwise(lots))
+    batches = [batch for batch in cut(WHOLE, Isolation.RUN) if not batch.parallel]
+    assert all(first.cost >= second.cost for first, second in pairwise(batches))
 
 
 def test_what_needs_processors_at_the_same_time_is_one_lot_the_last() -> None:
     *others, last = cut(WHOLE, Isolation.RUN)
     assert last.parallel
-    cases = [cell.case.id for each in last.questions for cell in each.cells]
+    cases = [cell.case.id for each in last.queries for cell in each.cells]
     assert sorted(cases) == ["LOD-001", "LOD-002", "LOD-003"]
-    assert not any(lot.parallel for lot in others)
+    assert not any(batch.parallel for batch in others)
 
 
 @pytest.mark.parametrize("isolation", [Isolation.TYPE, Isolation.CASE])
 def test_isolated_lots_that_need_processors_at_the_same_time_come_last(isolation: Isolation) -> None:
-    parallel = [lot.parallel for lot in cut(WHOLE, isolation)]
+    parallel = [batch.parallel for batch in cut(WHOLE, isolation)]
     assert parallel == sorted(parallel)
     assert parallel.count(True) == len({"RAW_TRACEPOINT", "TRACEPOINT", "SYSCALL"})

@@ -62,7 +62,7 @@ def test_as_many_machines_as_processors_are_kept_to_theirs(
     host: Host, processors: int, machines: int, expected: list[tuple[int, ...]]
 ) -> None:
     host(processors, 24000)
-    assert [place.processors for place in parallelism.places(machines)] == expected
+    assert [slot.processors for slot in parallelism.cpu_slots(machines)] == expected
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_processors_of_a_guest_take_turns_where_each_of_ours_has_a_machine(
     host: Host, processors: int, machines: int, expected: bool
 ) -> None:
     host(processors, 24000)
-    assert [place.round_robin for place in parallelism.places(machines)] == [expected] * machines
+    assert [slot.round_robin for slot in parallelism.cpu_slots(machines)] == [expected] * machines
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,10 @@ from dynptr_harness.conformance.verdict import Verdict
 from dynptr_harness.core.errors import EnvironmentFailed, ExitStatus
 from dynptr_harness.core.progress import Silent
 from dynptr_harness.core.signals import SIGNALS
-from dynptr_harness.report.console_progress import Timed
 from dynptr_harness.runner import runner
+from dynptr_harness.runner.timing import Timed
+from dynptr_harness.vm.agent_client import RequestFailed
 from dynptr_harness.vm.failures import FailureKind, MachineFailed
-from dynptr_harness.vm.machine import RequestFailed
 
 from tests.unit.samples import FACTS, RELEASE, SMALL, FakeGuest, answer, made_up, subject
 
@@ -48,7 +48,7 @@ CRASH, HANG, LOST, NO_BOOT = (
 )
 
 
-def ask(machines: Sequence[FakeGuest | Exception], *releases: str, plan: Plan = SMALL) -> runner.Outcome:
+def ask(machines: Sequence[FakeGuest | Exception], *releases: str, plan: Plan = SMALL) -> runner.RunOutcome:
     """Ask kernels, with these machines in the order in which they are booted; no more may be asked for."""
     left = list(machines)
 
@@ -60,7 +60,7 @@ def ask(machines: Sequence[FakeGuest | Exception], *releases: str, plan: Plan = 
             raise machine
         return machine
 
-    outcome = runner.ask(
+    outcome = runner.run(
         [subject(release) for release in releases or (RELEASE,)],
         plan,
         boot=boot,
@@ -74,7 +74,7 @@ def ask(machines: Sequence[FakeGuest | Exception], *releases: str, plan: Plan = 
     return outcome
 
 
-def verdicts(outcome: runner.Outcome) -> list[Verdict]:
+def verdicts(outcome: runner.RunOutcome) -> list[Verdict]:
     return [cell.verdict for cell in outcome.result.cells]
 
 
@@ -369,7 +369,7 @@ def test_a_defect_of_ours_ends_the_machine_too() -> None:
             return super().phase(title)
 
     with pytest.raises(ZeroDivisionError):
-        runner.ask(
+        runner.run(
             [subject()],
             SMALL,
             boot=boot,

@@ -15,10 +15,10 @@ from dynptr_harness.conformance.catalogue import CASES, PROG_TYPES
 from dynptr_harness.conformance.plan import make
 from dynptr_harness.conformance.verdict import Verdict
 from dynptr_harness.core.progress import Silent
-from dynptr_harness.report.console_progress import Timed
 from dynptr_harness.runner import collector, kernel_job, runner
 from dynptr_harness.runner.isolation import Isolation
 from dynptr_harness.runner.parallelism import CpuSlot
+from dynptr_harness.runner.timing import Timed
 from dynptr_harness.vm.failures import FailureKind, MachineFailed
 
 from tests.unit.samples import FACTS, FakeGuest, made_up, subject
@@ -106,8 +106,8 @@ class Yard:
     def living(self) -> list[Guest]:
         return [machine for machine in self.machines if not machine.closed]
 
-    def ask(self, *releases: str, plan: Plan = PLAN, **options: Any) -> runner.Outcome:
-        outcome = runner.ask(
+    def ask(self, *releases: str, plan: Plan = PLAN, **options: Any) -> runner.RunOutcome:
+        outcome = runner.run(
             [subject(release) for release in releases],
             plan,
             boot=self.boot,
@@ -132,11 +132,11 @@ def yard() -> Yard:
     return Yard()
 
 
-def keys(outcome: runner.Outcome) -> list[tuple[str, ...]]:
+def keys(outcome: runner.RunOutcome) -> list[tuple[str, ...]]:
     return [(cell.kernel, cell.prog_type, cell.case, cell.loader) for cell in outcome.result.cells]
 
 
-def verdicts(outcome: runner.Outcome) -> list[Verdict]:
+def verdicts(outcome: runner.RunOutcome) -> list[Verdict]:
     return [cell.verdict for cell in outcome.result.cells]
 
 
@@ -169,7 +169,7 @@ ALONE = CpuSlot(round_robin=True)
 def test_a_flood_gets_a_machine_whose_processors_run_at_the_same_time(
     yard: Yard, monkeypatch: pytest.MonkeyPatch, jobs: int
 ) -> None:
-    monkeypatch.setattr(runner, "places", lambda jobs: [ALONE] * jobs)
+    monkeypatch.setattr(runner, "cpu_slots", lambda jobs: [ALONE] * jobs)
     outcome = yard.ask(FIRST, jobs=jobs, plan=FLOODED)
     assert set(verdicts(outcome)) == {Verdict.PASS}
     kinds = {turns: set[str]() for turns in (True, False)}
@@ -182,7 +182,7 @@ def test_a_flood_gets_a_machine_whose_processors_run_at_the_same_time(
 def test_a_machine_goes_on_with_a_flood_where_its_processors_never_take_turns(
     yard: Yard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "places", lambda jobs: [ALONE] * jobs)
+    monkeypatch.setattr(runner, "cpu_slots", lambda jobs: [ALONE] * jobs)
     yard.can_take_turns = False
     yard.ask(FIRST, plan=FLOODED)
     assert len(yard.machines) == 1
@@ -304,12 +304,12 @@ def test_what_is_not_as_expected_is_told_while_the_rest_runs(yard: Yard) -> None
 def test_only_the_first_failures_of_a_kernel_are_told_at_once(
     yard: Yard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collector, "TOLD_AT_ONCE", 2)
+    monkeypatch.setattr(collector, "SHOWN_AT_ONCE", 2)
     monkeypatch.setattr(kernel_job, "LOSSES_IN_A_ROW", 100)
     yard.trouble = lambda _release, _request: failed(FailureKind.LOST)
     yard.ask(FIRST)
     assert len(yard.shown.told) == 3
-    assert yard.shown.told[-1] == f"{FIRST}: what else is not as expected is told at the end"
+    assert yard.shown.told[-1] == f"{FIRST}: further unexpected results are shown at the end"
 
 
 def test_a_signal_ends_the_machines_of_all_workers_at_once(yard: Yard) -> None:

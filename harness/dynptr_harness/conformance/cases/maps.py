@@ -20,11 +20,11 @@ from dynptr_harness.conformance.experiments.maps import (
     RDONLY_PROG,
     USER_RINGBUF,
     WRONLY,
-    Calls,
     Create,
     Element,
     Freeze,
     Info,
+    MapCalls,
     Mmap,
     Mprotect,
     Munmap,
@@ -66,20 +66,20 @@ def _row(
     return Case(f"MAP-{number:03}", column, title, experiment, source, differences, types=("SYSCALL",))
 
 
-def _sizes(errno: int, *sizes: int) -> Calls:
+def _sizes(errno: int, *sizes: int) -> MapCalls:
     return calls(*(Create(errno, max_entries=size) for size in sizes))
 
 
-def _flags(errno: int, *flags: int) -> Calls:
+def _flags(errno: int, *flags: int) -> MapCalls:
     return calls(*(Create(errno, map_flags=flag) for flag in flags))
 
 
-def _elements(errno: int, key: bytes | None) -> Calls:
+def _elements(errno: int, key: bytes | None) -> MapCalls:
     ops: tuple[Literal["lookup", "update", "delete", "next"], ...] = ("lookup", "update", "delete", "next")
     return calls(_RING, *(Element(errno, op=op, key=key) for op in ops))
 
 
-def _inner(*overwriting: Create | Element) -> Calls:
+def _inner(*overwriting: Create | Element) -> MapCalls:
     """A ring as the inner map, one of another size in its place, and then one that overwrites."""
     return calls(
         Create(name="small"),
@@ -90,7 +90,7 @@ def _inner(*overwriting: Create | Element) -> Calls:
     )
 
 
-def _mapped(*maps: Mmap) -> Calls:
+def _mapped(*maps: Mmap) -> MapCalls:
     return calls(_RING, *maps)
 
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 from errno import EINVAL, EPERM
 
 from dynptr_harness.conformance.case import Case, Difference
-from dynptr_harness.conformance.experiments.capabilities import ADMINISTRATORS, Holder, Rights, WithSysctl
+from dynptr_harness.conformance.experiments.capabilities import (
+    ADMINISTRATORS,
+    Capabilities,
+    LimitedProcess,
+    WithSysctl,
+)
 from dynptr_harness.conformance.experiments.script import (
     DISCARDED,
     Access,
@@ -79,14 +84,14 @@ HELPER_CALLS = (
 )
 
 
-def _gated(*capabilities: str, words: str = CANNOT_USE) -> Rights:
+def _gated(*capabilities: str, words: str = CANNOT_USE) -> Capabilities:
     """Somebody who may load such types, but not use the helper."""
     programs = tuple(
         (kind, program)
         for kind in UNPRIVILEGED_TYPES
         for program in (accepted(WITHOUT_HELPER), refused(WITH_HELPER, EINVAL, words))
     )
-    return Rights((Holder(capabilities, programs),))
+    return Capabilities((LimitedProcess(capabilities, programs),))
 
 
 def _in_types(program: Program, *kinds: str) -> tuple[tuple[str, Program], ...]:
@@ -134,9 +139,9 @@ CASES = (
         "VER-153",
         "plain",
         "without capabilities bpf_ringbuf_reserve, discard and query can be used",
-        Rights(
+        Capabilities(
             (
-                Holder(
+                LimitedProcess(
                     (),
                     (
                         *_in_types(accepted("ver_054_accepted"), *UNPRIVILEGED_TYPES),
@@ -162,7 +167,7 @@ CASES = (
         "VER-155",
         "BPF",
         "with CAP_BPF alone the helper can be used in types that demand no more",
-        Rights((Holder(("BPF",), _in_types(_MAY, *PLAIN_TYPES)),)),
+        Capabilities((LimitedProcess(("BPF",), _in_types(_MAY, *PLAIN_TYPES)),)),
         GATE_SOURCE,
         types=ONE_TYPE,
     ),
@@ -170,13 +175,13 @@ CASES = (
         "VER-156",
         "BPF + 1",
         "types that trace demand CAP_PERFMON with CAP_BPF, types of the network CAP_NET_ADMIN",
-        Rights(
+        Capabilities(
             (
-                Holder(
+                LimitedProcess(
                     ("BPF", "PERFMON"),
                     (*_in_types(_MAY, *TRACING_TYPES), *_in_types(_MAY_NOT, *NETWORK_TYPES)),
                 ),
-                Holder(
+                LimitedProcess(
                     ("BPF", "NET_ADMIN"),
                     (*_in_types(_MAY, *NETWORK_TYPES), *_in_types(_MAY_NOT, *TRACING_TYPES)),
                 ),
@@ -189,9 +194,9 @@ CASES = (
         "VER-157",
         "SYS_ADMIN",
         "with CAP_SYS_ADMIN the helper can be used in every type",
-        Rights(
+        Capabilities(
             (
-                Holder(
+                LimitedProcess(
                     ("SYS_ADMIN",),
                     _in_types(_MAY, *PLAIN_TYPES, *NETWORK_TYPES, *TRACING_TYPES),
                 ),
@@ -204,9 +209,9 @@ CASES = (
         "VER-158",
         "disabled",
         "without capabilities nothing can be made nor loaded where unprivileged_bpf_disabled is 2",
-        Rights(
+        Capabilities(
             (
-                Holder(
+                LimitedProcess(
                     (),
                     (
                         *_in_types(refused(WITHOUT_HELPER, EPERM), *UNPRIVILEGED_TYPES),
@@ -214,7 +219,7 @@ CASES = (
                     ),
                     ring=EPERM,
                 ),
-                Holder(("BPF",), _in_types(_MAY, *UNPRIVILEGED_TYPES)),
+                LimitedProcess(("BPF",), _in_types(_MAY, *UNPRIVILEGED_TYPES)),
             ),
             ADMINISTRATORS,
         ),
@@ -225,9 +230,9 @@ CASES = (
         "VER-165",
         "no type",
         "without capabilities programs of two types can be loaded, and of no other",
-        Rights(
+        Capabilities(
             (
-                Holder(
+                LimitedProcess(
                     (),
                     (
                         *_in_types(accepted(WITHOUT_HELPER), *UNPRIVILEGED_TYPES),

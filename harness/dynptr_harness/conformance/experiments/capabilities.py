@@ -18,7 +18,7 @@ ANYBODY, ADMINISTRATORS = 0, 2  # who may use bpf(2) without capabilities: kerne
 
 
 @dataclass(frozen=True)
-class Holder:
+class LimitedProcess:
     """A process that holds some capabilities and no others.
 
     Attributes:
@@ -57,28 +57,28 @@ def _ring(errno: int | None) -> str:
 
 
 @dataclass(frozen=True)
-class Rights:
+class Capabilities:
     """Processes with few capabilities.
 
     Attributes:
         unprivileged: value of kernel.unprivileged_bpf_disabled for the time of the experiment.
     """
 
-    holders: tuple[Holder, ...]
+    processes: tuple[LimitedProcess, ...]
     unprivileged: int = ANYBODY
 
     def request(self) -> dict[str, Any]:
-        functions = {program.name: None for holder in self.holders for _, program in holder.programs}
+        functions = {program.name: None for holder in self.processes for _, program in holder.programs}
         return {
             "kind": "rights",
             "unprivileged_bpf_disabled": self.unprivileged,
-            "holders": [holder.request() for holder in self.holders],
+            "holders": [holder.request() for holder in self.processes],
             "functions": list(functions),
         }
 
     def findings(self, prog_type: ProgType, facts: Mapping[str, Any], reply: Reply) -> Iterator[Finding]:  # noqa: ARG002
         seen = reply.get("holders", [])
-        for i, holder in enumerate(self.holders):
+        for i, holder in enumerate(self.processes):
             yield from holder.findings(seen[i] if i < len(seen) else {})
 
 

@@ -149,7 +149,7 @@ class Munmap(_Call):
 
 
 @dataclass(frozen=True)
-class Calls(Script):
+class MapCalls(Script):
     """Calls in a row, with maps that last as long; no program has to do with them."""
 
     object: str = ""
@@ -158,6 +158,6 @@ class Calls(Script):
         return {"kind": "maps", "acts": [act.request() for act in self.acts]}
 
 
-def calls(*acts: Act) -> Calls:
+def calls(*acts: Act) -> MapCalls:
     """These calls in a row."""
-    return Calls(acts)
+    return MapCalls(acts)
