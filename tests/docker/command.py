@@ -20,7 +20,7 @@ def start(*arguments: str, folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "dynptr_harness", *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(TREE)},
+        env={**os.environ, "PYTHONPATH": str(TREE / "harness")},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -1,4 +1,4 @@
-"""The command line: arguments in, calls out. A module holds the commands that belong together."""
+"""The command line. Each module holds a group of commands; the work is in `dynptr_harness.commands`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dynptr_harness.core.errors import ExitStatus, HarnessError
 
 
 def main() -> NoReturn:
-    """Run the command; whatever goes wrong ends in one message and an exit status."""
+    """Run the command. Every error ends in one message and an exit status."""
     try:
         app(prog_name=PROGRAM)
     except signals.Interrupted as interrupted:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup, TyperOption
 
 from dynptr_harness import __version__
 from dynptr_harness.core import signals
@@ -15,8 +16,51 @@ from dynptr_harness.core.text import printable
 
 PROGRAM = "dynptr-harness"
 
+# The panels of --help and their commands, the most used first.
+PANELS = {
+    "Run": ("run", "probe", "demo"),
+    "Results": ("report", "diff", "merge", "baseline", "docs"),
+    "Explore": ("cases", "types", "kernels"),
+    "Guests": ("shell", "exec"),
+    "Set up": ("setup", "doctor", "matrix"),
+}
+_PANEL_OF = {name: panel for panel, names in PANELS.items() for name in names}
+
+
+class Group(TyperGroup):
+    """A group of commands whose help shows no type beside a flag and lists commands by panel."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of the commands in the order of `PANELS`."""
+        order = list(_PANEL_OF)
+        names: list[str] = super().list_commands(ctx)
+        return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command, with its panel, or None."""
+        command: Any = super().get_command(ctx, cmd_name)
+        if command:
+            _hide_flag_types(command, ctx)
+            if self.name == PROGRAM:
+                command.rich_help_panel = _PANEL_OF.get(cmd_name)
+        return command
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help of the group itself."""
+        _hide_flag_types(self, ctx)
+        super().format_help(ctx, formatter)
+
+
+def _hide_flag_types(command: Any, ctx: Any) -> None:
+    """Remove the '<bool>' that typer shows beside each flag."""
+    for param in command.get_params(ctx):
+        if isinstance(param, TyperOption) and param.is_flag:
+            param.metavar = ""
+
+
 app = typer.Typer(
     name=PROGRAM,
+    cls=Group,
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
@@ -25,15 +69,15 @@ app = typer.Typer(
 
 
 def show_version(value: bool) -> None:
-    """Print the version and end, if asked to."""
+    """Print the version and exit if the option is given."""
     if value:
         print(f"{PROGRAM} {__version__}")
         raise typer.Exit
 
 
 @app.callback(
-    epilog="Exit status: 0 all as expected, 1 something is not, 2 wrong usage, 3 nothing can be said "
-    "because the environment failed, 128+N ended by signal N."
+    epilog="Exit status: 0 all cells as expected, 1 a cell is not, 2 wrong usage, 3 no verdict because the "
+    "environment failed, 128+N ended by signal N."
 )
 def root(
     *,
@@ -42,11 +86,11 @@ def root(
         typer.Option("--version", callback=show_version, is_eager=True, help="Show the version and exit."),
     ] = False,
 ) -> None:
-    """Tell, with evidence, whether a real Linux kernel implements bpf_ringbuf_reserve_dynptr correctly.
+    """Check whether a Linux kernel implements bpf_ringbuf_reserve_dynptr correctly.
 
-    **run** boots a kernel in a virtual machine, loads BPF programs into each program type, fires real
-    events, reads the ring buffer and judges what was seen. Nothing is loaded into this machine's own kernel,
-    but by --kernel host.
+    **run** boots a kernel in a virtual machine, loads BPF programs of each program type, triggers real
+    events, reads the ring buffer and judges the result. Only `--kernel host` loads programs into the kernel
+    of this machine.
     """
     signals.raise_on_signals()
     if os.environ.get("DYNPTR_HARNESS_UNTIL_EOF"):  # set by dynptr_harness.containers.rerun
@@ -55,12 +99,12 @@ def root(
 
 
 def say(fact: str, hint: str = "") -> None:
-    """One message of the program on standard error, with what mends it."""
+    """Print a message to standard error, with an optional hint below it."""
     print(printable(f"{PROGRAM}: {fact}" + (f"\n  {hint}" if hint else "")), file=sys.stderr)
 
 
 class _Warnings(logging.Handler):
-    """What the parts warn of, in the form of the other messages."""
+    """Prints log warnings in the form of the other messages."""
 
     def emit(self, record: logging.LogRecord) -> None:
         say(f"warning: {record.getMessage()}")

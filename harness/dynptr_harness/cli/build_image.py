@@ -1,4 +1,4 @@
-"""Makes the guest image in the cache: what a container does for a host that has no mmdebstrap."""
+"""Builds the guest image in the cache. A container runs this for a host without mmdebstrap."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dynptr_harness.report.console_progress import for_console
 
 
 def main() -> None:
-    """Make it, or end with the status of what went wrong."""
+    """Build the image, or exit with the status of the error."""
     signals.raise_on_signals()
     try:
         rootfs.ensure(Settings.from_environment(), for_console(console_on(stderr=True)))

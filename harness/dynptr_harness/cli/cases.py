@@ -1,4 +1,4 @@
-"""Commands that show what is asked of a kernel: types and cases."""
+"""Commands that show what is tested: types and cases."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ResultOption = Annotated[
     typer.Option(
         "--result",
         metavar="RESULT",
-        help="Say what these results tell of each type; may be given several times.",
+        help="Show the outcome of each type in this result; repeatable.",
         show_default=False,
     ),
 ]
@@ -30,7 +30,7 @@ cases_app = typer.Typer(cls=WithDefault)
 app.add_typer(
     cases_app,
     name="cases",
-    help="List the cases of the catalogue, or show one: `cases`, `cases 'RSV-*'`, `cases show RSV-011`.",
+    help="List the cases, or show one with `cases show`.",
 )
 
 
@@ -40,7 +40,10 @@ def types(
     result: ResultOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """List the program types, and the event that fires each; or what became of them on some kernels."""
+    """List the program types and the event that triggers each.
+
+    With --result, show the outcome of each type on the kernels of the results.
+    """
     if result:
         _types_of(result, as_json=as_json)
         return
@@ -74,7 +77,7 @@ def list_cases(
         list[str] | None,
         typer.Argument(
             metavar="[CASE]...",
-            help="Only these cases; globs allowed.",
+            help="Cases to list; globs allowed.",
             show_default=False,
             autocompletion=completion.cases,
         ),
@@ -85,15 +88,16 @@ def list_cases(
             "--group",
             "-g",
             metavar="GROUP",
-            help="Only these groups, the letters of an ID; globs allowed.",
+            help="List only this group, the letters of an ID; globs allowed.",
             autocompletion=completion.groups,
         ),
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """List cases: ID, group, program types, loaders and title; then what is no test, with the reason.
+    """List cases with ID, group, program types, loaders and title.
 
-    This is what `cases` does when no command is named.
+    Requirements without a case of their own follow, with the reason. This is the default command of `cases`:
+    `cases 'RSV-*'`.
     """
     from dynptr_harness.conformance.loader import load
     from dynptr_harness.report.case_list import as_document, as_lines
@@ -115,7 +119,7 @@ def show_cases(
         typer.Argument(metavar="CASE...", help="IDs; globs allowed.", autocompletion=completion.cases),
     ],
 ) -> None:
-    """Show a case: what is done, what must come of it on which kernels, why, and the C program."""
+    """Show a case: its steps, the expected result on each kernel, the reason, and the C program."""
     from dynptr_harness.conformance.loader import load
     from dynptr_harness.report.case_detail import CaseReport
 
@@ -132,7 +136,7 @@ def show_cases(
 
 
 def _list(rows: list[dict[str, Any]], *, as_json: bool) -> None:
-    """The rows as JSON, or the first two fields of each as aligned text."""
+    """Print rows as JSON, or their first two fields as aligned text."""
     if as_json:
         print(json.dumps(rows, indent=1))
         return

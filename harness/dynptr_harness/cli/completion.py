@@ -1,26 +1,26 @@
-"""What the shell offers on Tab. Imports are inside: a person waits for each of them."""
+"""Shell completion of arguments. Functions import what they need, as each import delays the shell."""
 
 from __future__ import annotations
 
-Offers = list[tuple[str, str]]  # a word and what it means
+Offers = list[tuple[str, str]]  # words and their descriptions
 
 
 def prog_types(incomplete: str) -> Offers:
-    """Program types that begin as typed, in either case of letters."""
+    """Complete program types. Case of letters is ignored, here and below."""
     from dynptr_harness.conformance.prog_types import PROG_TYPES
 
     return _beginning(incomplete, [(each.name, each.event) for each in PROG_TYPES])
 
 
 def cases(incomplete: str) -> Offers:
-    """Cases that begin as typed, in either case of letters."""
+    """Complete IDs of cases."""
     from dynptr_harness.conformance.catalogue import CASES
 
     return _beginning(incomplete, [(each.id, each.title) for each in CASES])
 
 
 def demonstrations(incomplete: str) -> Offers:
-    """What `demo` can show, beginning as typed."""
+    """Complete names of demonstrations."""
     from dynptr_harness.commands.demo import demonstrations as every
     from dynptr_harness.conformance.loader import load
 
@@ -28,14 +28,14 @@ def demonstrations(incomplete: str) -> Offers:
 
 
 def groups(incomplete: str) -> Offers:
-    """Groups of cases that begin as typed, in either case of letters."""
+    """Complete groups of cases."""
     from dynptr_harness.conformance.groups import GROUPS
 
     return _beginning(incomplete, list(GROUPS.items()))
 
 
 def kernels(incomplete: str) -> Offers:
-    """Keywords, and the kernels on the disk or in the lists when these were last read."""
+    """Complete keywords and kernels: those in the cache and in the package lists as last read."""
     from dynptr_harness.core.settings import Settings
     from dynptr_harness.kernels.debian.packages import best_of_series
     from dynptr_harness.kernels.debian.source import last_known
@@ -48,7 +48,7 @@ def kernels(incomplete: str) -> Offers:
 
 
 def cached_kernels(incomplete: str) -> Offers:
-    """The kernels on the disk, by release."""
+    """Complete releases of kernels in the cache."""
     from dynptr_harness.core.settings import Settings
     from dynptr_harness.kernels.debian.store import cached
 

@@ -1,4 +1,4 @@
-"""Commands for what a person wants to do with a guest: a shell in it, a command, programs of their own."""
+"""Commands that run something in a guest: exec, shell, probe, demo."""
 
 from __future__ import annotations
 
@@ -12,53 +12,38 @@ import typer
 from dynptr_harness.cli import completion
 from dynptr_harness.cli.app import app, say
 from dynptr_harness.cli.options import (
-    Accel,
-    AccelOption,
-    AppendOption,
+    GuestOptions,
     JsonFlag,
     KernelOption,
-    ModulesOption,
-    OfflineFlag,
-    QuietFlag,
-    SnapshotFlag,
+    OneKernelOption,
+    ProbeOptions,
     console_on,
-    progress_for,
-    settings_for,
+    expand_options,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dynptr_harness.vm.launcher import Machines, Options
+    from dynptr_harness.vm.launcher import Machines
 
-CONSOLE_LINES = 30  # that are shown when a machine has failed
-
-OneKernelOption = Annotated[
-    str,
-    typer.Option(
-        "--kernel", "-k", metavar="KERNEL", help="As for `run`, but one.", autocompletion=completion.kernels
-    ),
-]
+CONSOLE_LINES = 30  # shown when a machine fails
 
 
 @app.command(context_settings={"allow_interspersed_args": False})
+@expand_options
 def exec(  # noqa: A001  (the name of the command)
     command: Annotated[
         list[str], typer.Argument(metavar="-- COMMAND...", help="The command and its arguments.")
     ],
     *,
     kernel: OneKernelOption = "6.12",
-    modules: ModulesOption = None,
-    append: AppendOption = None,
-    offline: OfflineFlag = False,
-    accel: AccelOption = Accel.AUTO,
-    snapshot: SnapshotFlag = True,
-    quiet: QuietFlag = False,
+    boot: GuestOptions,
 ) -> None:
-    """Run one command in a guest: its input, output, errors and exit status are those of this command.
+    """Run a command in a guest.
 
-    The guest is Debian with BCC for python3, bpftool, ip and busybox, without a network; the C programs are
-    in /payload/bpf_src. Nothing that is changed there outlasts the command.
+    Standard input, output, error and the exit status are those of the command. The guest is Debian with
+    BCC for python3, bpftool, ip and busybox, without a network. The C programs are in /payload/bpf_src.
+    Changes in the guest are discarded.
 
     Examples:
 
@@ -67,42 +52,40 @@ def exec(  # noqa: A001  (the name of the command)
     """
     from dynptr_harness.commands import exec as guest_command
 
-    machines = _one(kernel, modules, append, accel, offline=offline, snapshot=snapshot, quiet=quiet)
-    with _console_told():
+    machines = _machines_of_one(kernel, boot)
+    with _console_on_failure():
         (subject,) = machines.subjects
         raise typer.Exit(machines.visit(subject, lambda machine: guest_command.run(machine, command)))
 
 
 @app.command()
+@expand_options
 def shell(
     *,
     kernel: OneKernelOption = "6.12",
-    modules: ModulesOption = None,
-    append: AppendOption = None,
-    offline: OfflineFlag = False,
-    accel: AccelOption = Accel.AUTO,
-    snapshot: SnapshotFlag = True,
-    quiet: QuietFlag = False,
+    boot: GuestOptions,
 ) -> None:
-    """Open a shell in a guest, as root, with what `exec` has there.
+    """Open a root shell in a guest.
 
-    `exit` or Ctrl-D ends it, Ctrl-] also where the guest heeds no key any more.
+    `exit` or Ctrl-D ends it. Ctrl-] ends it even if the guest does not react to keys. The guest has the same
+    tools as in `exec`.
     """
     from dynptr_harness.commands import exec as guest_command
     from dynptr_harness.commands.raw_terminal import Terminal
 
     terminal = Terminal()
-    machines = _one(kernel, modules, append, accel, offline=offline, snapshot=snapshot, quiet=quiet)
-    with _console_told():
+    machines = _machines_of_one(kernel, boot)
+    with _console_on_failure():
         (subject,) = machines.subjects
-        if not quiet:
-            say(f"Linux {subject.kernel.release}; exit or Ctrl-D ends the shell, Ctrl-] in any case")
+        if not boot.quiet:
+            say(f"Linux {subject.kernel.release}; exit or Ctrl-D ends the shell, Ctrl-] forces it")
         raise typer.Exit(machines.visit(subject, lambda machine: guest_command.shell(machine, terminal)))
 
 
 @app.command()
+@expand_options
 def probe(
-    file: Annotated[Path, typer.Argument(metavar="FILE.c", help="Your C file.", show_default=False)],
+    file: Annotated[Path, typer.Argument(metavar="FILE.c", help="C file to load.", show_default=False)],
     *,
     kernel: KernelOption = ["6.12"],  # noqa: B006  (typer copies it)
     prog_type: Annotated[
@@ -111,27 +94,26 @@ def probe(
             "--prog-type",
             "-t",
             metavar="TYPE",
-            help="Load into these types; globs allowed. Else as SEC() says, and a file without: into all.",
+            help="Program types to load into; globs allowed. Default: the type in SEC(), or all types for a "
+            "file without SEC().",
             autocompletion=completion.prog_types,
         ),
     ] = None,
     function: Annotated[
-        list[str] | None, typer.Option("--function", "-f", metavar="NAME", help="Only these programs.")
+        list[str] | None,
+        typer.Option("--function", "-f", metavar="NAME", help="Load only these functions; repeatable."),
     ] = None,
-    log: Annotated[bool, typer.Option("--log", help="Show the whole log of the verifier.")] = False,
+    log: Annotated[bool, typer.Option("--log", help="Show the whole verifier log.")] = False,
     as_json: JsonFlag = False,
-    append: AppendOption = None,
-    offline: OfflineFlag = False,
-    accel: AccelOption = Accel.AUTO,
-    snapshot: SnapshotFlag = True,
-    quiet: QuietFlag = False,
+    boot: ProbeOptions,
 ) -> None:
-    """Load programs of yours on kernels: accepted, or the verifier's reason. Nothing is attached or run.
+    """Load BPF programs from a C file and show what the verifier says.
 
-    A file with SEC() is compiled by clang on this machine, for libbpf; any other in the guest, by BCC, which
-    finds no headers of the kernel but those of BPF itself. Both find those of bpf_src/include.
+    The programs are only loaded, not attached or run. clang on this machine compiles a file with SEC() for
+    libbpf. BCC compiles any other file in the guest, where the only kernel headers are those of BPF. Both
+    search bpf_src/include.
 
-    Exit status: 0 all accepted, 1 some refused, 2 clang does not take the file, 3 the environment failed.
+    Exit status: 0 all accepted, 1 some rejected, 2 clang rejected the file, 3 the environment failed.
 
     Examples:
 
@@ -145,20 +127,19 @@ def probe(
     from dynptr_harness.report.probe import ProbeReport, as_document
     from dynptr_harness.vm.launcher import Machines
 
-    def heard(diagnostics: str) -> None:
+    def show_diagnostics(diagnostics: str) -> None:
         print(diagnostics, end="", file=sys.stderr)
 
     try:
         source = UserProgram.read(file)
         wanted = probing.Wanted(tuple(function or ()), tuple(prog_type or ()))
         wanted.prog_types_for(source)
-        options = _options(None, append, accel, snapshot=snapshot)
-        settings, progress = settings_for(offline=offline), progress_for(quiet=quiet)
-        machines = Machines(kernel, options, settings=settings, progress=progress)
-        with _console_told():
-            answers = probing.probe(machines, source, wanted, progress, heard)
+        progress = boot.progress()
+        machines = Machines(kernel, boot.options(), settings=boot.settings(), progress=progress)
+        with _console_on_failure():
+            answers = probing.probe(machines, source, wanted, progress, show_diagnostics)
     except CompileFailed as failed:
-        heard(failed.diagnostics)
+        show_diagnostics(failed.diagnostics)
         raise
     if as_json:
         print(json.dumps(as_document(answers, str(file), source.loader), indent=1))
@@ -169,22 +150,24 @@ def probe(
 
 
 @app.command()
+@expand_options
 def demo(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME]", help="As --list has it.", autocompletion=completion.demonstrations),
+        typer.Argument(
+            metavar="[NAME]",
+            help="Name of a demonstration; see --list.",
+            autocompletion=completion.demonstrations,
+        ),
     ] = None,
     *,
-    list_all: Annotated[bool, typer.Option("--list", help="List what can be shown.")] = False,
+    list_all: Annotated[bool, typer.Option("--list", help="List the demonstrations.")] = False,
     kernel: OneKernelOption = "6.12",
-    modules: ModulesOption = None,
-    append: AppendOption = None,
-    offline: OfflineFlag = False,
-    accel: AccelOption = Accel.AUTO,
-    snapshot: SnapshotFlag = True,
-    quiet: QuietFlag = False,
+    boot: GuestOptions,
 ) -> None:
-    """Show an example at work: its C source, the event that fires it, and each record with its meaning.
+    """Run an example program and explain its records.
+
+    Shows the C source, the event that triggers the program, and each record with its meaning.
 
     Examples:
 
@@ -204,49 +187,36 @@ def demo(
         out.print("\n".join(columns(rows)), markup=False, soft_wrap=True)
         return
     if not name:
-        raise WrongUsage("nothing to show was named", "`dynptr-harness demo --list` lists what there is")
+        raise WrongUsage("no demonstration was named", "`dynptr-harness demo --list` lists them")
     chosen = demos.find(name, catalogue)
-    machines = _one(kernel, modules, append, accel, offline=offline, snapshot=snapshot, quiet=quiet)
+    machines = _machines_of_one(kernel, boot)
     out.print(f"bpf_src/{chosen.path}\n", style="bold", soft_wrap=True)
     out.print(c_source(catalogue.texts[chosen.path], highlighted=out.is_terminal), "")
-    with _console_told():
+    with _console_on_failure():
         (subject,) = machines.subjects
         raise typer.Exit(machines.visit(subject, lambda machine: chosen.show(machine, out)))
 
 
-def _one(
-    kernel: str,
-    modules: Path | None,
-    append: list[str] | None,
-    accel: Accel,
-    *,
-    offline: bool,
-    snapshot: bool,
-    quiet: bool,
-) -> Machines:
-    """Machines of one kernel."""
+def _machines_of_one(kernel: str, boot: GuestOptions) -> Machines:
+    """Return the machines of one kernel.
+
+    Raises:
+        WrongUsage: the selector matches several kernels.
+    """
     from dynptr_harness.core.errors import WrongUsage
     from dynptr_harness.kernels import choose
     from dynptr_harness.vm.launcher import Machines
 
-    settings, progress = settings_for(offline=offline), progress_for(quiet=quiet)
-    options = _options(modules, append, accel, snapshot=snapshot)
-    choices = choose([kernel], settings=settings, progress=progress, modules=modules)
+    settings, progress, options = boot.settings(), boot.progress(), boot.options()
+    choices = choose([kernel], settings=settings, progress=progress, modules=boot.modules)
     if len(choices) > 1:
         raise WrongUsage(f"{kernel!r} means {len(choices)} kernels", "name one, such as 6.12")
     return Machines([kernel], options, settings=settings, progress=progress)
 
 
-def _options(modules: Path | None, append: list[str] | None, accel: Accel, *, snapshot: bool) -> Options:
-    from dynptr_harness.vm import cmdline
-    from dynptr_harness.vm.launcher import Options
-
-    return Options(modules, accel.value, cmdline.words(append or ()), snapshot=snapshot)
-
-
 @contextmanager
-def _console_told() -> Iterator[None]:
-    """When a machine fails, the last words of its console are told before the message about it."""
+def _console_on_failure() -> Iterator[None]:
+    """Print the end of the console to standard error if a machine fails."""
     from dynptr_harness.core.text import console_part
     from dynptr_harness.vm.failures import MachineFailed
 

@@ -1,4 +1,4 @@
-"""Kernels as a list: which there are, where from, how large, and whether they are on the disk."""
+"""The list of kernels: suite, size and state of each."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ if TYPE_CHECKING:
     from dynptr_harness.commands.prune import Removal
     from dynptr_harness.kernels.debian.packages import KernelPackage
 
+NARROW = 104  # columns of a terminal below which VERSION and SUITE are left out
 HEADINGS = ("SERIES", "RELEASE", "VERSION", "SUITE", "SIZE", "STATE")
 
 
 def as_document(
     kernels: Iterable[KernelPackage], sizes: Mapping[str, int], troubles: Sequence[str]
 ) -> dict[str, Any]:
-    """The list for `kernels --json`; sizes in bytes, null where not known.
+    """Return the document of `kernels --json`. Sizes are in bytes, null if unknown.
 
     Args:
-        sizes: of the entries of the cache, by key.
-        troubles: what went wrong while the lists were fetched.
+        sizes: size of each cached kernel, by key.
+        troubles: errors from fetching the package lists.
     """
     return {
         "kernels": [
@@ -46,19 +47,29 @@ def as_document(
 def as_lines(
     kernels: Sequence[KernelPackage], sizes: Mapping[str, int], width: int | None = None
 ) -> Iterator[str]:
-    """The list for `kernels`: a kernel a line, wrapped where there is a width. Arguments as above."""
+    """Yield the lines of `kernels`: a heading, then each kernel.
+
+    Args:
+        sizes: as in `as_document`.
+        width: columns of the terminal, to wrap the last column; None for one line a kernel.
+    """
+    narrow = width is not None and width < NARROW
     rows = [
-        (each.series, each.release, each.version, each.suite, _size(each, sizes), _state(each))
-        for each in kernels
+        HEADINGS,
+        *(
+            (each.series, each.release, each.version, each.suite, _size(each, sizes), _state(each, narrow))
+            for each in kernels
+        ),
     ]
-    if rows:
-        yield from columns([HEADINGS, *rows], width)
+    if kernels:
+        shown = [(row[0], row[1], *row[4:]) for row in rows] if narrow else rows
+        yield from columns(shown, width)
 
 
 def removed(removals: Sequence[Removal], *, dry_run: bool) -> Iterator[str]:
-    """What `kernels prune` did, or would do."""
+    """Yield the lines of `kernels prune`."""
     if not removals:
-        yield "nothing to remove: of each series the cache has one kernel at most"
+        yield "nothing to remove: the cache has at most one kernel of each series"
         return
     done = "would remove" if dry_run else "removed"
     for each in removals:
@@ -71,7 +82,7 @@ def removed(removals: Sequence[Removal], *, dry_run: bool) -> Iterator[str]:
 
 
 def mebibytes(size: int) -> str:
-    """'101 MiB' for a number of bytes."""
+    """Return a number of bytes as '101 MiB'."""
     return f"{round(size / (1 << 20))} MiB"
 
 
@@ -80,7 +91,11 @@ def _size(kernel: KernelPackage, sizes: Mapping[str, int]) -> str:
     return mebibytes(size) if size else ""
 
 
-def _state(kernel: KernelPackage) -> str:
+def _state(kernel: KernelPackage, narrow: bool) -> str:
+    """Return the state; if `narrow`, the missing packages without the release, which has its own column."""
+    if kernel.missing and narrow:
+        missing = ", ".join(name.removesuffix(f"-{kernel.release}") for name in kernel.missing)
+        return f"incomplete: no {missing}"
     if kernel.missing:
         return f"incomplete: Debian does not serve {', '.join(kernel.missing)}"
     return "cached" if kernel.cached else "to be fetched"

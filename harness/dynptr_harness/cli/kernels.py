@@ -1,4 +1,4 @@
-"""Commands that have to do with kernels: which there are, fetch them, remove them."""
+"""Commands that list, fetch and remove kernels."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ kernels_app = typer.Typer(cls=WithDefault)
 app.add_typer(
     kernels_app,
     name="kernels",
-    help="List the kernels that can be had; fetch or remove some: `kernels`, `kernels fetch all`, "
-    "`kernels prune`.",
+    help="List kernels, `fetch` them or `prune` the cache.",
 )
 
 
@@ -31,20 +30,20 @@ def list_kernels(
         list[str] | None,
         typer.Argument(
             metavar="[KERNEL]...",
-            help="All that fit these: a series, a release or its leading part, patterns such as '6.1*'.",
+            help="Kernels to list: a series, a release or its leading part, a pattern such as '6.1*'.",
             show_default=False,
             autocompletion=completion.kernels,
         ),
     ] = None,
     every: Annotated[
-        bool, typer.Option("--all", "-a", help="All that there are, not only the best of each series.")
+        bool, typer.Option("--all", "-a", help="List all kernels, not only the best of each series.")
     ] = False,
     offline: OfflineFlag = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """List kernels: of each series the best that Debian serves, and what the cache has.
+    """List the best kernel of each series in Debian, and the kernels in the cache.
 
-    This is what `kernels` does when no command is named.
+    A terminal of less than 104 columns shows no VERSION and SUITE. This is the default command of `kernels`.
     """
     from dynptr_harness.cli.kernel_list import as_document, as_lines
     from dynptr_harness.kernels.debian import source, store
@@ -68,10 +67,14 @@ def list_kernels(
 def fetch_kernels(
     kernel: Annotated[
         list[str],
-        typer.Argument(metavar="KERNEL...", help="As for `run --kernel`.", autocompletion=completion.kernels),
+        typer.Argument(
+            metavar="KERNEL...",
+            help="Kernels to fetch, selected as for `run --kernel`.",
+            autocompletion=completion.kernels,
+        ),
     ],
 ) -> None:
-    """Fetch kernels into the cache, so that they can be run with --offline."""
+    """Fetch kernels into the cache for use with --offline."""
     from dynptr_harness.kernels import choose
     from dynptr_harness.report.console_progress import for_console
 
@@ -87,14 +90,17 @@ def prune_kernels(
         list[str] | None,
         typer.Argument(
             metavar="[KERNEL]...",
-            help="All kernels of the cache that fit these; else those that are not the best of their series.",
+            help="Cached kernels to remove. Default: those that are not the best of their series.",
             show_default=False,
             autocompletion=completion.cached_kernels,
         ),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only say what would go.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Show what would be removed.")] = False,
 ) -> None:
-    """Remove kernels from the cache, their boot files and snapshots; what a run uses stays: status 3."""
+    """Remove kernels with their boot files and snapshots from the cache.
+
+    A kernel in use is kept, and the exit status is 3.
+    """
     from dynptr_harness.cli.kernel_list import removed
     from dynptr_harness.commands.prune import prune
 

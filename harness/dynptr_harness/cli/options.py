@@ -1,12 +1,14 @@
-"""What several commands share: options, and the console that they write to."""
+"""Options that several commands share, and the settings and consoles built from them."""
 
 from __future__ import annotations
 
+import inspect
 import os
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
@@ -14,11 +16,16 @@ from dynptr_harness.cli import completion
 from dynptr_harness.core.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.console import Console
 
     from dynptr_harness.core.progress import Progress
+    from dynptr_harness.vm.launcher import Options
 
-PIPE_WIDTH = 120  # of what is written where there is no terminal, unless COLUMNS says otherwise
+PIPE_WIDTH = 120  # columns of output to a pipe or a file, unless COLUMNS is set
+
+T = TypeVar("T")
 
 
 class Accel(StrEnum):
@@ -29,7 +36,7 @@ class Accel(StrEnum):
     TCG = "tcg"
 
 
-class CpuSlot(StrEnum):
+class RunIn(StrEnum):
     """The choices of --in."""
 
     HERE = "here"
@@ -42,49 +49,141 @@ KernelOption = Annotated[
         "--kernel",
         "-k",
         metavar="KERNEL",
-        help="A series (6.12), a release or its leading part (6.12.107), a pattern ('6.*'), oldest, newest, "
-        "all, the path of a bzImage, oci:IMAGE for one out of a container image; once for each. host is the "
-        "running kernel. See `kernels`.",
+        help="Kernel to use; repeatable. A series (6.12), a release or its leading part (6.12.107), a "
+        "pattern ('6.*'), oldest, newest, all, the path of a bzImage, oci:IMAGE for the kernel in a "
+        "container image, or host for the running kernel. See `kernels`.",
         autocompletion=completion.kernels,
     ),
 ]
-ModulesOption = Annotated[
-    Path | None,
+OneKernelOption = Annotated[
+    str,
     typer.Option(
-        metavar="DIR",
-        help="Modules of a kernel given as a file; without it everything needed must be built in.",
+        "--kernel",
+        "-k",
+        metavar="KERNEL",
+        help="Kernel to boot, selected as for `run`.",
+        autocompletion=completion.kernels,
     ),
 ]
 BaselineOption = Annotated[
     Path | None,
-    typer.Option(metavar="RESULT", help="Compare with this result, or with those in this folder."),
-]
-AppendOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="ARGS",
-        help="Further kernel arguments, such as 'nokaslr slub_debug=FZ'; those that would break the "
-        "harness are refused.",
-        show_default=False,
-    ),
-]
-AccelOption = Annotated[Accel, typer.Option("--accel", help="auto takes KVM where it has proved to work.")]
-SnapshotFlag = Annotated[
-    bool, typer.Option(help="Start from a snapshot of the ready guest; made where there is none.")
+    typer.Option(metavar="RESULT", help="Compare with this result, or with the results in this directory."),
 ]
 QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="Do not show the progress.")]
-OfflineFlag = Annotated[bool, typer.Option("--offline", help="Fetch nothing: what the cache has must do.")]
-JsonFlag = Annotated[bool, typer.Option("--json", help="As JSON.")]
+OfflineFlag = Annotated[bool, typer.Option("--offline", help="Use the cache only; fetch nothing.")]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+ModulesOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Modules of a kernel given as a file. Without it, everything needed must be built in.",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class BootOptions:
+    """Options of every command that boots kernels. Each field is declared as an option of typer."""
+
+    append: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ARGS",
+            help="Add kernel arguments, such as 'nokaslr slub_debug=FZ'. Arguments that would break the "
+            "harness are rejected.",
+            show_default=False,
+        ),
+    ] = None
+    offline: OfflineFlag = False
+    accel: Annotated[
+        Accel, typer.Option("--accel", help="Accelerator of QEMU; auto uses KVM if it works.")
+    ] = Accel.AUTO
+    snapshot: Annotated[
+        bool, typer.Option(help="Start from a snapshot of the ready guest; create it if there is none.")
+    ] = True
+
+    def options(self) -> Options:
+        """Return the options of a machine."""
+        from dynptr_harness.vm.launcher import Options
+
+        append = tuple(self.append or ())
+        return Options(accelerator=self.accel.value, append=append, snapshot=self.snapshot)
+
+    def settings(self) -> Settings:
+        """Return the settings of the environment, with --offline applied."""
+        return settings_for(offline=self.offline)
+
+
+@dataclass(frozen=True)
+class ProbeOptions(BootOptions):
+    """Options of `probe`."""
+
+    quiet: QuietFlag = False
+
+    def progress(self) -> Progress:
+        """Return the progress display on standard error; silent with --quiet."""
+        return progress_for(quiet=self.quiet)
+
+
+@dataclass(frozen=True)
+class GuestOptions(ProbeOptions):
+    """Options of the commands that boot a guest of one kernel."""
+
+    modules: ModulesOption = None
+
+    def options(self) -> Options:
+        """Return the options of a machine, with its modules."""
+        return replace(super().options(), modules=self.modules)
+
+
+@dataclass(frozen=True)
+class RunOptions(BootOptions):
+    """Options of `run` for its machines."""
+
+    modules: ModulesOption = None
+    cpus: Annotated[int, typer.Option(min=1, max=64, metavar="N", help="Number of CPUs of the guest.")] = 2
+    memory: Annotated[int, typer.Option(min=512, metavar="MIB", help="Memory of the guest in MiB.")] = 1024
+
+    def options(self) -> Options:
+        """Return the options of a machine, with its modules, CPUs and memory."""
+        return replace(super().options(), modules=self.modules, cpus=self.cpus, memory_mib=self.memory)
+
+
+def expand_options(command: Callable[..., T]) -> Callable[..., T]:
+    """Replace a command's parameter `boot` by an option for each field of its dataclass.
+
+    Typer reads the options from the signature. The command gets the dataclass.
+    """
+    signature = inspect.signature(command, eval_str=True)
+    declared = signature.parameters["boot"].annotation
+    hints = get_type_hints(declared, include_extras=True)
+    options = [
+        inspect.Parameter(
+            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
+        )
+        for field in fields(declared)
+    ]
+
+    @wraps(command)
+    def called(**values: Any) -> T:
+        boot = declared(**{option.name: values.pop(option.name) for option in options})
+        return command(boot=boot, **values)
+
+    own = [each for each in signature.parameters.values() if each.name != "boot"]
+    parameters = [*own, *options]
+    called.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    called.__annotations__ = {each.name: each.annotation for each in parameters}
+    return called
 
 
 def settings_for(*, offline: bool = False) -> Settings:
-    """The settings of the environment, as an option changes them."""
+    """Return the settings of the environment; `offline` adds to them."""
     settings = Settings.from_environment()
     return replace(settings, offline=settings.offline or offline)
 
 
 def console_on(*, stderr: bool = False) -> Console:
-    """The console on standard output, or on standard error."""
+    """Return a console on standard output or standard error."""
     from rich.console import Console
 
     console = Console(stderr=stderr, highlight=False, emoji=False)
@@ -94,7 +193,7 @@ def console_on(*, stderr: bool = False) -> Console:
 
 
 def progress_for(*, quiet: bool) -> Progress:
-    """What shows the progress on standard error, or nothing."""
+    """Return the progress display on standard error; silent if `quiet`."""
     from dynptr_harness.core.progress import Silent
     from dynptr_harness.report.console_progress import for_console
 

@@ -1,4 +1,4 @@
-"""Commands that work with results: report, diff, merge, baseline, and the job matrix that makes them."""
+"""Commands that work with results: report, diff, merge, baseline, docs; and the job matrix for CI."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ResultsArgument = Annotated[
     list[Path],
     typer.Argument(
         metavar="RESULT...",
-        help="Files of `run --json` or `merge`; a folder stands for the *.json in it.",
+        help="Files written by `run --json` or `merge`, or directories of *.json files.",
         show_default=False,
     ),
 ]
@@ -31,7 +31,7 @@ class Format(StrEnum):
 
 
 def show_schema(value: bool) -> None:
-    """Print the JSON Schema and end, if asked to."""
+    """Print the JSON Schema and exit if the option is given."""
     if value:
         from dynptr_harness.results.json_format import schema_text
 
@@ -50,11 +50,11 @@ def report(
         Path | None, typer.Option("--markdown", metavar="FILE", help="Write a summary as Markdown.")
     ] = None,
     junit_file: Annotated[
-        Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML.")
+        Path | None, typer.Option("--junit", metavar="FILE", help="Write results as JUnit XML.")
     ] = None,
     svg_file: Annotated[
         Path | None,
-        typer.Option("--svg", metavar="FILE", help="Write the matrix as a picture, for a README."),
+        typer.Option("--svg", metavar="FILE", help="Write the matrix as an SVG picture, for a README."),
     ] = None,
     baseline: BaselineOption = None,
     schema: Annotated[  # noqa: ARG001  (its callback does the work)
@@ -67,9 +67,10 @@ def report(
         ),
     ] = False,
 ) -> None:
-    """Write reports of results, merged first when there are several; without an option, on the terminal.
+    """Show results, or write them as HTML, Markdown, JUnit XML or SVG.
 
-    The status is 0 whatever the results say: `run` and `diff` judge.
+    Several results are merged first. The exit status does not depend on the verdicts; use `run` or `diff`
+    for that.
 
     * `dynptr-harness report results.json --html report.html`
     * `dynptr-harness report results/ --baseline baselines/ --markdown summary.md --junit junit.xml`
@@ -83,8 +84,8 @@ def report(
 
 @app.command()
 def diff(
-    before: Annotated[Path, typer.Argument(metavar="BEFORE", help="A result, or a folder of them.")],
-    after: Annotated[Path, typer.Argument(metavar="AFTER", help="The same.")],
+    before: Annotated[Path, typer.Argument(metavar="BEFORE", help="Old result, or a directory of results.")],
+    after: Annotated[Path, typer.Argument(metavar="AFTER", help="New result, or a directory of results.")],
     *,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write every changed cell as JSON.")
@@ -93,13 +94,13 @@ def diff(
         Path | None, typer.Option("--markdown", metavar="FILE", help="Write the changes as Markdown.")
     ] = None,
     partial: Annotated[
-        bool, typer.Option("--partial", help="Kernels that AFTER did not ask are not missing.")
+        bool, typer.Option("--partial", help="Ignore kernels that AFTER did not test.")
     ] = False,
 ) -> None:
-    """Show what changed between two results; status 1 on a regression.
+    """Show the changes between two results.
 
-    That is a cell that was as expected and no longer is, or is missing. A kernel is compared with that of
-    its release, else with that of its series.
+    The exit status is 1 on a regression: a cell that was as expected and no longer is, or is missing.
+    Kernels are matched by release, otherwise by series.
     """
     from dynptr_harness.commands.results import diff as show_changes
 
@@ -113,9 +114,9 @@ def diff(
 def merge(
     result: ResultsArgument,
     *,
-    json_file: Annotated[Path, typer.Option("--json", metavar="FILE", help="Where to write the one result.")],
+    json_file: Annotated[Path, typer.Option("--json", metavar="FILE", help="Write the merged result.")],
 ) -> None:
-    """Make one result of several: of other kernels, or of other cells of the same kernels."""
+    """Merge results of different kernels, or of different cells of a kernel."""
     from dynptr_harness.commands.results import merge as write_merged
 
     write_merged(result, json_file)
@@ -126,10 +127,11 @@ def baseline(
     result: ResultsArgument,
     *,
     folder: Annotated[
-        Path, typer.Option("--folder", metavar="DIR", help="Gets one file a kernel series.")
+        Path,
+        typer.Option("--folder", metavar="DIR", help="Directory to write to, a file a series."),
     ] = Path("baselines"),
 ) -> None:
-    """Make baselines of results, to be kept in a repository and compared with by `run --baseline`."""
+    """Write results as baselines for `run --baseline`."""
     from dynptr_harness.commands.results import baseline as write_baselines
 
     for path in write_baselines(result, folder):
@@ -141,10 +143,13 @@ def matrix(
     *,
     kernel: KernelOption = ["all"],  # noqa: B006  (typer copies it)
     form: Annotated[
-        Format, typer.Option("--format", help="github: a strategy's matrix; gitlab: a child pipeline.")
+        Format, typer.Option("--format", help="github for a strategy matrix, gitlab for a child pipeline.")
     ] = Format.JSON,
 ) -> None:
-    """Print the kernels as jobs for a CI service, one job a kernel; nothing is downloaded but lists."""
+    """Print a CI job matrix with one job for each kernel.
+
+    Only package lists are downloaded.
+    """
     from dynptr_harness.commands.results import matrix as job_matrix
     from dynptr_harness.report.console_progress import for_console
 
@@ -158,10 +163,10 @@ def docs(
     *,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Write there, not to standard output."),
+        typer.Option("--output", "-o", metavar="FILE", help="Write to this file instead of standard output."),
     ] = None,
 ) -> None:
-    """Write the reference page of bpf_ringbuf_reserve_dynptr, as the kernels of some results answered.
+    """Write the reference page of the helper from results.
 
     * `dynptr-harness docs baselines --output docs/bpf_ringbuf_reserve_dynptr.md`
     """

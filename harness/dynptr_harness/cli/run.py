@@ -1,4 +1,4 @@
-"""Commands that have to do with a run: run, setup, doctor."""
+"""Commands that run cases and prepare for it: run, setup, doctor."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import typer
 from dynptr_harness.cli import completion
 from dynptr_harness.cli.app import app
 from dynptr_harness.cli.options import (
-    Accel,
-    AppendOption,
     BaselineOption,
-    CpuSlot,
     KernelOption,
     ModulesOption,
     OfflineFlag,
+    RunIn,
+    RunOptions,
     console_on,
+    expand_options,
     settings_for,
 )
 from dynptr_harness.core.errors import ExitStatus, WrongUsage
@@ -29,6 +29,7 @@ from dynptr_harness.runner.isolation import Isolation
 
 
 @app.command()
+@expand_options
 def run(
     *,
     kernel: KernelOption = ["6.12"],  # noqa: B006  (typer copies it)
@@ -38,7 +39,7 @@ def run(
             "--prog-type",
             "-t",
             metavar="TYPE",
-            help="Only these program types; globs allowed. See `types`.",
+            help="Run only these program types; globs allowed. See `types`.",
             autocompletion=completion.prog_types,
         ),
     ] = None,
@@ -48,7 +49,7 @@ def run(
             "--case",
             "-c",
             metavar="CASE",
-            help="Only these cases; globs allowed. See `cases`.",
+            help="Run only these cases; globs allowed. See `cases`.",
             autocompletion=completion.cases,
         ),
     ] = None,
@@ -59,51 +60,46 @@ def run(
         Path | None, typer.Option("--junit", metavar="FILE", help="Write results as JUnit XML.")
     ] = None,
     baseline: BaselineOption = None,
-    modules: ModulesOption = None,
-    append: AppendOption = None,
-    offline: OfflineFlag = False,
-    accel: Annotated[Accel, typer.Option(help="auto takes KVM where it has proved to work.")] = Accel.AUTO,
-    cpus: Annotated[int, typer.Option(min=1, max=64, help="Processors of the guest.")] = 2,
-    memory: Annotated[int, typer.Option(min=512, metavar="MIB", help="Memory of the guest in MiB.")] = 1024,
-    snapshot: Annotated[
-        bool, typer.Option(help="Start from a snapshot of the ready guest; made where there is none.")
-    ] = True,
+    boot: RunOptions,
     jobs: Annotated[
         int | None,
         typer.Option(
             "--jobs",
             "-j",
             min=1,
-            help="Machines at a time; else one for each processor of the host, as far as each finds its "
-            "memory and 512 MiB for QEMU in what the host has available.",
+            metavar="N",
+            help="Number of VMs at a time. Default: one for each CPU of the host, as far as available memory "
+            "allows the memory of the guest and 512 MiB for QEMU for each.",
             show_default=False,
         ),
     ] = None,
     isolate: Annotated[
         Isolation,
         typer.Option(
-            help="How often a fresh machine takes the place of one that is well: never in the run, for each "
-            "program type, or for each case."
+            help="Start a fresh VM for each program type or each case. By default a VM is reused for the "
+            "whole run until it fails."
         ),
     ] = Isolation.RUN,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Only what is not as expected, and the summary.")
+        bool, typer.Option("--quiet", "-q", help="Show only unexpected results and the summary.")
     ] = False,
-    place: Annotated[
-        CpuSlot, typer.Option("--in", help="docker runs all of this in a container; its image is built here.")
-    ] = CpuSlot.HERE,
+    run_in: Annotated[
+        RunIn,
+        typer.Option("--in", help="Run here, or build a container image and run in it."),
+    ] = RunIn.HERE,
     yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Do not ask before BPF is loaded into the running kernel.")
+        bool, typer.Option("--yes", "-y", help="Load BPF into the running kernel without asking.")
     ] = False,
     disturb: Annotated[
         bool,
         typer.Option(
             "--disturb",
-            help="Ask the running kernel also what changes its settings for a moment or floods the machine.",
+            help="Run also the cases that change settings of the running kernel for a moment or put it under "
+            "load.",
         ),
     ] = False,
 ) -> None:
-    """Boot kernels and ask them every case in every program type.
+    """Boot kernels and run every case in every program type.
 
     Examples:
 
@@ -123,36 +119,35 @@ def run(
         json_file=json_file,
         junit_file=junit_file,
         baseline=baseline,
-        modules=modules,
-        accelerator=accel.value,
-        append=tuple(append or ()),
-        cpus=cpus,
-        memory_mib=memory,
-        snapshot=snapshot,
+        machine=boot.options(),
         jobs=jobs,
         isolation=isolate,
         quiet=quiet,
         disturb=disturb,
     )
     if HOST in kernel:
-        _consent(place, yes=yes)
-    settings, err = settings_for(offline=offline), console_on(stderr=True)
-    if place is CpuSlot.DOCKER:
+        _consent(run_in, yes=yes)
+    settings, err = boot.settings(), console_on(stderr=True)
+    if run_in is RunIn.DOCKER:
         from dynptr_harness.containers import rerun
 
         raise typer.Exit(rerun.repeat(files=request.files, settings=settings, err=err))
     raise typer.Exit(run_all(request, settings=settings, out=console_on(), err=err))
 
 
-def _consent(place: CpuSlot, *, yes: bool) -> None:
-    """Have it confirmed that the running kernel is the one to test."""
-    if place is not CpuSlot.HERE:
-        raise WrongUsage("the running kernel cannot be asked from a container", "leave out --in")
+def _consent(run_in: RunIn, *, yes: bool) -> None:
+    """Ask the user to confirm that programs are loaded into the running kernel.
+
+    Raises:
+        WrongUsage: the user did not, or cannot be asked.
+    """
+    if run_in is not RunIn.HERE:
+        raise WrongUsage("the running kernel cannot be asked from a container", "omit --in")
     what = f"this loads and attaches BPF programs in this machine's own kernel, {os.uname().release}"
     if yes:
         return
     if not sys.stdin.isatty():
-        raise WrongUsage(what, "say --yes if that is what you want")
+        raise WrongUsage(what, "say --yes if that is intended")
     if not typer.confirm(f"{what}. Go on?", err=True):
         raise WrongUsage("nothing was loaded")
 
@@ -164,7 +159,7 @@ def setup(
     modules: ModulesOption = None,
     offline: OfflineFlag = False,
 ) -> None:
-    """Make kernels and the guest image ready, so that a run can begin at once."""
+    """Fetch kernels and build the guest image."""
     from dynptr_harness.report.console_progress import for_console
     from dynptr_harness.vm.prepare import prepare
 
@@ -182,12 +177,17 @@ def setup(
 
 @app.command()
 def doctor() -> None:
-    """Check QEMU, KVM, disk, tools and mirror, and say how to mend what is missing; status 3 if one fails."""
-    from dynptr_harness.cli.doctor_table import as_table
+    """Check QEMU, KVM, disk, tools and mirror, and say how to fix problems.
+
+    Exit status: 0 if no check fails, 3 if one does.
+    """
+    from dynptr_harness.cli.doctor_table import as_lines
     from dynptr_harness.commands.doctor import State, examine
     from dynptr_harness.report.console_progress import for_console
 
     findings = list(examine(Settings.from_environment(), for_console(console_on(stderr=True))))
-    console_on().print(as_table(findings))
+    out = console_on()
+    for line in as_lines(findings, out.width):
+        out.print(line, soft_wrap=True)
     failed = any(finding.state is State.FAIL for finding in findings)
     raise typer.Exit(ExitStatus.ENVIRONMENT_FAILED if failed else ExitStatus.AS_EXPECTED)

@@ -1,4 +1,4 @@
-"""Demonstrations: an example's source, its events fired on a real kernel, and its records explained."""
+"""Demonstrations: run an example on a real kernel and explain its records."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from dynptr_harness.conformance.prog_types import ProgType
     from dynptr_harness.vm.machine import Machine
 
-DEADLINE = 60.0  # seconds; a demonstration takes a fraction of one
+DEADLINE = 60.0  # seconds; a demonstration takes less than one
 
 
 @dataclass(frozen=True)
 class Demonstration:
-    """An example and the case that is about it.
+    """An example and its case.
 
     Attributes:
-        name: what a person types, in lower case.
-        about: in one line.
-        path: of its C file below bpf_src.
+        name: name on the command line, in lower case.
+        about: one-line description.
+        path: path of the C file, relative to bpf_src.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Demonstration:
     prog_type: ProgType
 
     async def show(self, machine: Machine, console: Console) -> ExitStatus:
-        """Have it done, and show what came of it.
+        """Run the example and print its records and the verdict.
 
         Raises:
             HarnessError: as `Machine.ask`.
@@ -61,15 +61,15 @@ class Demonstration:
 
 
 def demonstrations(catalogue: Catalogue) -> list[Demonstration]:
-    """What can be shown: what dynptrs are good for, and the example of each program type."""
+    """Return the demonstrations: uses of dynptrs first, then the example of each program type."""
     return [*_examples(catalogue), *_of_types(catalogue)]
 
 
 def find(name: str, catalogue: Catalogue) -> Demonstration:
-    """The demonstration of this name, in any case of letters.
+    """Return a demonstration by name. Case of letters is ignored.
 
     Raises:
-        WrongUsage: there is none.
+        WrongUsage: no demonstration has this name.
     """
     found = {each.name.upper(): each for each in demonstrations(catalogue)}
     (chosen, *_others) = plan.select(list(found), [name], what="demonstration", command="demo --list")

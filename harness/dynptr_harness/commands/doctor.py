@@ -1,4 +1,4 @@
-"""Is this machine fit for the work? Each check says what it found, and how to mend what is wrong."""
+"""Checks of the host. Each returns its finding and says how to fix a problem."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dynptr_harness.core.cache import free_mib
 from dynptr_harness.core.errors import EnvironmentFailed, HarnessError
 from dynptr_harness.guest_image import boot_files, bpf_objects, rootfs
 from dynptr_harness.kernels.debian import apt, index, store
-from dynptr_harness.vm import accelerator, qemu
+from dynptr_harness.vm import kvm_probe, qemu
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 MEMINFO = Path("/proc/meminfo")
 OLDEST_PYTHON = (3, 11)
 MIRROR_DEADLINE = 60.0
-GUEST_MIB = 1024  # memory of one guest, unless asked otherwise
-FRESH_MIB = 2500  # disk room of a first run: package lists, guest image while it is built, one kernel
+GUEST_MIB = 1024  # default memory of a guest
+FRESH_MIB = 2500  # disk space for a first run: package lists, building the guest image, one kernel
 WARM_MIB = 500
 
-# Every tool that is called, and the Debian package that has it.
+# Required tools and their Debian packages.
 TOOLS = {
     "apt-cache": "apt",
     "apt-get": "apt",
@@ -49,7 +49,7 @@ TOOLS = {
 
 
 class State(StrEnum):
-    """How a check came out."""
+    """Outcome of a check."""
 
     OK = "ok"
     WARN = "warn"  # works, but slower or not for everything
@@ -58,7 +58,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found. `fact` is what is, `hint` what to do about it ('' where there is nothing)."""
+    """Finding of a check. `hint` says what to do; it is empty if there is nothing to do."""
 
     name: str
     state: State
@@ -67,7 +67,7 @@ class Finding:
 
 
 class Warned(Exception):
-    """How a check says that something is not as it could be, but the work can be done."""
+    """A check found a problem that does not prevent runs."""
 
     def __init__(self, fact: str, hint: str = "") -> None:
         super().__init__(fact)
@@ -76,7 +76,7 @@ class Warned(Exception):
 
 
 def examine(settings: Settings, progress: Progress) -> Iterator[Finding]:
-    """Do every check, cheap ones first, and yield what each one found as soon as it has."""
+    """Run the checks, cheap ones first, and yield each finding as it comes."""
     for name, check in CHECKS.items():
         try:
             yield Finding(name, State.OK, check(settings, progress))
@@ -103,7 +103,7 @@ def _tools(_settings: Settings, _progress: Progress) -> str:
         packages = " ".join(sorted(set(missing.values())))
         fact = f"not installed: {', '.join(missing)}"
         raise EnvironmentFailed(fact, f"run `make setup`, or `apt-get install {packages}` as root")
-    return f"all {len(TOOLS)} there, and Debian's keyring"
+    return f"all {len(TOOLS)} installed, and Debian's keyring"
 
 
 def _qemu(_settings: Settings, _progress: Progress) -> str:
@@ -128,7 +128,7 @@ def _disk(settings: Settings, _progress: Progress) -> str:
     needed = WARM_MIB if is_warm else FRESH_MIB
     fact = f"{free} MiB free for {settings.cache}"
     if free < needed:
-        hint = "free some room, or set DYNPTR_HARNESS_CACHE to a folder on another disk"
+        hint = "free some space, or set DYNPTR_HARNESS_CACHE to a directory on another disk"
         raise EnvironmentFailed(f"{fact}, {needed} MiB are needed", hint)
     return fact
 
@@ -138,15 +138,15 @@ def _guest_image(settings: Settings, _progress: Progress) -> str:
 
 
 def _kvm(settings: Settings, progress: Progress) -> str:
-    """KVM is optional: what is wrong with it is a warning."""
+    """Return the reason why KVM works. KVM is optional, so a problem with it is a warning."""
     if reason := kvm.unusable():
         raise Warned(f"not used: {reason}", "guests run under TCG, several times slower")
     kernels = store.cached(settings)
     if not kernels or not rootfs.is_cached(settings):
-        raise Warned("the device opens; whether it works is seen at the first boot", "run `make setup`")
+        raise Warned("the device opens; the first boot shows if it works", "run `make setup`")
     kernel = store.fetch(kernels[-1], settings, progress)
     files = boot_files.files(kernel, rootfs.ensure(settings, progress), settings=settings, progress=progress)
-    chosen = accelerator.choose(files, settings=settings)
+    chosen = kvm_probe.choose(files, settings=settings)
     if chosen.name != "kvm":
         raise Warned(f"not used: {chosen.reason}", "guests run under TCG, several times slower")
     return chosen.reason
@@ -154,7 +154,7 @@ def _kvm(settings: Settings, progress: Progress) -> str:
 
 def _mirror(settings: Settings, _progress: Progress) -> str:
     if settings.offline:
-        raise Warned("not looked at: nothing may be fetched", "unset DYNPTR_HARNESS_OFFLINE")
+        raise Warned("not checked: fetching is disabled", "unset DYNPTR_HARNESS_OFFLINE")
     where = apt.mirror(settings)
     archive = apt.Archive(settings, index.ARCHITECTURE)
     with archive.lock():

@@ -1,4 +1,4 @@
-"""A command in a guest, seen from the host: standard input there, output here, and how it ended."""
+"""Run commands and shells in a guest: forward standard input and output, and return the exit status."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
     from dynptr_harness.vm.machine import Machine
 
-# The agent says every two seconds that it lives; on a busy host without KVM it may come to it late.
+# The agent sends a sign of life every two seconds. It can be late on a busy host without KVM.
 SILENCE_S = 30.0
 CHUNK = 1 << 16
 DESCRIPTORS = {"stdout": 1, "stderr": 2}
-LEAVE = b"\x1d"  # Ctrl-], as telnet and virsh have it: out of a guest that heeds no key any more
+LEAVE = b"\x1d"  # Ctrl-], as in telnet and virsh: leaves a guest that does not react to keys
 BROKEN_PIPE = 128 + signal.SIGPIPE
 
 
 async def run(machine: Machine, argv: Sequence[str]) -> int:
-    """Run a command with our standard input, output and error as its own; its exit status.
+    """Run a command on our standard input, output and error, and return its exit status.
 
     Raises:
         MachineFailed: the machine ended before the command did.
@@ -36,7 +36,7 @@ async def run(machine: Machine, argv: Sequence[str]) -> int:
 
 
 async def shell(machine: Machine, terminal: Terminal) -> int:
-    """Run a shell on our terminal, until it ends or `LEAVE` is typed; its exit status.
+    """Run a shell on our terminal until it exits or `LEAVE` is typed. Return its exit status, 0 for `LEAVE`.
 
     Raises:
         MachineFailed: as `run`.
@@ -54,10 +54,10 @@ async def shell(machine: Machine, terminal: Terminal) -> int:
 
 
 class _Conversation:
-    """What goes to and fro while a command runs.
+    """Forwards input and output while a command runs.
 
     Args:
-        leave: what ends it, where it comes in the input.
+        leave: bytes of input that end it.
     """
 
     def __init__(self, machine: Machine, leave: bytes | None = None) -> None:
@@ -65,16 +65,16 @@ class _Conversation:
         self._leave = leave
         self._left = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self._saying: set[asyncio.Task[None]] = set()  # held: the loop alone would let them go
+        self._saying: set[asyncio.Task[None]] = set()  # the loop holds only weak references to tasks
 
     async def hold(self, request: dict[str, Any]) -> int:
-        """Run the command to its end."""
+        """Run the command and return its exit status."""
         talk = asyncio.create_task(self._machine.stream(request, self._heard, silence=SILENCE_S))
         left = asyncio.create_task(self._left.wait())
         try:
             await asyncio.wait({talk, left}, return_when=asyncio.FIRST_COMPLETED)
             return int(talk.result()["status"]) if talk.done() else 0
-        except BrokenPipeError:  # whoever read our output has had enough
+        except BrokenPipeError:  # the reader of our output has closed it
             return BROKEN_PIPE
         finally:
             talk.cancel()
@@ -82,14 +82,14 @@ class _Conversation:
             await asyncio.wait({talk, left})
 
     def say(self, message: dict[str, Any]) -> None:
-        """Send a message, from within the loop."""
+        """Send a message; call it in the event loop."""
         task = self._loop.create_task(self._machine.tell(message))
         self._saying.add(task)
         task.add_done_callback(self._saying.discard)
 
     def _heard(self, event: dict[str, Any]) -> None:
-        if event["event"] == "begin":  # what comes before would be no input
-            # A thread, as nothing else can wait for terminals, pipes and files alike; it may wait for ever.
+        if event["event"] == "begin":  # earlier messages are not input
+            # A thread, because asyncio cannot read terminals, pipes and files alike. It may block for ever.
             Thread(target=self._feed, daemon=True).start()
         elif event["event"] == "output":
             data = base64.b64decode(event["data"])
@@ -97,16 +97,16 @@ class _Conversation:
                 data = data[os.write(DESCRIPTORS[event["stream"]], data) :]
 
     def _feed(self) -> None:
-        """Send standard input, as fast as the guest takes it, and that it has ended."""
+        """Send standard input as fast as the guest accepts it, and then its end."""
         data = b"-"
         while data:
             try:
                 data = os.read(STDIN, CHUNK)
-            except OSError:  # there is none
+            except OSError:  # standard input is closed
                 data = b""
             if self._leave and self._leave in data:
                 self._loop.call_soon_threadsafe(self._left.set)
                 return
             message = {"input": base64.b64encode(data).decode()}
-            with suppress(RuntimeError, CancelledError):  # the loop has ended, and so has the command
+            with suppress(RuntimeError, CancelledError):  # the loop and the command have ended
                 asyncio.run_coroutine_threadsafe(self._machine.tell(message), self._loop).result()

@@ -1,4 +1,4 @@
-"""Probing: which kernels take a person's own programs, and why others do not."""
+"""The command `probe`: load a user's programs on kernels and report rejections."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ if TYPE_CHECKING:
     from dynptr_harness.vm.machine import Machine
     from dynptr_harness.vm.prepare import PreparedKernel
 
-LOAD_DEADLINE = 60.0  # seconds; a load takes a fraction of one, but for a program of a million instructions
+LOAD_DEADLINE = 60.0  # seconds; usually less than one, except for programs of a million instructions
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a person wants to be loaded: these functions and these types, names or globs; empty for all.
+    """Functions and program types to load; empty for all. Types are names or globs.
 
-    Without a type, a program that has a section is loaded as that says.
+    Without a type, a program with SEC() is loaded as its section says.
     """
 
     functions: tuple[str, ...] = ()
     prog_types: tuple[str, ...] = ()
 
     def prog_types_for(self, source: UserProgram) -> Sequence[str | None]:
-        """The types to load each function into; None for what its section says.
+        """Return the types to load each function into; None stands for the type of its section.
 
         Raises:
-            WrongUsage: there is no such type.
+            WrongUsage: a type does not exist.
         """
         if source.loader == "libbpf" and not self.prog_types:
             return [None]
-        # the other ways to attach a type only where they were asked for
+        # variants of a type only if types are named
         names = [each.name for each in PROG_TYPES if self.prog_types or not each.is_variant]
         chosen = plan.select(names, self.prog_types, what="program type", command="types")
         return [name for name in names if name in chosen]
 
     def functions_of(self, given: GivenSource, source: UserProgram) -> list[str]:
-        """The functions to load.
+        """Return the functions to load.
 
         Raises:
-            WrongUsage: the file has no program, or none of this name.
+            WrongUsage: the file has no program, or no program of a wanted name.
         """
         names = list(given.programs)
         if not names:
@@ -69,28 +69,28 @@ def probe(
     progress: Progress,
     heard: Callable[[str], None],
 ) -> list[Answer]:
-    """What every kernel says of each function in each type.
+    """Load each function into each type on every kernel and return the answers.
 
     Args:
-        heard: is given what clang says, once.
+        heard: called once with the diagnostics of clang.
 
     Raises:
-        WrongUsage: the file cannot be compiled, or has no such program.
+        WrongUsage: the file does not compile, or lacks a program.
         HarnessError: the environment failed.
     """
     answers: list[Answer] = []
     for number, subject in enumerate(machines.subjects):
         with progress.phase(f"loading into {subject.kernel.release}"):
-            told = _ignore if number else heard  # they are the same on every kernel
+            told = _ignore if number else heard  # diagnostics are the same on every kernel
             answers += _OneKernel(machines, subject, source, wanted, told).answers()
     return answers
 
 
 class _OneKernel:
-    """One kernel that is asked about one file.
+    """Loads the programs of one file on one kernel.
 
     Args:
-        heard: is given what clang says, once.
+        heard: called once with the diagnostics of clang.
     """
 
     def __init__(
@@ -108,15 +108,15 @@ class _OneKernel:
         self._heard = heard
 
     def answers(self) -> list[Answer]:
-        """What the kernel says of each function in each type."""
+        """Return the answer for each function and type."""
         answers: list[Answer] = []
         ended = False
-        while not ended:  # each machine goes on behind what the one before did not survive
+        while not ended:  # a new machine continues after the program that crashed the last one
             ended = self._machines.visit(self._subject, lambda machine: self._ask(machine, answers))
         return answers
 
     async def _ask(self, machine: Machine, answers: list[Answer]) -> bool:
-        """Ask what is not answered yet; whether that is all."""
+        """Load the programs without an answer. Return True if none is left."""
         given = await self._source.give_to(machine)
         if not answers:
             self._heard(given.diagnostics)

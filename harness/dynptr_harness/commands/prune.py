@@ -1,4 +1,4 @@
-"""Kernels of the cache that are to go, with all that was derived from them."""
+"""The command `kernels prune`: remove kernels from the cache, with their boot files and snapshots."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from dynptr_harness.guest_image import boot_files
 from dynptr_harness.kernels.debian import store
 from dynptr_harness.kernels.debian.packages import best_of_series
 from dynptr_harness.kernels.selectors import fitting, hint
-from dynptr_harness.vm import machine
-from dynptr_harness.vm import snapshots as snapshot
+from dynptr_harness.vm import migration, snapshots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,13 +25,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Removal:
-    """What became of a kernel of the cache, or would.
+    """The removal of a cached kernel.
 
     Attributes:
-        kernel: which.
-        size: bytes on the disk of its files, and of boot files and snapshots of its release.
-        snapshots: how many of these there are.
-        in_use: a process uses it, so that nothing was removed.
+        size: disk space in bytes of the kernel and of the boot files and snapshots of its release.
+        snapshots: number of snapshots.
+        in_use: True if a process uses the kernel; then nothing is removed.
     """
 
     kernel: KernelPackage
@@ -42,16 +40,16 @@ class Removal:
 
 
 def prune(selectors: Sequence[str], settings: Settings, *, dry_run: bool = False) -> Iterator[Removal]:
-    """Remove kernels from the cache; without a selector those of which it has a better one of the series.
+    """Remove kernels from the cache and yield each removal.
 
-    What a process uses stays, all of it. Each removal is told when it is done.
+    Without a selector, keep only the best kernel of each series. Kernels in use are kept.
 
     Args:
-        selectors: as in `dynptr_harness.kernels.choose`; but 'all', a series and a pattern mean all that fit.
-        dry_run: only tell.
+        selectors: as in `dynptr_harness.kernels.choose`. 'all', a series and a pattern select every match.
+        dry_run: remove nothing.
 
     Raises:
-        WrongUsage: a selector fits no kernel of the cache; nothing was removed.
+        WrongUsage: a selector matches no cached kernel; nothing is removed.
     """
     stored = store.cached(settings)
     if selectors:
@@ -68,13 +66,13 @@ def _fitting(selector: str, stored: Sequence[KernelPackage]) -> list[KernelPacka
     if not found:
         raise WrongUsage(
             f"the cache has no kernel {selector!r}{hint(selector, stored)}",
-            "'dynptr-harness kernels --offline' lists those it has",
+            "'dynptr-harness kernels --offline' lists the cached kernels",
         )
     return found
 
 
 def _removed(kernel: KernelPackage, cache: Cache, *, dry_run: bool) -> Removal:
-    """The kernel goes first: who uses the rest was given the kernel too."""
+    """Remove the kernel first, because every user of its boot files and snapshots locks the kernel too."""
     derived = [*_boot_files(kernel, cache), *(snapshots := list(_snapshots(kernel, cache)))]
     entries = [cache.folder / store.KIND / kernel.key, *derived]
     removal = Removal(kernel, sum(map(room_taken, entries)), len(snapshots))
@@ -94,7 +92,7 @@ def _boot_files(kernel: KernelPackage, cache: Cache) -> Iterator[Path]:
 
 
 def _snapshots(kernel: KernelPackage, cache: Cache) -> Iterator[Path]:
-    for entry in cache.entries(snapshot.KIND):
-        with suppress(OSError, ValueError, KeyError):  # damaged, or removed just now: not ours to tell
-            if json.loads((entry / machine.FACTS).read_text())["release"] == kernel.release:
+    for entry in cache.entries(snapshots.KIND):
+        with suppress(OSError, ValueError, KeyError):  # damaged, or removed by another process
+            if json.loads((entry / migration.FACTS).read_text())["release"] == kernel.release:
                 yield entry

@@ -1,4 +1,4 @@
-"""The terminal of whoever called us, lent to a guest: raw meanwhile, and as it was afterwards in any case."""
+"""Put the terminal into raw mode for a shell in a guest, and restore it afterwards."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ STDIN = 0
 
 
 class Terminal:
-    """Raw within its context: each key goes to the guest as it is, Ctrl-C among them.
+    """Context manager for raw mode: every key goes to the guest, even Ctrl-C.
 
     Raises:
-        WrongUsage: standard input or output is no terminal.
+        WrongUsage: standard input or output is not a terminal.
     """
 
     def __init__(self) -> None:
         for name, stream in {"standard input": sys.stdin, "standard output": sys.stdout}.items():
             if not stream.isatty():
                 raise WrongUsage(
-                    f"a shell needs a terminal, and {name} is none",
-                    "use `dynptr-harness exec` for commands without one",
+                    f"a shell needs a terminal, and {name} is not one",
+                    "use `dynptr-harness exec` to run commands without a terminal",
                 )
 
     def described(self) -> dict[str, Any]:
-        """What the guest must know of it."""
+        """Return size and type for the agent's request."""
         rows, columns = self.size()
         return {"rows": rows, "columns": columns, "term": os.environ.get("TERM", "dumb")}
 
     def size(self) -> tuple[int, int]:
-        """Rows and columns."""
+        """Return (rows, columns)."""
         columns, rows = os.get_terminal_size(STDIN)
         return rows, columns
 

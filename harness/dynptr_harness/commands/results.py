@@ -1,4 +1,4 @@
-"""The commands about results from beginning to end: read, merge or compare, write files, show."""
+"""The commands that work with results: read, merge or compare, write files, report."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
     from dynptr_harness.core.progress import Progress
     from dynptr_harness.core.settings import Settings
 
-EXAMPLE = "examples/variable_size.bpf.c"  # in bpf_src; the one on the reference page
+EXAMPLE = "examples/variable_size.bpf.c"  # below bpf_src; shown on the reference page
 
-RELEASE = re.compile(r"\d+\.\d+[\w.+~-]*")  # what jobs and their files are named by
+RELEASE = re.compile(r"\d+\.\d+[\w.+~-]*")  # names jobs and their files
 
 
 @dataclass(frozen=True)
 class Files:
-    """Where to write which form of a report; the fields are the options of the command."""
+    """Files to write reports to. The fields are the options of the command."""
 
     html: Path | None = None
     markdown: Path | None = None
@@ -49,7 +49,7 @@ class Files:
 
 
 def report(results: Sequence[Path], files: Files, baseline: Path | None, out: Console) -> None:
-    """Write what was asked for, or show the report on the console when that is nothing."""
+    """Write the reports, or print one on the console if no file is named."""
     output_file.check_all({f"--{name}": path for name, path in vars(files).items()})
     result = result_files.read(results)
     catalogue = loader.load()
@@ -83,7 +83,7 @@ def diff(
     markdown_file: Path | None,
     out: Console,
 ) -> ExitStatus:
-    """Show what changed and write it where asked to; the status speaks of regressions only."""
+    """Print the changes, write them to files, and return NOT_AS_EXPECTED on a regression."""
     output_file.check_all({"--json": json_file, "--markdown": markdown_file})
     was, now = result_files.read([before]), result_files.read([after])
     comparison = compare(only_asked(now, was) if partial else was, now)
@@ -97,13 +97,13 @@ def diff(
 
 
 def merge(results: Sequence[Path], json_file: Path) -> None:
-    """Write the one result of several."""
+    """Write the merge of several results."""
     output_file.check_all({"--json": json_file})
     output_file.write(json_file, as_json(result_files.read(results)).encode())
 
 
 def baseline(results: Sequence[Path], folder: Path) -> list[Path]:
-    """Write the baseline of each kernel series into a folder, and return the files."""
+    """Write a baseline of each kernel series to a directory and return the paths."""
     made = dict(baseline_report.baselines(result_files.read(results)))
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
@@ -116,10 +116,10 @@ def baseline(results: Sequence[Path], folder: Path) -> list[Path]:
 
 
 def docs(results: Sequence[Path], output: Path | None) -> str:
-    """The helper's reference page, from results of whole runs; written where asked to.
+    """Return the reference page of the helper, from results of full runs; write it if `output` is given.
 
     Raises:
-        WrongUsage: the results lack what the page speaks of.
+        WrongUsage: the results lack cells that the page needs.
     """
     output_file.check_all({"--output": output})
     example = (bpf_src() / EXAMPLE).read_text(encoding="utf-8")
@@ -130,17 +130,17 @@ def docs(results: Sequence[Path], output: Path | None) -> str:
 
 
 def matrix(selectors: Sequence[str], form: str, *, settings: Settings, progress: Progress) -> str:
-    """The job matrix of some kernels; `form` is one of `FORMS`.
+    """Return the job matrix of kernels. `form` is one of `FORMS`.
 
     Raises:
-        WrongUsage: a kernel does not exist, or it is a file or an image, of which jobs have no release.
+        WrongUsage: a kernel does not exist, or is a file or a container image.
         EnvironmentFailed: the mirror failed.
     """
     chosen = [choice.name for choice in choose(selectors, settings=settings, progress=progress)]
     for name in chosen:
         if not RELEASE.fullmatch(name):
             raise WrongUsage(
-                f"{name} cannot be in a job matrix, for it is not one of Debian's kernels",
-                "choose kernels by series or release; other kernels are for `run`",
+                f"{name} cannot be in a job matrix, because it is not a Debian kernel",
+                "select kernels by series or release; use `run` for other kernels",
             )
     return FORMS[form](chosen)

@@ -1,8 +1,8 @@
-"""The command `run` from beginning to end: plan, make ready, ask, write files, show."""
+"""The command `run`: plan, prepare, run, write files, report."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from dynptr_harness.core.progress import Silent
 from dynptr_harness.host import HOST, backend
 from dynptr_harness.kernels import container_image
 from dynptr_harness.report.comparison import ComparisonReport
-from dynptr_harness.report.console_progress import Timed, for_console
+from dynptr_harness.report.console_progress import for_console
 from dynptr_harness.report.junit import as_junit
 from dynptr_harness.report.terminal import TerminalReport
 from dynptr_harness.results import files as result_files
@@ -23,7 +23,8 @@ from dynptr_harness.results.json_format import as_json
 from dynptr_harness.runner import parallelism, runner
 from dynptr_harness.runner.backend import Backend
 from dynptr_harness.runner.isolation import Isolation
-from dynptr_harness.vm import cmdline, qemu
+from dynptr_harness.runner.timing import Timed
+from dynptr_harness.vm import qemu
 from dynptr_harness.vm.launcher import Machines, Options
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """What a person asked for; the fields are the options of the command."""
+    """The options of the command."""
 
     kernels: tuple[str, ...]
     prog_types: tuple[str, ...] = ()
@@ -46,12 +47,7 @@ class Request:
     json_file: Path | None = None
     junit_file: Path | None = None
     baseline: Path | None = None
-    modules: Path | None = None
-    accelerator: str = "auto"
-    append: tuple[str, ...] = ()
-    cpus: int = 2
-    memory_mib: int = 1024
-    snapshot: bool = True
+    machine: Options = field(default_factory=Options)
     jobs: int | None = None
     isolation: Isolation = Isolation.RUN
     quiet: bool = False
@@ -59,24 +55,24 @@ class Request:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Every file that the request names."""
+        """Every file and directory that the options name."""
         oci = container_image.PREFIX
         kernels = (Path(name) for name in self.kernels if "/" in name and not name.startswith(oci))
-        named = (self.json_file, self.junit_file, self.baseline, self.modules)
+        named = (self.json_file, self.junit_file, self.baseline, self.machine.modules)
         return (*kernels, *filter(None, named))
 
 
 def run(request: Request, *, settings: Settings, out: Console, err: Console) -> int:
-    """Do what was asked and return the exit status.
+    """Run the planned cells and return the exit status.
 
-    What can be found wrong with the request is found before anything is fetched or booted.
+    The request is validated before anything is fetched or booted.
 
     Args:
-        out: gets the report.
-        err: gets the progress.
+        out: console for the report.
+        err: console for the progress.
 
     Raises:
-        HarnessError: there is no result: wrong usage, or the environment failed before the first boot.
+        HarnessError: wrong usage, or the environment failed before the first boot. There is no result.
     """
     catalogue = loader.load()
     plan = make(catalogue.prog_types, catalogue.cases, request.prog_types, request.cases)
@@ -84,26 +80,26 @@ def run(request: Request, *, settings: Settings, out: Console, err: Console) -> 
     baseline = result_files.read([request.baseline]) if request.baseline else None
     progress = Timed(Silent() if request.quiet else for_console(err))
     if HOST in request.kernels:
-        if request.append or request.modules:
+        if request.machine.append or request.machine.modules:
             raise WrongUsage("--append and --modules are for kernels that are booted")
-        ground = backend.ready(
+        target = backend.ready(
             request.kernels, plan, disturb=request.disturb, settings=settings, progress=progress
         )
     else:
-        ground = _machines(request, plan, settings, progress)
-    outcome = runner.ask(
-        ground.subjects,
-        ground.plan,
-        boot=ground.boot,
+        target = _machines(request, plan, settings, progress)
+    outcome = runner.run(
+        target.prepared,
+        target.plan,
+        boot=target.boot,
         folder=run_dir.create(settings.cache),
         progress=progress,
-        qemu=ground.qemu,
-        guest_packages=ground.guest_packages,
-        jobs=ground.jobs,
+        qemu=target.qemu,
+        guest_packages=target.guest_packages,
+        jobs=target.jobs,
         isolation=request.isolation,
-        first_alone=ground.first_alone,
+        first_alone=target.first_alone,
     )
-    ground.leave()
+    target.leave()
     try:
         _write_files(request, outcome.result)
     finally:
@@ -115,18 +111,10 @@ def run(request: Request, *, settings: Settings, out: Console, err: Console) -> 
 
 
 def _machines(request: Request, plan: Plan, settings: Settings, progress: Progress) -> Backend:
-    """Machines with the kernels of the request, ready to be started."""
-    options = Options(
-        modules=request.modules,
-        accelerator=request.accelerator,
-        append=cmdline.words(request.append),
-        cpus=request.cpus,
-        memory_mib=request.memory_mib,
-        snapshot=request.snapshot,
-    )
+    """Return a backend that boots the kernels of the request."""
     version = qemu.version()
-    machines = Machines(request.kernels, options, settings=settings, progress=progress)
-    at_a_time = request.jobs or parallelism.default(request.memory_mib)
+    machines = Machines(request.kernels, request.machine, settings=settings, progress=progress)
+    at_a_time = request.jobs or parallelism.default(request.machine.memory_mib)
     return Backend(
         machines.subjects,
         plan,
@@ -139,12 +127,12 @@ def _machines(request: Request, plan: Plan, settings: Settings, progress: Progre
 
 
 def _compare(baseline: RunResult, request: Request, result: RunResult, out: Console) -> int:
-    """Show what changed since the baseline, of the cells that were asked for, and return the exit status."""
+    """Show the changes of the planned cells since the baseline and return the exit status."""
 
-    def asked(cell: CellResult) -> bool:
+    def planned(cell: CellResult) -> bool:
         return fits(cell.prog_type, request.prog_types) and fits(cell.case, request.cases)
 
-    comparison = compare(only_asked(result, baseline, asked), result)
+    comparison = compare(only_asked(result, baseline, planned), result)
     out.print(ComparisonReport(comparison), soft_wrap=not out.is_terminal)
     return int(comparison.run_status)
 

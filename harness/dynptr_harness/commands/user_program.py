@@ -1,4 +1,4 @@
-"""A C file of a person's own, as the agent takes it: as text for BCC, or compiled here to an object."""
+"""A user's C file: text for BCC in the guest, or an object compiled here for libbpf."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from dynptr_harness.guest_image import bpf_objects
 if TYPE_CHECKING:
     from dynptr_harness.vm.machine import Machine
 
-# What a program for libbpf has and one for BCC has not: each function says in which section it is.
+# Only programs for libbpf name the section of each function.
 _SECTION = re.compile(r"^[^\n/]*\bSEC\(", re.MULTILINE)
 COMPILE_DEADLINE = 120.0  # seconds; BCC takes a few in an emulated guest
 
 
 class CompileFailed(WrongUsage):
-    """Clang did not take the file; its diagnostics are what a person wants to read."""
+    """Clang rejected the file. `diagnostics` has its messages."""
 
     def __init__(self, path: Path, diagnostics: str) -> None:
-        super().__init__(f"clang does not compile {path}", "mend what it says above")
+        super().__init__(f"clang does not compile {path}", "fix the errors above")
         self.diagnostics = diagnostics
 
 
 @dataclass(frozen=True)
 class UserProgram:
-    """The file, and all that the agent must be given of it.
+    """The C file and its content for the agent.
 
     Attributes:
-        path: where a person has it.
-        loader: 'libbpf' for a file with SEC(), which clang compiles here; 'bcc' for any other.
-        given: the fields of the agent's request.
-        diagnostics: what clang said though it took the file, here on the host.
+        path: path on the host.
+        loader: 'libbpf' for a file with SEC(), which clang compiles here; otherwise 'bcc'.
+        given: fields of the agent's request.
+        diagnostics: warnings of clang on the host.
     """
 
     path: Path
@@ -48,16 +48,17 @@ class UserProgram:
 
     @classmethod
     def read(cls, path: Path) -> UserProgram:
-        """Read the file and compile it, if that is done here.
+        """Read the file, and compile it if it is for libbpf.
 
         Raises:
-            WrongUsage: it cannot be read; CompileFailed: clang does not take it.
+            WrongUsage: the file cannot be read.
+            CompileFailed: clang rejected the file.
             EnvironmentFailed: clang is missing.
         """
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is no text"
+            reason = getattr(error, "strerror", None) or "it is not text"
             raise WrongUsage(f"cannot read {path}: {reason}", "name a C file") from error
         if not _SECTION.search(text):
             return cls(path, "bcc", {"name": path.name, "text": text})
@@ -65,10 +66,10 @@ class UserProgram:
         return cls(path, "libbpf", {"object": base64.b64encode(code).decode()}, diagnostics)
 
     async def give_to(self, machine: Machine) -> GivenSource:
-        """Have the agent take it.
+        """Send the file to the agent, which compiles it if it is for BCC.
 
         Raises:
-            CompileFailed: it is BCC's to compile, and clang does not take it.
+            CompileFailed: clang in the guest rejected the file.
             HarnessError: as `Machine.ask`.
         """
         reply = await machine.ask({"kind": "own", "do": "compile", **self.given}, COMPILE_DEADLINE)
@@ -79,12 +80,12 @@ class UserProgram:
 
 @dataclass(frozen=True)
 class GivenSource:
-    """The file as an agent has it.
+    """The file in the agent.
 
     Attributes:
-        file: its number there.
-        programs: the functions that can be loaded, and the section of each; '' without.
-        diagnostics: what clang said.
+        file: number of the file.
+        programs: section of each function; '' without SEC().
+        diagnostics: warnings of clang.
     """
 
     file: int
@@ -92,12 +93,12 @@ class GivenSource:
     diagnostics: str
 
     def request(self, function: str, prog_type: str | None) -> dict[str, Any]:
-        """What the agent is asked, so that it loads a function; as its section says without a type."""
+        """Return the request that loads a function, as its section says if `prog_type` is None."""
         return {"kind": "own", "do": "load", "file": self.file, "function": function, "prog_type": prog_type}
 
 
 def _object(path: Path) -> tuple[bytes, str]:
-    """The object that clang makes of a file, and what it says."""
+    """Compile a file and return the object and the diagnostics."""
     said: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "own.bpf.o"
@@ -107,7 +108,7 @@ def _object(path: Path) -> tuple[bytes, str]:
                 argv, what=f"compiling {path}", deadline=bpf_objects.COMPILE_DEADLINE, on_line=said.append
             )
         except EnvironmentFailed as error:
-            if not said:  # it never ran
+            if not said:  # clang did not run
                 raise
             raise CompileFailed(path, _text(said)) from error
         return target.read_bytes(), _text(said)

@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class ExitStatus(IntEnum):
-    """Exit status of the command: documented in README.md and relied upon by CI jobs."""
+    """Exit status of the command: documented in docs/reference.md and relied upon by CI jobs."""
 
     AS_EXPECTED = 0
     NOT_AS_EXPECTED = 1

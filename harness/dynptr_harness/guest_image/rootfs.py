@@ -112,7 +112,9 @@ def _build_in_container(settings: Settings, progress: Progress) -> None:
     from dynptr_harness.containers import rerun  # takes long, and few hosts need it
 
     try:
-        status = rerun.run([], module=__package__, files=[], settings=settings, progress=progress)
+        status = rerun.run(
+            [], module="dynptr_harness.cli.build_image", files=[], settings=settings, progress=progress
+        )
     except EnvironmentFailed as failed:
         hint = "run `make setup`, which installs it, or start a container engine"
         raise EnvironmentFailed(f"mmdebstrap is not installed, and {failed.fact}", hint) from failed

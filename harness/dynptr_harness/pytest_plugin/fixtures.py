@@ -1,4 +1,4 @@
-"""What tests of people's own work with: a guest, and programs of theirs in it."""
+"""Fixtures for users' tests: a running guest and BPF programs loaded in it."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ DEADLINE = 60.0  # seconds for each request to the agent
 
 
 class Refused(HarnessError):
-    """The kernel did not load or attach a program.
+    """The kernel rejected the load or attach of a program.
 
     Attributes:
-        errno: the kernel's.
-        log: the verifier's whole log, where there is one.
+        errno: errno of bpf(2), or 0 if the kernel lacks the program type.
+        log: whole verifier log, '' if there is none.
     """
 
     def __init__(self, fact: str, errno: int, log: str = "") -> None:
@@ -45,7 +45,7 @@ class Refused(HarnessError):
 
 @dataclass(frozen=True)
 class Ran:
-    """A command that ended in the guest."""
+    """Result of a command in the guest."""
 
     status: int
     stdout: bytes
@@ -53,48 +53,48 @@ class Ran:
 
 
 class Guest:
-    """A fresh machine of the kernel under test.
+    """A fresh VM with the kernel under test.
 
     Attributes:
-        facts: what the agent measured of it: release, arch, bcc, libbpf and so on.
-        console: the file with its whole console.
+        facts: facts from the agent: release, arch, bcc, libbpf and so on.
+        console: file with the console output.
     """
 
-    def __init__(self, bench: MachineSession, machine: Machine) -> None:
+    def __init__(self, session: MachineSession, machine: Machine) -> None:
         self.facts: Mapping[str, Any] = machine.facts
         self.console = machine.console
-        self._bench = bench
+        self._session = session
         self.machine = machine
 
     @property
     def version(self) -> Version:
-        """(6, 12) of '6.12.117+deb13-cloud-amd64'."""
+        """Kernel version, such as (6, 12) for '6.12.117+deb13-cloud-amd64'."""
         return version_of(self.facts["release"])
 
     def run(self, *argv: str, stdin: bytes = b"", timeout: float = DEADLINE) -> Ran:
-        """Run a command in the guest to its end; `timeout` in seconds.
+        """Run a command in the guest and wait for it, at most `timeout` seconds.
 
         Raises:
-            MachineFailed: the machine did not survive it, or the command took too long.
+            MachineFailed: the VM failed, or the command took too long.
         """
         request = {"kind": "run", "argv": argv, "stdin": base64.b64encode(stdin).decode()}
         reply = self.ask(request, timeout)
         return Ran(reply["status"], *(base64.b64decode(reply[name]) for name in ("stdout", "stderr")))
 
     def ask(self, request: dict[str, Any], deadline: float = DEADLINE) -> dict[str, Any]:
-        """Ask the agent; see harness/dynptr_harness/guest/__main__.py."""
-        return self._bench.run(self.machine.ask(request, deadline))
+        """Send a request to the agent and return its reply. See harness/dynptr_harness/guest/__main__.py."""
+        return self._session.run(self.machine.ask(request, deadline))
 
     def given(self, source: UserProgram) -> GivenSource:
-        """Have the agent take a C file."""
-        return self._bench.run(source.give_to(self.machine))
+        """Send a C file to the agent."""
+        return self._session.run(source.give_to(self.machine))
 
 
 class Bpf:
-    """Loads C files of people's own into the guest.
+    """Loads programs from C files in the guest.
 
     Args:
-        folder: that relative paths begin at.
+        folder: base directory of relative paths.
     """
 
     def __init__(self, guest: Guest, folder: Path) -> None:
@@ -102,19 +102,21 @@ class Bpf:
         self._folder = folder
 
     def load(self, path: Path | str, function: str | None = None, prog_type: str | None = None) -> Program:
-        """Compile a file and load a program of it.
+        """Compile a file and load a program from it.
 
         Args:
-            path: with SEC() in it clang compiles it on this machine, for libbpf; else BCC in the guest.
-            function: the program; the only one, when it is not named.
-            prog_type: the type, in any case of letters; as SEC() says, when it is not named.
+            path: C file. clang on this machine compiles a file with SEC() for libbpf; BCC in the guest
+                compiles any other.
+            function: name of the program; needed if the file has several.
+            prog_type: program type, in any case of letters; default: the type in SEC().
 
         Raises:
-            Refused: the verifier did not take it.
-            WrongUsage: the file cannot be read, there is no such type, or none is named and no SEC() says it.
-            AssertionError: clang does not take the file.
+            Refused: the verifier rejected the program, or the kernel lacks the type.
+            WrongUsage: the file cannot be read, the type does not exist, or no type is given and the file
+                has no SEC().
+            AssertionError: clang rejected the file.
         """
-        __tracebackhide__ = True  # what is wrong is in the message; a person's own line is shown
+        __tracebackhide__ = True  # show the line of the test; the message has the rest
         source = UserProgram.read(self._folder / path)
         if not prog_type and source.loader == "bcc":
             raise WrongUsage(f"{source.path} has no SEC(): name a prog_type")
@@ -139,14 +141,14 @@ class Bpf:
 
 
 def _known(prog_type: str) -> str:
-    """The name of a type that is given in any case of letters."""
+    """Return the name of a program type given in any case of letters."""
     names = [each.name for each in PROG_TYPES]
     (name,) = plan.select(names, [prog_type], what="program type", command="types")
     return name
 
 
 class Program:
-    """A loaded program; it goes with the machine."""
+    """A loaded program. It lives as long as the VM."""
 
     def __init__(self, guest: Guest, name: str, number: int, *, fires: bool) -> None:
         self.name = name
@@ -156,10 +158,10 @@ class Program:
 
     @contextmanager
     def attached(self) -> Iterator[None]:
-        """It is attached within this context: to the event of its type, or as SEC() says.
+        """Attach the program within this context, to the event of its type or as SEC() says.
 
         Raises:
-            Refused: the kernel did not attach it.
+            Refused: the kernel rejected the attach.
         """
         __tracebackhide__ = True
         reply = self._do("attach")
@@ -171,17 +173,17 @@ class Program:
             self._do("detach")
 
     def fire(self) -> Any:
-        """Make the event of its type happen, once; what the event itself saw. See `dynptr-harness types`.
+        """Trigger the event of the program type once and return its result. See `dynptr-harness types`.
 
         Raises:
-            WrongUsage: the program was loaded as its SEC() says, whose event is not known here.
+            WrongUsage: the program was loaded as SEC() says, so its event is unknown.
         """
         if not self._fires:
-            raise WrongUsage(f"the event of {self.name} is not known: make it happen with machine.run")
+            raise WrongUsage(f"the event of {self.name} is not known: trigger it with machine.run")
         return self._do("fire")["event"]
 
     def records(self, ring: str | None = None) -> list[bytes]:
-        """What came since the last time from a ring buffer; the program's only one, when it is not named."""
+        """Return the new records of a ring buffer. `ring` is needed if the program uses several."""
         rings: dict[str, list[str]] = self._do("records")["records"]
         if ring is None and len(rings) != 1:
             raise ValueError(f"{self.name} uses the ring buffers {', '.join(rings) or 'none'}: name one")

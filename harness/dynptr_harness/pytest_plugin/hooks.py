@@ -1,9 +1,8 @@
-"""Plugin of pytest: cells of the catalogue as items, and fixtures for tests of people's own.
+"""The pytest plugin: cells as test items, and fixtures for users' tests.
 
-`pytest --kernel 6.12 -k "lsm and RSV"` asks a kernel what `dynptr-harness run` asks it. A cell is an item,
-dynptr-harness/KERNEL/TYPE::CASE[LOADER], collected behind the project's own tests unless paths are named.
-Without --kernel and without its fixtures the plugin does nothing; what it is made of is imported when it is
-needed.
+`pytest --kernel 6.12 -k "lsm and RSV"` runs the cells of `dynptr-harness run`. Each cell is an item,
+dynptr-harness/KERNEL/TYPE::CASE[LOADER], collected after the project's tests unless paths are named.
+Without --kernel and its fixtures the plugin does nothing. Its parts are imported when needed.
 """
 
 from __future__ import annotations
@@ -18,15 +17,15 @@ if TYPE_CHECKING:
     from dynptr_harness.kernels.model import Kernel
     from dynptr_harness.pytest_plugin.fixtures import Bpf, Guest
 
-DEFAULT_KERNEL = "6.12"  # of tests that ask for one, without --kernel
-# Fixtures that the public ones are made of. A project may well have a `kernel` of its own, but none of these.
+DEFAULT_KERNEL = "6.12"  # for tests that use the fixtures, without --kernel
+# Private fixtures below the public ones. A project can override `kernel` without a clash of names.
 KERNEL, PROG_TYPE = "dynptr_harness_kernel", "dynptr_harness_prog_type"
-FOR_WORKERS = "dynptr_harness"  # in xdist's workerinput: options as we found them out
+FOR_WORKERS = "dynptr_harness"  # key in xdist's workerinput of the resolved options
 CONSOLE_LINES = 40
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """What can be asked for."""
+    """Add --kernel."""
     group = parser.getgroup("dynptr-harness", "BPF on real kernels (dynptr-harness)")
     group.addoption(
         "--kernel",
@@ -34,20 +33,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=[],
         metavar="KERNEL",
         dest="dynptr_kernels",
-        help="A kernel to test, as `dynptr-harness run --kernel` has it; once for each.",
+        help="Kernel to test, as for `dynptr-harness run --kernel`; repeatable.",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Say which markers there are, and find out which kernels are meant."""
+    """Register the markers and resolve --kernel."""
     config.addinivalue_line(
         "markers", "min_kernel(version): skip the test on kernels older than this, such as '6.12'"
     )
     config.addinivalue_line(
-        "markers", "prog_types(*names): the program types that the fixture prog_type has; globs allowed"
+        "markers", "prog_types(*names): program types of the fixture prog_type; globs allowed"
     )
     config.option.dynptr_cells = False
-    if hasattr(config, "workerinput"):  # one of xdist's workers: all of them mean the same kernels
+    if hasattr(config, "workerinput"):  # a worker of xdist gets the kernels from the controller
         vars(config.option).update(config.workerinput[FOR_WORKERS])
     elif config.option.dynptr_kernels:
         config.option.dynptr_cells = config.args_source is not pytest.Config.ArgsSource.ARGS
@@ -56,13 +55,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Give a worker of xdist what we know."""
+    """Send the resolved options to a worker of xdist."""
     options = vars(node.config.option)
     node.workerinput[FOR_WORKERS] = {name: options[name] for name in ("dynptr_kernels", "dynptr_cells")}
 
 
 def _resolved(selectors: list[str]) -> list[str]:
-    """The kernels that the selectors mean: as they were named, or by release where one names several."""
+    """Return the selected kernels: the selector itself, or the releases if it matches several."""
     from dynptr_harness.core.errors import HarnessError
     from dynptr_harness.core.progress import Silent
     from dynptr_harness.core.settings import Settings
@@ -83,7 +82,7 @@ def _resolved(selectors: list[str]) -> list[str]:
 def pytest_make_collect_report(
     collector: pytest.Collector,
 ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Collect cells behind the project's own tests."""
+    """Collect cells after the project's tests."""
     report = yield
     if isinstance(collector, pytest.Session) and collector.config.option.dynptr_cells:
         from dynptr_harness.pytest_plugin.items import collectors
@@ -94,7 +93,7 @@ def pytest_make_collect_report(
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Deal out cells by kernel and type, where nobody asked for another distribution than -n has."""
+    """Distribute cells by kernel and type, unless --dist is given."""
     if config.option.dynptr_kernels and config.getvalue("dist") == "load":
         from dynptr_harness.pytest_plugin.xdist import ByKernel
 
@@ -103,7 +102,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that takes a kernel or a program type is there once for each."""
+    """Parametrize tests by kernel and program type."""
     if KERNEL in metafunc.fixturenames:
         kernels = metafunc.config.option.dynptr_kernels or [DEFAULT_KERNEL]
         metafunc.parametrize(KERNEL, kernels)
@@ -127,11 +126,11 @@ def _prog_types(node: pytest.Item) -> list[str]:
 
 @pytest.fixture
 def kernel(request: pytest.FixtureRequest, dynptr_harness_kernel: str) -> Kernel:
-    """The kernel under test: `release`, `package` and so on; the test is skipped where min_kernel says so."""
+    """The kernel under test: `release`, `package` and so on. Skips the test if min_kernel is newer."""
     from dynptr_harness.conformance.judge import version_of
     from dynptr_harness.pytest_plugin import stash
 
-    found = stash.bench(request.config).subject(dynptr_harness_kernel).kernel
+    found = stash.session(request.config).subject(dynptr_harness_kernel).kernel
     marker = request.node.get_closest_marker("min_kernel")
     if marker and version_of(found.release) < version_of(marker.args[0]):
         pytest.skip(f"{found.release} is older than {marker.args[0]}")
@@ -140,7 +139,7 @@ def kernel(request: pytest.FixtureRequest, dynptr_harness_kernel: str) -> Kernel
 
 @pytest.fixture
 def prog_type(dynptr_harness_prog_type: str) -> str:
-    """A program type, in lower case: each of those that the marker prog_types names, else of all."""
+    """A program type in lower case: each of the marker prog_types, or each of all."""
     return dynptr_harness_prog_type
 
 
@@ -150,22 +149,22 @@ def machine(
     kernel: Kernel,  # noqa: ARG001  (it may skip the test)
     dynptr_harness_kernel: str,
 ) -> Iterator[Guest]:
-    """A fresh machine with the kernel under test; see dynptr_harness.pytest_plugin.fixtures.Guest."""
+    """A fresh VM with the kernel under test; see dynptr_harness.pytest_plugin.fixtures.Guest."""
     from dynptr_harness.core.text import console_part
     from dynptr_harness.pytest_plugin import stash
     from dynptr_harness.pytest_plugin.fixtures import Guest
 
-    bench = stash.bench(request.config)
-    guest = Guest(bench, bench.machine(dynptr_harness_kernel))
+    session = stash.session(request.config)
+    guest = Guest(session, session.machine(dynptr_harness_kernel))
     yield guest
-    bench.clear()
+    session.clear()
     console = guest.console.read_text(errors="replace")
     request.node.add_report_section("teardown", "console", "\n".join(console_part(console, CONSOLE_LINES)))
 
 
 @pytest.fixture
 def bpf(request: pytest.FixtureRequest, machine: Guest) -> Bpf:
-    """Loads C files of yours, named beside the test's own; see dynptr_harness.pytest_plugin.fixtures.Bpf."""
+    """A loader of C files relative to the test file; see dynptr_harness.pytest_plugin.fixtures.Bpf."""
     from dynptr_harness.pytest_plugin.fixtures import Bpf
 
     return Bpf(machine, request.path.parent)

@@ -1,4 +1,4 @@
-"""Cells as items of pytest: dynptr-harness/KERNEL/TYPE::CASE[LOADER]."""
+"""Cells as pytest items: dynptr-harness/KERNEL/TYPE::CASE[LOADER]."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOG_LINES, CONSOLE_LINES = 30, 40
 
 
 def collectors(session: pytest.Session, kernels: Sequence[str]) -> Iterator[TypeCells]:
-    """Everything that can be asked of these kernels, a collector for each kernel and type."""
+    """Yield a collector for each kernel and program type."""
     catalogue = loader.load()
     by_type: dict[str, list[PlannedCell]] = {}
     for planned in plan.make(catalogue.prog_types, catalogue.cases).cells:
@@ -43,8 +43,8 @@ class TypeCells(pytest.Collector):
     cells: Sequence[PlannedCell]
 
     def collect(self) -> Iterable[Cell]:
-        """An item for each cell."""
-        grouped = self.config.pluginmanager.hasplugin("xdist")  # else there is no such marker
+        """Yield an item for each cell."""
+        grouped = self.config.pluginmanager.hasplugin("xdist")  # the marker is xdist's
         for planned in self.cells:
             name = f"{planned.case.id}[{planned.loader}]"
             cell: Cell = Cell.from_parent(self, name=name, nodeid=f"{self.nodeid}::{name}")
@@ -55,15 +55,15 @@ class TypeCells(pytest.Collector):
 
 
 class Cell(pytest.Item):
-    """A cell: in error where there is no answer, failed where the answer is not as expected."""
+    """A cell. It is an error if there is no verdict, and a failure if the verdict is not as expected."""
 
     kernel: str
     planned: PlannedCell
 
     def setup(self) -> None:
-        """Ask the kernel."""
+        """Run the cell."""
         try:
-            self._result = stash.bench(self.config).answer(self.kernel, self.planned, self._every)
+            self._result = stash.session(self.config).answer(self.kernel, self.planned, self._every)
         except HarnessError as error:
             pytest.fail(f"{error.fact}\n{error.hint}".rstrip(), pytrace=False)
         result = self._result
@@ -77,25 +77,25 @@ class Cell(pytest.Item):
         }
         self.user_properties += properties.items()
         if result.verdict in UNANSWERED:
-            pytest.fail(told(result, self.planned.case.title), pytrace=False)
+            pytest.fail(failure_text(result, self.planned.case.title), pytrace=False)
 
     def _every(self) -> list[PlannedCell]:
-        """The cells of this kernel that were selected."""
+        """Return the selected cells of this kernel."""
         items = self.session.items
         return [each.planned for each in items if isinstance(each, Cell) and each.kernel == self.kernel]
 
     def runtest(self) -> None:
-        """Hold the answer against what is expected."""
+        """Fail if the verdict is not as expected."""
         if not self._result.ok:
-            pytest.fail(told(self._result, self.planned.case.title), pytrace=False)
+            pytest.fail(failure_text(self._result, self.planned.case.title), pytrace=False)
 
     def reportinfo(self) -> tuple[str, None, str]:
-        """Where it is: in no file."""
+        """Return the location for reports: the node, as a cell has no file."""
         return self.nodeid.partition("::")[0], None, self.name
 
 
-def told(result: CellResult, title: str) -> str:
-    """All there is to know of an answer that is not as expected."""
+def failure_text(result: CellResult, title: str) -> str:
+    """Return the failure message of a cell: expected, seen, verifier log and console."""
     lines = [
         f"{result.verdict.upper()} {result.case} in {result.prog_type} by {result.loader}: {title}",
         f"kernel:    {result.kernel}",

@@ -1,4 +1,4 @@
-"""The bench of one pytest process: one machine at a time, for cells and for tests of people's own."""
+"""The VMs of a pytest process: one at a time, for cells and for users' tests."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ T = TypeVar("T")
 
 
 class MachineSession:
-    """Whoever needs a machine of another kernel, or a fresh one, has the one before ended."""
+    """Runs at most one VM. A request for another kernel or a fresh VM ends the current one."""
 
     def __init__(self) -> None:
         self._settings = Settings.from_environment()
         self._runner = asyncio.Runner()
         self._kernels: dict[str, Machines] = {}
-        self._accounts: dict[str, KernelJob] = {}
-        self._lots: dict[str, dict[tuple[str, str, str], Batch]] = {}
+        self._jobs: dict[str, KernelJob] = {}
+        self._batches: dict[str, dict[tuple[str, str, str], Batch]] = {}
         self._worker: Worker | None = None
-        self._asked = ""  # the kernel of the machine that the worker has
+        self._worker_kernel = ""  # selector of the worker's kernel
         self._machine: Machine | None = None
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """What comes of something that takes a machine."""
+        """Run a coroutine and return its result."""
         return self._runner.run(work)
 
     def subject(self, selector: str) -> PreparedKernel:
-        """A kernel, made ready when it is first needed.
+        """Return a kernel, prepared on first use.
 
         Raises:
             HarnessError: as `dynptr_harness.vm.prepare.prepare`.
@@ -55,10 +55,10 @@ class MachineSession:
         return subject
 
     def machine(self, selector: str) -> Machine:
-        """A fresh machine of this kernel.
+        """Start and return a fresh VM of this kernel.
 
         Raises:
-            HarnessError: as `subject`, or it does not start.
+            HarnessError: as `subject`, or the VM does not start.
         """
         self.clear()
         self._machine = self.run(self._machines(selector).start(self.subject(selector)))
@@ -67,20 +67,23 @@ class MachineSession:
     def answer(
         self, selector: str, planned: PlannedCell, every: Callable[[], Sequence[PlannedCell]]
     ) -> CellResult:
-        """The result of a cell; of `every` cell of this kernel, those that ask the same have it, too.
+        """Return the result of a cell, running it if needed.
+
+        Args:
+            every: returns all selected cells of this kernel; cells with the same request share a result.
 
         Raises:
             HarnessError: as `subject`.
         """
-        if selector not in self._accounts:
-            self._accounts[selector] = self._account(selector, tuple(every()))
-        account = self._accounts[selector]
-        if not account.has(planned):
-            self.run(self._worker_for(selector).ask(account, self._lots[selector][planned.key]))
-        return account.cell(planned, "there is no machine")
+        if selector not in self._jobs:
+            self._jobs[selector] = self._job(selector, tuple(every()))
+        job = self._jobs[selector]
+        if not job.has_result(planned):
+            self.run(self._worker_for(selector).run_batch(job, self._batches[selector][planned.key]))
+        return job.cell(planned, "there is no machine")
 
     def clear(self) -> None:
-        """End the machine that there is."""
+        """End the current VM, if any."""
         if self._worker:
             self.run(self._worker.end())
             self._worker = None
@@ -89,16 +92,16 @@ class MachineSession:
             self._machine = None
 
     def close(self) -> None:
-        """End everything."""
+        """End the VM and the event loop."""
         self.clear()
         self._runner.close()
 
-    def _account(self, selector: str, cells: tuple[PlannedCell, ...]) -> KernelJob:
-        self._lots[selector] = {
-            cell.key: lot
-            for lot in cut(cells, Isolation.CASE)
-            for question in lot.questions
-            for cell in question.cells
+    def _job(self, selector: str, cells: tuple[PlannedCell, ...]) -> KernelJob:
+        self._batches[selector] = {
+            cell.key: batch
+            for batch in cut(cells, Isolation.CASE)
+            for query in batch.queries
+            for cell in query.cells
         }
         folder = self._machines(selector).folder
         return KernelJob(
@@ -113,8 +116,8 @@ class MachineSession:
         return self._kernels[selector]
 
     def _worker_for(self, selector: str) -> Worker:
-        if not self._worker or self._asked != selector:
+        if not self._worker or self._worker_kernel != selector:
             self.clear()
-            self._asked = selector
+            self._worker_kernel = selector
             self._worker = Worker([], self._machines(selector).start, Isolation.RUN, CpuSlot())
         return self._worker

@@ -1,4 +1,4 @@
-"""The bench that all items of a pytest process share."""
+"""The machine session that all items of a pytest process share."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import pytest
 from dynptr_harness.pytest_plugin.machine_session import MachineSession
 
 if TYPE_CHECKING:
-    from dynptr_harness.pytest_plugin.machine_session import MachineSession as BenchType
+    from dynptr_harness.pytest_plugin.machine_session import MachineSession as SessionType
 
-BENCH: pytest.StashKey[BenchType] = pytest.StashKey()
+SESSION: pytest.StashKey[SessionType] = pytest.StashKey()
 
 
-def bench(config: pytest.Config) -> MachineSession:
-    """The bench, made when it is first needed, and closed with the configuration."""
-    if BENCH not in config.stash:
-        config.stash[BENCH] = MachineSession()
-        config.add_cleanup(config.stash[BENCH].close)
-    return config.stash[BENCH]
+def session(config: pytest.Config) -> MachineSession:
+    """Return the session. It is created on first use and closed with the configuration."""
+    if SESSION not in config.stash:
+        config.stash[SESSION] = MachineSession()
+        config.add_cleanup(config.stash[SESSION].close)
+    return config.stash[SESSION]

@@ -82,8 +82,8 @@ def test_no_step_has_an_expression_in_its_script_where_it_could_become_a_command
 
 
 @dataclass
-class CpuSlot:
-    """Where jobs run: each in a folder that has the command and the baselines, as a checkout would."""
+class JobDirectory:
+    """Runs CI jobs, each in a directory with the command and the baselines, as in a checkout."""
 
     folder: Path
     baselines: Path | None = None
@@ -128,7 +128,7 @@ class CpuSlot:
 @pytest.fixture(scope="module")
 def baselines(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Baselines of runs on older kernels of the same series."""
-    place = CpuSlot(tmp_path_factory.mktemp("baselines"))
+    place = JobDirectory(tmp_path_factory.mktemp("baselines"))
     kernels = " ".join(f"--kernel {release}" for release in OLDER)
     said = place.job(
         "made", [f"dynptr-harness run {kernels} --json r.json", "dynptr-harness baseline r.json"]
@@ -148,7 +148,7 @@ def steps(job: Mapping[str, Any], values: Mapping[str, str]) -> tuple[list[str],
     return [step["run"] for step in ours], environment
 
 
-def run_workflow(place: CpuSlot) -> tuple[str, str]:
+def run_workflow(place: JobDirectory) -> tuple[str, str]:
     """What GitHub would do: matrix, a job for each of its rows, report; what that says, and its summary."""
     jobs = workflow()["jobs"]
     outputs, summary = place.folder / "outputs", place.folder / "summary.md"
@@ -162,7 +162,7 @@ def run_workflow(place: CpuSlot) -> tuple[str, str]:
     return said, summary.read_text()
 
 
-def run_pipeline(place: CpuSlot) -> tuple[str, str]:
+def run_pipeline(place: JobDirectory) -> tuple[str, str]:
     """The same as a child pipeline of GitLab."""
     place.job("matrix", ["dynptr-harness matrix --format gitlab >pipeline.yml"])
     pipeline = YAML(typ="safe").load(place.folder / "matrix/pipeline.yml")
@@ -178,12 +178,12 @@ def run_pipeline(place: CpuSlot) -> tuple[str, str]:
     return said, (place.folder / "report/matrix.md").read_text()
 
 
-def suites_of(place: CpuSlot) -> list[Any]:
+def suites_of(place: JobDirectory) -> list[Any]:
     return list(JUnitXml.fromstring((place.folder / "report/matrix.xml").read_bytes()))
 
 
 def test_shards_are_run_merged_reported_and_compared(tmp_path: Path, baselines: Path) -> None:
-    place = CpuSlot(tmp_path, baselines)
+    place = JobDirectory(tmp_path, baselines)
     said, summary = run_pipeline(place)
     assert set(place.statuses.values()) == {0}, said
     merged = json.loads((tmp_path / "report/matrix.json").read_text())
@@ -198,7 +198,7 @@ def test_shards_are_run_merged_reported_and_compared(tmp_path: Path, baselines: 
 def test_a_kernel_that_regresses_fails_its_job_and_the_comparison_and_is_in_every_report(
     tmp_path: Path, baselines: Path
 ) -> None:
-    place = CpuSlot(tmp_path, baselines, wrong_kernel=KERNELS[1])
+    place = JobDirectory(tmp_path, baselines, wrong_kernel=KERNELS[1])
     said, summary = run_workflow(place)
     failed = [name for name, status in place.statuses.items() if status]
     assert failed == [KERNELS[1], "report"], said

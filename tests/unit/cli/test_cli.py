@@ -15,11 +15,14 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
+import typer
 from dynptr_harness import __version__, cli
 from dynptr_harness.cli import completion
+from dynptr_harness.cli.app import PANELS, app
+from dynptr_harness.cli.doctor_table import as_lines
 from dynptr_harness.commands.doctor import Finding, State
 from dynptr_harness.conformance.catalogue import CASES, PROG_TYPES
-from dynptr_harness.conformance.not_tested import EXCEPTIONS
+from dynptr_harness.conformance.not_tested import NOT_TESTED
 from dynptr_harness.conformance.plan import make
 from dynptr_harness.conformance.verdict import Verdict
 from dynptr_harness.core.errors import EnvironmentFailed, WrongUsage
@@ -62,7 +65,7 @@ class Command:
         monkeypatch.setattr("dynptr_harness.vm.launcher.prepare", self._prepare)
         monkeypatch.setattr("dynptr_harness.vm.qemu.version", lambda: "10.0.2")
         monkeypatch.setattr("dynptr_harness.vm.launcher.Snapshots.start", self._start)
-        monkeypatch.setattr("dynptr_harness.vm.launcher.boot", self._boot)
+        monkeypatch.setattr("dynptr_harness.vm.launcher.Machine.boot", self._boot)
 
     def _prepare(self, selectors: tuple[str, ...], **options: Any) -> Any:
         self.prepared.append({"selectors": selectors, **options})
@@ -292,13 +295,32 @@ def test_the_version_is_printed(command: Command) -> None:
     [
         (["--help"], ["Exit status", "run", "doctor", "setup", "cases", "types", "--install-completion"]),
         (["run", "--help"], ["Examples", "dynptr-harness run -t", "--kernel", "--junit", "6.12"]),
-        (["doctor", "-h"], ["mend"]),
+        (["doctor", "-h"], ["fix problems"]),
     ],
 )
 def test_help_has_what_a_person_looks_for(command: Command, arguments: list[str], words: list[str]) -> None:
     ended = command(*arguments)
     assert ended.status == 0
     assert all(word in ended.out for word in words), ended.out
+    assert "<bool>" not in ended.out
+
+
+def test_help_lists_every_command_in_a_panel(command: Command) -> None:
+    out = command("--help").out
+    assert re.findall(r"─ ([A-Z][A-Za-z ]*) ─", out) == ["Options", *PANELS]
+    listed = {word for names in PANELS.values() for word in names}
+    assert listed == set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_the_doctor_table_breaks_no_word(width: int) -> None:
+    path = "/var/cache/" + "x" * width
+    findings = [Finding("guest image", State.WARN, f"not used, see {path}", "run `make setup` " * 9)]
+    lines = [line.plain for line in as_lines(findings, width)]
+    words = " ".join(lines).split()
+    assert words[:3] == ["guest", "image", "WARN"]
+    assert words[3:] == f"not used, see {path} -> {'run `make setup` ' * 9}".split()
+    assert all(len(line) <= width for line in lines if path not in line)
 
 
 def test_the_program_types_are_listed_as_text_and_as_json(command: Command) -> None:
@@ -310,7 +332,7 @@ def test_the_program_types_are_listed_as_text_and_as_json(command: Command) -> N
 def test_the_catalogue_is_listed_as_text_and_as_json(command: Command) -> None:
     made = json.loads(command("cases", "--json").out)
     assert [row["case"] for row in made["cases"]] == [case.id for case in CASES]
-    assert {row["case"]: row["reason"] for row in made["exceptions"]} == EXCEPTIONS
+    assert {row["case"]: row["reason"] for row in made["exceptions"]} == NOT_TESTED
     lines = command("cases").out.splitlines()
     assert lines[0].split() == ["ID", "GROUP", "TYPES", "LOADERS", "TITLE"]
     assert [line.split()[0] for line in lines[1 : len(CASES) + 1]] == [case.id for case in CASES]
@@ -370,7 +392,7 @@ def test_a_case_that_there_is_not_is_wrong_usage(
 def test_a_row_that_is_no_test_is_listed_and_shown_with_the_reason(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dynptr_harness.conformance.loader.EXCEPTIONS", {"RSV-999": "nobody can see it"})
+    monkeypatch.setattr("dynptr_harness.conformance.loader.NOT_TESTED", {"RSV-999": "nobody can see it"})
     assert "RSV-999  nobody can see it" in command("cases", "RSV-99*").out
     assert command("cases", "show", "RSV-999").out == "RSV-999  no test of its own: nobody can see it\n"
 

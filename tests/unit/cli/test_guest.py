@@ -141,9 +141,9 @@ def test_a_command_has_its_own_output_errors_and_status(command: Command) -> Non
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("shell",), "a shell needs a terminal, and standard input is none"),
+        (("shell",), "a shell needs a terminal, and standard input is not one"),
         (("exec", "-k", "all", "ls"), "'all' means 2 kernels"),
-        (("demo",), "nothing to show was named"),
+        (("demo",), "no demonstration was named"),
         (("demo", "kprob"), "there is no demonstration 'kprob'"),
         (("probe", "/nonexistent.c"), "cannot read /nonexistent.c: No such file or directory"),
         (("probe", "FILE", "-t", "XPD"), "there is no program type 'XPD'"),

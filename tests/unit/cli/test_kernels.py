@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from dynptr_harness import cli
 from dynptr_harness.cli import completion
+from dynptr_harness.cli.kernel_list import as_lines
 from dynptr_harness.core.cache import Cache
 from dynptr_harness.core.settings import Settings
 from dynptr_harness.core.signals import SIGNALS
@@ -101,6 +102,16 @@ def test_the_best_of_each_series_and_the_cache_are_listed_with_what_they_are(
          "does not serve linux-modules-7.1.13+deb13"],
         ["7.3", "7.3.4+deb13", "7.3.4-1", "trixie-backports", "38", "MiB", "to be fetched"],
     ]  # fmt: skip
+
+
+def test_a_narrow_terminal_shows_fewer_columns_and_whole_words() -> None:
+    kernel = available(
+        "6.19.14+deb13-cloud-amd64", "trixie-backports", 0, "linux-modules-6.19.14+deb13-cloud-amd64"
+    )
+    lines = list(as_lines([*SERVED, kernel], {}, 80))
+    assert lines[0].split() == ["SERIES", "RELEASE", "SIZE", "STATE"]
+    assert all(len(line) <= 80 for line in lines)
+    assert lines[-1].split() == ["6.19", "6.19.14+deb13-cloud-amd64", "incomplete:", "no", "linux-modules"]
 
 
 @pytest.mark.parametrize(

@@ -190,3 +190,23 @@ def test_a_worker_stays_with_its_kernel_and_another_one_takes_another(
     for node in (one, other, one, other):
         scheduler._assign_work_unit(node)
     assert [scope.split("/")[1] for scope in sent] == ["6.1", "6.12", "6.1", "6.12"]
+
+
+def test_a_project_can_have_a_package_named_harness(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
+    package = pytester.mkpydir("harness")
+    package.joinpath("tools.py").write_text("ANSWER = 42\n")
+    pytester.syspathinsert()
+    pytester.makepyfile(
+        """
+        from harness import tools
+
+        def test_own(kernel):
+            assert tools.ANSWER == 42
+            assert kernel.release
+        """
+    )
+    run("--kernel", "6.12", ".").assert_outcomes(passed=1)
+    done = run("--kernel", "6.12", "-k", "syscall and CMT-001")
+    done.assert_outcomes(passed=2, deselected=done.parseoutcomes()["deselected"])

@@ -50,7 +50,7 @@ def choose(selector: str, settings: Settings, progress: Progress) -> list[Match]
         if is_set(selector):
             raise _undecided(selector, failed) from failed
         return _of_cache(selector, stored, failed)
-    passed_over = [f"passed over, for Debian serves only a part of it: {_named(incomplete)}"]
+    passed_over = [f"skipped kernels that Debian serves only in part: {_named(incomplete)}"]
     for warning in [*index.troubles, *(passed_over if incomplete else [])]:
         log.warning("%s", warning)
     return picks
