@@ -1,10 +1,10 @@
-# dynptr-harness with all that it needs, for any Linux with a container engine; see README.md, "In a container".
+# dynptr-harness and its dependencies, for any Linux with a container engine; see docs/containers.md.
 #
-# The same input makes the same files: times of the build, and what apt notes for itself, are not kept.
+# The build is reproducible: it removes build times and apt's own records.
 
-# Debian 13; name it by its digest (debian@sha256:...) to pin it.
+# Debian 13. A digest (debian@sha256:...) pins it.
 ARG BASE=debian:trixie-slim
-# What files have as their time, in seconds since 1970.
+# Time of all files, in seconds since 1970.
 ARG SOURCE_DATE_EPOCH=0
 
 FROM ${BASE} AS system
@@ -50,7 +50,7 @@ ENV PATH=/opt/dynptr-harness/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/b
 USER 65532:65532
 WORKDIR /cache
 VOLUME /cache
-# Whoever leaves a container standing by sees that the command in it still starts.
+# For containers that are kept running: the command still starts.
 HEALTHCHECK --interval=60s --timeout=10s CMD ["dynptr-harness", "--version"]
 ENTRYPOINT ["dynptr-harness"]
 CMD ["run"]

@@ -1,16 +1,16 @@
-# The two commands to know: `make run` and `make test`. Each does the set-up that is still missing.
+# The two main targets are `make run` and `make test`. Each does the missing set-up first.
 #
-# make itself ends with status 2 when a command fails; the line "Error N" that it prints has the command's
-# own status: 1 something is not as expected, 2 wrong usage, 3 the environment failed. To get that as an
-# exit status, use .venv/bin/dynptr-harness after `make setup`.
+# make exits with status 2 when a command fails. The line "Error N" has the status of the command:
+# 1 a cell is not as expected, 2 wrong usage, 3 the environment failed. To get that as an exit status,
+# use .venv/bin/dynptr-harness after `make setup`.
 
 PYTHON ?= python3
 UV ?= uv
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-# Two at a time: one machine, or one container, leaves much of two processors idle.
-# The slowest come first, so that none of them is what the end waits for.
+# Two workers, because one machine or container leaves much of two processors idle.
+# The slowest tests come first, so that none of them runs alone at the end.
 PYTEST := $(BIN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 ARGS ?=
 CACHE := $(or $(DYNPTR_HARNESS_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dynptr-harness)
@@ -32,10 +32,10 @@ run: packages $(INSTALLED) ## test a kernel; ARGS="--kernel 6.1 --prog-type 'CGR
 matrix: packages $(INSTALLED) ## test every kernel series that Debian serves; ARGS="--jobs 2" is passed on
 	@$(BIN)/dynptr-harness run --kernel all $(ARGS)
 
-test: test-packages setup lint ## do all checks: lint, types, unit tests, HTML in a browser, booted kernels, containers
+test: test-packages setup lint ## run all checks: lint, types, unit tests, HTML in a browser, booted kernels, containers
 	@$(PYTEST) tests/vm tests/docker tests/browser tests/unit
 
-lint: $(INSTALLED) ## check style, types and which package imports which
+lint: $(INSTALLED) ## check style, types and the import contract
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
@@ -47,18 +47,20 @@ unit: $(INSTALLED) ## run the tests that need no virtual machine
 browser-test: test-packages $(INSTALLED) ## run the tests of the HTML report, in Chromium
 	@$(BIN)/pytest tests/browser
 
-test-docker: test-packages setup ## run the tests that need a container engine; they start one of their own
+test-docker: test-packages setup ## run the tests that need a container engine; they start their own
 	@$(BIN)/pytest tests/docker
 
 vm-test: setup ## run the tests that boot a kernel
 	@$(BIN)/pytest tests/vm
 
-docs: $(INSTALLED) ## make anew: docs/catalogue.md from the catalogue, the helper's page from baselines/
+docs: $(INSTALLED) ## generate docs/catalogue.md, docs/options.md, and the helper's page from baselines/
 	@$(BIN)/python -m dynptr_harness.report.catalogue_page >docs/.catalogue.md
 	@mv docs/.catalogue.md docs/catalogue.md
+	@$(BIN)/python -m dynptr_harness.cli.options_page >docs/.options.md
+	@mv docs/.options.md docs/options.md
 	@$(BIN)/dynptr-harness docs baselines --output docs/bpf_ringbuf_reserve_dynptr.md
 
-baselines: install ## run every kernel and keep the results as baselines/; ARGS="--jobs 2" is passed on
+baselines: install ## run every kernel and write the results to baselines/; ARGS="--jobs 2" is passed on
 	@mkdir -p results
 	@$(BIN)/dynptr-harness run --kernel all --json results/matrix.json $(ARGS) || [ $$? -eq 1 ]
 	@$(BIN)/dynptr-harness baseline results/matrix.json
@@ -67,7 +69,7 @@ screenshot: install ## make docs/matrix.png and docs/matrix.svg from results/mat
 	@$(BIN)/dynptr-harness report results/matrix.json --html results/matrix.html --svg docs/matrix.svg
 	@$(BIN)/python -m tests.browser.screenshot results/matrix.html docs/matrix.png
 
-record: setup ## record what the newest kernel's verifier says, which the unit tests' model answers
+record: setup ## record the newest kernel's verifier answers for the unit tests
 	@$(BIN)/python -m tests.record_verifier 7.3
 
 bench: setup ## measure cold and warm starts and the whole catalogue; ARGS="--kernel 7.3" is passed on
@@ -76,15 +78,15 @@ bench: setup ## measure cold and warm starts and the whole catalogue; ARGS="--ke
 COMPILE := pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make lock" pyproject.toml provision/build-requirements.txt
 
-lock: ## pin the newest dependencies: all, and those of the tool alone (needs uv)
+lock: ## pin the newest dependencies: all, and those of the tool (needs uv)
 	@$(UV) $(COMPILE) --upgrade --extra dev --output-file requirements.lock
 	@$(UV) $(COMPILE) --upgrade --constraint requirements.lock --output-file requirements-tool.lock
 
-clean: ## remove the virtual environment and what tools left in the tree
+clean: ## remove the virtual environment and tool caches
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache dist
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-distclean: clean ## remove also the cache: kernels and guest images
+distclean: clean ## also remove the cache: kernels and guest images
 	cd "$(CACHE)" 2>/dev/null && rm -rf apt boot guest-root guest-tree kernels kvm-probe objects oci-kernels payload payload-tree runs snapshots || true
 
 packages:

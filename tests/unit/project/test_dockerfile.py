@@ -1,4 +1,4 @@
-"""The Dockerfile, as far as it can be judged without an engine."""
+"""The Dockerfile, as far as it can be checked without an engine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_hadolint_finds_nothing() -> None:
     assert (found.stdout, found.returncode) == ("", 0)
 
 
-def test_everything_that_is_copied_is_in_the_context_and_nothing_else() -> None:
+def test_the_context_has_exactly_the_copied_files() -> None:
     copied = re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE)
     wanted = [TREE / place for line in copied for place in line.split()]
     files = {place: path for place, path in image._files().items() if place not in RECIPE}
@@ -34,7 +34,7 @@ def test_no_bytecode_is_in_the_context() -> None:
     assert not [place for place in image._files() if "__pycache__" in place]
 
 
-def test_the_name_of_the_image_changes_with_its_content_and_base_and_not_with_the_network(
+def test_the_image_name_depends_on_content_and_base_but_not_on_the_network(
     tmp_path: Path,
 ) -> None:
     file = tmp_path / "file"

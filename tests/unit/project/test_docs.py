@@ -1,4 +1,4 @@
-"""What the documents point to is there: files, headings, commands and their options."""
+"""Links, headings, commands and options in the documents exist."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dynptr_harness import cli  # noqa: F401  (it registers all commands)
 from dynptr_harness.cli.app import app
 
 ROOT = Path(__file__).parents[3]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMANDS: Any = typer.main.get_command(app)
 
 LINK = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)")
@@ -23,7 +23,7 @@ IN_TEXT = re.compile(r"`dynptr-harness ([^`]+)`")
 
 
 def anchors(path: Path) -> set[str]:
-    """The headings of a document, as links name them, and what it names itself."""
+    """Return the anchors of the headings of a document, and its explicit anchors."""
     text = path.read_text()
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
     named = {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
@@ -31,15 +31,19 @@ def anchors(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_every_link_leads_somewhere(document: Path) -> None:
+def test_every_link_has_a_target(document: Path) -> None:
     for target, anchor in LINK.findall(document.read_text()):
         path = (document.parent / target).resolve() if target else document
         assert path.exists(), target
         assert not anchor or path.suffix != ".md" or anchor in anchors(path), f"{target}#{anchor}"
 
 
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 150
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_every_command_and_option_in_it_is_there(document: Path) -> None:
+def test_every_command_and_option_exists(document: Path) -> None:
     text = document.read_text()
     calls = [call for block in BLOCK.findall(text) for call in IN_BLOCK.findall(block)]
     for call in [*calls, *IN_TEXT.findall(text)]:

@@ -1,4 +1,4 @@
-"""The one list of packages, and the script that installs from it, where there is nothing to install."""
+"""The list of packages, and the install script without anything to install."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dynptr_harness.commands.doctor import TOOLS
 
 PROVISION = Path(__file__).parents[3] / "provision"
 LIST = (PROVISION / "packages.txt").read_text()
-# Those that every Debian has.
+# Packages that every Debian has.
 ESSENTIAL = {"apt", "coreutils", "dpkg", "gzip", "tar", "util-linux"}
 
 
@@ -27,13 +27,13 @@ def test_no_package_is_listed_twice() -> None:
     assert len(packages) == len(set(packages))
 
 
-def test_every_tool_that_is_called_comes_with_a_package_of_the_list() -> None:
+def test_every_tool_that_is_called_has_a_listed_package() -> None:
     listed = {package for purpose in ("tool", "image", "vm") for package in purposes()[purpose]}
     assert set(TOOLS.values()) - ESSENTIAL - listed == set()
 
 
 def install(*wanted: str, path: Path) -> subprocess.CompletedProcess[str]:
-    """Run the script with a dpkg-query and an apt-get that are in the folder `path`."""
+    """Run the script with the dpkg-query and apt-get in the directory `path`."""
     return subprocess.run(
         [PROVISION / "install", *wanted],
         env={"PATH": f"{path}:/usr/bin:/bin"},
@@ -44,8 +44,8 @@ def install(*wanted: str, path: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def all_there(tmp_path: Path) -> Path:
-    """A machine where dpkg has every package, in a very new version."""
+def complete(tmp_path: Path) -> Path:
+    """Return a directory with a dpkg-query that has a very new version of every package."""
     for name, text in (("dpkg-query", "echo installed 99:1"), ("apt-get", "echo called >&2; exit 1")):
         (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
         (tmp_path / name).chmod(0o755)
@@ -53,22 +53,22 @@ def all_there(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("wanted", [(), ("tool",), ("tool", "image", "vm", "test")])
-def test_it_does_and_says_nothing_where_all_is_there(all_there: Path, wanted: tuple[str, ...]) -> None:
-    done = install(*wanted, path=all_there)
+def test_nothing_is_done_or_printed_if_no_package_is_missing(complete: Path, wanted: tuple[str, ...]) -> None:
+    done = install(*wanted, path=complete)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_a_purpose_that_there_is_not_is_named(all_there: Path) -> None:
-    done = install("tool", "nonsense", path=all_there)
+def test_an_unknown_purpose_is_named(complete: Path) -> None:
+    done = install("tool", "nonsense", path=complete)
     assert done.returncode == 3
     assert "there is no purpose 'nonsense'" in done.stderr
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root installs without sudo")
-def test_qemu_is_no_part_of_what_does_not_boot_machines(all_there: Path) -> None:
-    """Where nothing is installed, only what is asked for is wanted."""
-    (all_there / "dpkg-query").write_text("#!/bin/sh\nexit 1\n")
-    (all_there / "apt-get").write_text("#!/bin/sh\necho apt-get $*\n")
-    done = install("tool", path=all_there)
+def test_qemu_is_installed_for_machines_only(complete: Path) -> None:
+    """Without any package, only those of the given purpose are installed."""
+    (complete / "dpkg-query").write_text("#!/bin/sh\nexit 1\n")
+    (complete / "apt-get").write_text("#!/bin/sh\necho apt-get $*\n")
+    done = install("tool", path=complete)
     assert "clang" in done.stdout
     assert "qemu" not in done.stdout

@@ -1,4 +1,4 @@
-"""What README.md says of adding a case can be followed, as far as that goes without a machine."""
+"""The instructions of CONTRIBUTING.md to add a case work, as far as that can be checked without a machine."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 
     from dynptr_harness.conformance.case import Case
 
-README = Path(__file__).parents[3] / "README.md"
-SECTION = README.read_text().partition("## Add a case\n")[2].partition("\n## ")[0]
-ROOT = README.parent
+CONTRIBUTING = Path(__file__).parents[3] / "CONTRIBUTING.md"
+SECTION = CONTRIBUTING.read_text().partition("## Add a case\n")[2].partition("\n## ")[0]
+ROOT = CONTRIBUTING.parent
 
 
 def blocks(language: str) -> list[str]:
-    """The code blocks of the section in one language."""
+    """Return the code blocks of the section in one language."""
     found = re.findall(rf"^( *)```{language}\n(.*?)^\1```$", SECTION, re.MULTILINE | re.DOTALL)
     return [dedent(text) for _indent, text in found]
 
 
 def row(text: str, module: ModuleType) -> Case:
-    """The row as its module would have it."""
+    """Evaluate the row in the namespace of its module."""
     (case,) = eval(f"({text})", vars(module))  # noqa: S307  (it is ours)
     return case  # type: ignore[no-any-return]
 
@@ -48,7 +48,7 @@ ROWS = [row(VERIFIER_ROW, verifier_release), row(SCRIPT_ROW, commit)]
 
 
 def programs(more: str) -> Programs:
-    """Those there are, with some more in the file that the section names."""
+    """Return all programs, with `more` added to the file that the section names."""
     (name,) = re.findall(r"`bpf_src/(\S+\.c)` has its like", SECTION)
     texts = {str(path.relative_to(bpf_src())): path.read_text() for path in bpf_src().rglob("*.[ch]")}
     return Programs({**texts, name: f"{texts[name]}\n{more}"})
@@ -58,7 +58,7 @@ def test_the_rows_and_the_program_make_a_sound_catalogue() -> None:
     assert list(faults([*CASES, *ROWS], PROG_TYPES, {}, programs(PROGRAM))) == []
 
 
-def test_without_the_program_the_row_is_told_to_be_wrong() -> None:
+def test_without_the_program_the_row_is_reported() -> None:
     missing = list(faults([*CASES, *ROWS], PROG_TYPES, {}, programs("")))
     assert missing == [
         f"VER-900: there is no C function '{name}' in bpf_src" for name in ("ver_900", "ver_900_accepted")
@@ -66,7 +66,7 @@ def test_without_the_program_the_row_is_told_to_be_wrong() -> None:
 
 
 @pytest.mark.parametrize("case", ROWS, ids=lambda case: case.id)
-def test_the_row_passes_on_a_faultless_kernel_and_is_told_in_words(case: Case) -> None:
+def test_the_row_passes_on_a_faultless_kernel_and_has_a_description(case: Case) -> None:
     kprobe = next(each for each in PROG_TYPES if each.name == "KPROBE")
     reply: dict[str, Any] = answer(case.request(kprobe))
     assert judge(case, kprobe, FACTS, reply).verdict is Verdict.PASS
