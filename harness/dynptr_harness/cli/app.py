@@ -77,7 +77,7 @@ def show_version(value: bool) -> None:
 
 @app.callback(
     epilog="Exit status: 0 all cells as expected, 1 a cell is not, 2 wrong usage, 3 no verdict because the "
-    "environment failed, 128+N ended by signal N."
+    "environment failed, 4 a defect of this program, 128+N ended by signal N."
 )
 def root(
     *,

@@ -148,7 +148,11 @@ def _consent(run_in: RunIn, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise WrongUsage(what, "say --yes if that is intended")
-    if not typer.confirm(f"{what}. Go on?", err=True):
+    try:
+        agreed = typer.confirm(f"{what}. Continue?", err=True)
+    except typer.Abort:
+        agreed = False
+    if not agreed:
         raise WrongUsage("nothing was loaded")
 
 

@@ -12,6 +12,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.commands.raw_terminal import STDIN, Terminal
+from dynptr_harness.core import streams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,6 @@ SILENCE_S = 30.0
 CHUNK = 1 << 16
 DESCRIPTORS = {"stdout": 1, "stderr": 2}
 LEAVE = b"\x1d"  # Ctrl-], as in telnet and virsh: leaves a guest that does not react to keys
-BROKEN_PIPE = 128 + signal.SIGPIPE
 
 
 async def run(machine: Machine, argv: Sequence[str]) -> int:
@@ -75,7 +75,7 @@ class _Conversation:
             await asyncio.wait({talk, left}, return_when=asyncio.FIRST_COMPLETED)
             return int(talk.result()["status"]) if talk.done() else 0
         except BrokenPipeError:  # the reader of our output has closed it
-            return BROKEN_PIPE
+            return streams.READER_CLOSED
         finally:
             talk.cancel()
             left.cancel()
@@ -92,9 +92,7 @@ class _Conversation:
             # A thread, because asyncio cannot read terminals, pipes and files alike. It may block for ever.
             Thread(target=self._feed, daemon=True).start()
         elif event["event"] == "output":
-            data = base64.b64decode(event["data"])
-            while data:
-                data = data[os.write(DESCRIPTORS[event["stream"]], data) :]
+            streams.write(DESCRIPTORS[event["stream"]], base64.b64decode(event["data"]))
 
     def _feed(self) -> None:
         """Send standard input as fast as the guest accepts it, and then its end."""

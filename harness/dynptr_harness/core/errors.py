@@ -12,6 +12,7 @@ class ExitStatus(IntEnum):
     NOT_AS_EXPECTED = 1
     WRONG_USAGE = 2
     ENVIRONMENT_FAILED = 3
+    DEFECT = 4  # of this program
 
 
 class HarnessError(Exception):

@@ -212,7 +212,7 @@ def test_a_failure_before_the_first_boot_is_one_message(
 def test_a_defect_of_ours_is_a_message_and_a_file_and_never_a_bare_traceback(command: Command) -> None:
     command.failure = KeyError("x")
     ended = command("run", "--quiet")
-    assert ended.status == 3
+    assert ended.status == 4
     found = re.fullmatch(
         r"dynptr-harness: unexpected KeyError: 'x'\n  a defect of dynptr-harness; its trace is in (\S+)\n",
         ended.err,
