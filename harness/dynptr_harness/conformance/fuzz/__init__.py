@@ -1,0 +1,1 @@
+"""Random sequences of acts, checked against the model of `conformance.model`."""
