@@ -8,9 +8,10 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
-from dynptr_harness.conformance.experiments.base import each_of, footprint
+from dynptr_harness.conformance.experiments.base import each_of
 from dynptr_harness.guest.ringbuf import raw_reader
-from dynptr_harness.guest.ringbuf.raw_reader import BUSY, DISCARD, RawReader, told
+from dynptr_harness.guest.ringbuf.raw_reader import RawReader, told
+from dynptr_harness.protocol.ring import BUSY, DISCARDED, footprint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,10 +45,10 @@ def peeked(folder: Path, size: int, start: int, *records: bytes) -> list[tuple[i
 def test_records_are_told_with_position_header_and_payload(tmp_path: Path, size: int, lap: int) -> None:
     start = lap * (size - 24)
     assert peeked(
-        tmp_path, size, start, record(b"first one"), record(b"", DISCARD), record(b"last", BUSY)
+        tmp_path, size, start, record(b"first one"), record(b"", DISCARDED), record(b"last", BUSY)
     ) == [
         (start, 9, b"first one".hex(), 1),
-        (start + 24, DISCARD, "", 1),
+        (start + 24, DISCARDED, "", 1),
         (start + 32, BUSY | 4, b"last".hex(), 1),
     ]
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from dynptr_harness.guest.bpf.libbpf import AttachType, ProgType
+    from dynptr_harness.protocol.uapi import AttachType, ProgType
 
 
 def _declare(name: str, result: type | None, *arguments: type) -> None:

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from bcc.libbcc import lib
 
 from dynptr_harness.guest.bpf import libbpf, objects
-from dynptr_harness.guest.bpf.libbpf import LoadRefused, ProgLoadOpts, ProgType
+from dynptr_harness.guest.bpf.libbpf import LoadRefused, ProgLoadOpts
+from dynptr_harness.protocol.uapi import ProgType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

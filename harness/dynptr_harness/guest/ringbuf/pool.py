@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 from dynptr_harness.guest.bpf import libbpf
 from dynptr_harness.guest.ringbuf.view import RingView
+from dynptr_harness.protocol.uapi import BPF_F_RB_OVERWRITE
 
 
 class Rings:
@@ -41,7 +42,7 @@ class Rings:
         self.close()
         ring = libbpf.new_ring(size, flags)
         self._ring.callback(os.close, ring)
-        view = RingView(ring, size, overwrites=bool(flags & libbpf.BPF_F_RB_OVERWRITE))
+        view = RingView(ring, size, overwrites=bool(flags & BPF_F_RB_OVERWRITE))
         self._ring.callback(view.close)
         libbpf.map_write_fd(self.map_of(flags), 0, ring)
         self._view, self._made_as = view, (size, flags)

@@ -17,17 +17,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-BUSY, DISCARD = 1 << 31, 1 << 30  # BPF_RINGBUF_BUSY_BIT, BPF_RINGBUF_DISCARD_BIT
+from dynptr_harness.protocol.ring import BUSY, DISCARDED, footprint
+
 HEADER = struct.Struct("II")
 POSITION = struct.Struct("L")
 TOLD_WHOLE = 256
 DIGESTED = 1 << 16  # bytes; of 16 MiB a digest takes a tenth of a second in an emulated guest
 MAPPED_WHOLE = 1 << 20  # bytes; to map a ring of 32 MiB takes a fiftieth
-
-
-def footprint(size: int) -> int:
-    """Bytes that a record of `size` takes in the ring."""
-    return (size + HEADER.size + 7) & ~7
 
 
 def told(payload: bytes, size: int | None = None) -> str:
@@ -126,7 +122,7 @@ class RawReader:
             position = max(position, self._overwrite)
         while position < end:
             header, page_offset = HEADER.unpack(self._bytes(position, HEADER.size))
-            length = header & ~(BUSY | DISCARD)
+            length = header & ~(BUSY | DISCARDED)
             times = self._times(position, footprint(length), end)
             payload = self._told(position + HEADER.size, length)
             records.append(RawRecord(position, header, page_offset, payload, times))

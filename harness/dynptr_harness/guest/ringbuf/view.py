@@ -17,7 +17,8 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.guest.ringbuf.consumer import Consumer
-from dynptr_harness.guest.ringbuf.raw_reader import BUSY, RawReader, told
+from dynptr_harness.guest.ringbuf.raw_reader import RawReader, told
+from dynptr_harness.protocol.ring import BUSY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
