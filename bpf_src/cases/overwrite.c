@@ -5,18 +5,6 @@
  */
 #include "verifier.h"
 
-/* A program that reserves, does something, and submits. */
-#define WHILE_HELD(NAME, ACTION)        \
-	PROGRAM int NAME(void *ctx)     \
-	{                               \
-		struct bpf_dynptr ptr;  \
-                                        \
-		reserve(&ptr);          \
-		ACTION;                 \
-		submit(&ptr);           \
-		return 0;               \
-	}
-
 /* VER-090: another reservation. Released in between, it is accepted. */
 WHILE_HELD(ver_090, reserve(&ptr))
 WHILE_HELD(ver_090_accepted, submit(&ptr); reserve(&ptr))
@@ -153,18 +141,6 @@ WHILE_HELD(ver_095_unknown, STORE_AT(u64, &ptr, bpf_ktime_get_ns()))
 WHILE_HELD(ver_096, STORE_AT(u64, &ptr, 1))
 WHILE_HELD(ver_097_byte, STORE_AT(u8, (u8 *)&ptr + 8, 1))
 WHILE_HELD(ver_097_word, STORE_AT(u64, (u8 *)&ptr + 8, 0))
-
-#define AFTER_RELEASE(NAME, ACTION)     \
-	PROGRAM int NAME(void *ctx)     \
-	{                               \
-		struct bpf_dynptr ptr;  \
-                                        \
-		reserve(&ptr);          \
-		submit(&ptr);           \
-		ACTION;                 \
-		return 0;               \
-	}
-
 AFTER_RELEASE(ver_095_accepted, STORE_AT(u64, &ptr, bpf_ktime_get_ns()))
 AFTER_RELEASE(ver_096_accepted, STORE_AT(u64, &ptr, 1))
 AFTER_RELEASE(ver_097_accepted, STORE_AT(u8, (u8 *)&ptr + 8, 1))

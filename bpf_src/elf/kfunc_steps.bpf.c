@@ -96,7 +96,7 @@ static inline s64 access_a(struct bpf_dynptr *ptr, struct access *access, u8 *pa
 	case MEMSET:
 		return CALL(bpf_dynptr_memset, ptr, offset, len, flags);
 	case PROBE_READ:
-		payload += access->from & (MAX_PAYLOAD - 1);
+		payload += access->source & (MAX_PAYLOAD - 1);
 		if (flags)
 			return CALL(bpf_probe_read_kernel_dynptr, ptr, offset, len, (void *)flags);
 		return CALL(bpf_probe_read_kernel_dynptr, ptr, offset, len, payload);
@@ -144,7 +144,7 @@ static inline void run_kfunc_step(void *ring, struct step *step, struct outcome 
 		outcome->accessed[i] = result;
 	}
 
-	if (bpf_dynptr_clone && step->order == 6)
+	if (bpf_dynptr_clone && step->order == ORDER_DBC)
 		release(&d, &slots[0]);
 	else
 		release(&a, &slots[0]);
@@ -162,32 +162,7 @@ static inline void run_kfunc_steps(struct control *control_page)
 		run_kfunc_step(ring, &control_page->step, &control_page->outcome);
 }
 
-/* For types whose event comes from other processes, too: takes those of the agent only. */
-PROGRAM
-int kfunc_steps_own_return_0(void *ctx)
-{
-	run_kfunc_steps(claim_own_event());
-	return 0;
-}
-
-/* For types whose event is ours alone, by what they must answer to let it pass. */
-PROGRAM
-int kfunc_steps_return_0(void *ctx)
-{
-	run_kfunc_steps(claim_event());
-	return 0;
-}
-
-PROGRAM
-int kfunc_steps_return_1(void *ctx)
-{
-	run_kfunc_steps(claim_event());
-	return 1;
-}
-
-PROGRAM
-int kfunc_steps_return_2(void *ctx)
-{
-	run_kfunc_steps(claim_event());
-	return 2;
-}
+STEP_PROGRAM(kfunc_steps_own_return_0, run_kfunc_steps(claim_own_event()), 0)
+STEP_PROGRAM(kfunc_steps_return_0, run_kfunc_steps(claim_event()), 0)
+STEP_PROGRAM(kfunc_steps_return_1, run_kfunc_steps(claim_event()), 1)
+STEP_PROGRAM(kfunc_steps_return_2, run_kfunc_steps(claim_event()), 2)

@@ -46,37 +46,34 @@ int ver_070_global(void *ctx)
 	return 0;
 }
 
-/* A program that reserves, does something, and submits; or first submits. */
-#define WHILE_HELD(NAME, ACTION)        \
-	PROGRAM int NAME(void *ctx)     \
-	{                               \
-		struct bpf_dynptr ptr;  \
-		u32 key = 0;            \
-                                        \
-		(void)key;              \
-		reserve(&ptr);          \
-		ACTION;                 \
-		submit(&ptr);           \
-		return 0;               \
-	}
-#define AFTER_RELEASE(NAME, ACTION)     \
-	PROGRAM int NAME(void *ctx)     \
-	{                               \
-		struct bpf_dynptr ptr;  \
-		u32 key = 0;            \
-                                        \
-		(void)key;              \
-		reserve(&ptr);          \
-		submit(&ptr);           \
-		ACTION;                 \
-		return 0;               \
-	}
-
-/* VER-102: its bytes given to a helper. VER-103: stored in a map. */
+/* VER-102: its bytes given to a helper. */
 WHILE_HELD(ver_102_strncmp, KEEP(bpf_strncmp((void *)&ptr, 8, text)))
 AFTER_RELEASE(ver_102_strncmp_accepted, KEEP(bpf_strncmp((void *)&ptr, 8, text)))
-WHILE_HELD(ver_103, bpf_map_update_elem(&pairs, &key, &ptr, 0))
-AFTER_RELEASE(ver_103_accepted, bpf_map_update_elem(&pairs, &key, &ptr, 0))
+
+/* VER-103: stored in a map. */
+PROGRAM
+int ver_103(void *ctx)
+{
+	struct bpf_dynptr ptr;
+	u32 key = 0;
+
+	reserve(&ptr);
+	bpf_map_update_elem(&pairs, &key, &ptr, 0);
+	submit(&ptr);
+	return 0;
+}
+
+PROGRAM
+int ver_103_accepted(void *ctx)
+{
+	struct bpf_dynptr ptr;
+	u32 key = 0;
+
+	reserve(&ptr);
+	submit(&ptr);
+	bpf_map_update_elem(&pairs, &key, &ptr, 0);
+	return 0;
+}
 
 PROGRAM
 int ver_103_struct(void *ctx)
@@ -94,8 +91,8 @@ int ver_103_struct(void *ctx)
 }
 
 /* VER-132: a tail call leaves the program. VER-133: after the release. */
-WHILE_HELD(ver_132, bpf_tail_call(ctx, &programs, 0); KEEP(key))
-AFTER_RELEASE(ver_133, bpf_tail_call(ctx, &programs, 0); KEEP(key))
+WHILE_HELD(ver_132, bpf_tail_call(ctx, &programs, 0); KEEP(0))
+AFTER_RELEASE(ver_133, bpf_tail_call(ctx, &programs, 0); KEEP(0))
 
 /* VER-134: the old way to read packets, which can leave the program too. */
 u64 load_byte(void *skb, u64 offset) asm("llvm.bpf.load.byte");

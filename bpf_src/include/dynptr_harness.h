@@ -55,10 +55,21 @@ enum op {
 /* Where a step waits for user space, in elf/held_steps.bpf.c only. */
 enum pause { AFTER_A = 1, AFTER_B = 2, AFTER_RELEASE = 4 };
 
+/* The slots of a step in the order of their release. D is a clone of A, in elf/kfunc_steps.bpf.c only. */
+enum order {
+	ORDER_ABC = 0,
+	ORDER_ACB = 1,
+	ORDER_BAC = 2,
+	ORDER_BCA = 3,
+	ORDER_CAB = 4,
+	ORDER_CBA = 5,
+	ORDER_DBC = 6,
+};
+
 struct access {
-	u32 op;
+	u32 op; /* enum op */
 	u16 slot;
-	u16 from; /* where in `payload` the bytes to write begin */
+	u16 source; /* where in `payload` the bytes to write begin */
 	u64 len;
 	u64 offset;
 	u64 flags;
@@ -77,7 +88,7 @@ struct reservation {
  */
 struct step {
 	struct reservation slots[MAX_SLOTS];
-	u32 order; /* 0 to 5: ABC ACB BAC BCA CAB CBA; 6: DBC, where D is a clone of A (elf/kfunc_steps.bpf.c) */
+	u32 order; /* enum order */
 	u32 access_cnt;
 	u64 pauses; /* bits of enum pause */
 	struct access accesses[MAX_ACCESSES];
@@ -124,6 +135,13 @@ struct control {
 	struct fill fill;
 	struct step step; /* one a run: the verifier would walk a loop of steps once for each */
 	struct outcome outcome;
+};
+
+/* How a program and user space take turns in a held step; elf/held_steps.bpf.c. */
+struct pauses {
+	u64 reached; /* the pause that the program is in or was in last, counted from 1 */
+	u64 resumed; /* the last pause that user space has ended */
+	u64 limit;   /* of this pause, by the monotonic clock, in ns */
 };
 
 #ifdef ELF_OBJECT

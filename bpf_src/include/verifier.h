@@ -47,6 +47,30 @@ static inline u32 unknown(void)
 	return bpf_get_prandom_u32();
 }
 
+/* A program that reserves, does something, and submits. */
+#define WHILE_HELD(NAME, ACTION)        \
+	PROGRAM int NAME(void *ctx)     \
+	{                               \
+		struct bpf_dynptr ptr;  \
+                                        \
+		reserve(&ptr);          \
+		ACTION;                 \
+		submit(&ptr);           \
+		return 0;               \
+	}
+
+/* A program that reserves, submits, and then does something. */
+#define AFTER_RELEASE(NAME, ACTION)     \
+	PROGRAM int NAME(void *ctx)     \
+	{                               \
+		struct bpf_dynptr ptr;  \
+                                        \
+		reserve(&ptr);          \
+		submit(&ptr);           \
+		ACTION;                 \
+		return 0;               \
+	}
+
 /* Stores that clang must not change: the verifier's answer depends on the instruction. */
 #define STORE_AT(TYPE, ADDRESS, VALUE) \
 	asm volatile("*(" #TYPE " *)(%0 + 0) = %1" : : "r"(ADDRESS), "r"((u64)(VALUE)) : "memory")

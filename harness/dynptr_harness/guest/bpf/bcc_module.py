@@ -24,8 +24,8 @@ def sources(folder: Path) -> list[Path]:
     BCC rewrites map accesses in the main file only, never in an included one: so the files are put one
     behind the other, and the header's include guard makes the #include lines in them do nothing.
     """
-    examples = (folder / "prog_types").glob("*.c")
-    return [folder / "include" / "dynptr_harness.h", folder / "steps.c", *sorted(examples)]
+    headers = (folder / "include" / name for name in ("dynptr_harness.h", "step_program.h"))
+    return [*headers, folder / "steps.c", *sorted((folder / "prog_types").glob("*.c"))]
 
 
 def case_sources(folder: Path) -> list[Path]:
