@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * The conformance program: does the steps that the agent wrote into the control page, and notes there what
- * the helpers answered. It is the same for every program type, but for what a program may return.
+ * The conformance program: it runs the step in the control page and stores the results of the helpers there. It
+ * is the same for every program type, except for its return value.
  */
 #include "dynptr_harness.h"
 #include "step_program.h"
 
 /*
- * Declared with 64 bit arguments: a helper takes what is in the register, and a test may want all of it
- * there. (u32 in include/uapi/linux/bpf.h, so that clang would cut it off before the call.)
+ * Declared with 64-bit arguments, to pass all bits of a register to a helper. With the u32 of
+ * include/uapi/linux/bpf.h, clang would truncate them before the call.
  */
 static long (*reserve_dynptr)(void *ringbuf, u64 size, u64 flags, struct bpf_dynptr *ptr) =
 	(void *)BPF_FUNC_ringbuf_reserve_dynptr;
@@ -38,8 +38,8 @@ static inline void release(struct bpf_dynptr *ptr, struct reservation *reservati
 }
 
 /*
- * The length of a slice must be a constant that the verifier knows: these are the ones there are. The empty
- * assembly keeps clang from making one call of them all, with a length that is no constant.
+ * The length of a slice must be a constant for the verifier. The empty assembly prevents clang from merging the
+ * calls into one with a variable length.
  */
 #define SLICE_CASE(LEN)               \
 	case LEN:                     \
@@ -129,8 +129,8 @@ static inline s64 access_ring(void *ring, struct access *access, u8 *payload)
 }
 
 /*
- * Does one step. Whatever happens to a reservation, its dynptr is released: the verifier insists. B and C can
- * be written to, A can be accessed in every way: what there is code for the verifier walks for every access.
+ * Run one step. The verifier requires the release of a dynptr even if its reservation failed. A supports every
+ * access, B and C only WRITE: the verifier walks the code of an access in every round of the loop.
  */
 static inline void run_step(void *ring, struct step *step, struct outcome *outcome)
 {

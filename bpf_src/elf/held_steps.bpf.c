@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * A step with two reservations that waits while it holds them, so that user space can look at the ring as it
- * is then: after the first reservation, after the second, after the first release.
+ * A step with two reservations and pauses, in which user space looks at the ring: after the first reservation,
+ * after the second one, and after the first release.
  *
- * A program cannot sleep: it spins in bpf_loop until user space, on another CPU, has counted `resumed` up.
+ * A program cannot sleep. It spins in bpf_loop until user space, on another CPU, increments `resumed`.
  */
 #include "elf_object.h"
 #include "../steps.c"
 
-#define PAUSE_NS 5000000000ULL /* three of them are less than the 20 s that make a stall for the kernel */
+#define PAUSE_NS 5000000000ULL /* three pauses are shorter than the 20 s after which the kernel reports a stall */
 #define SPINS (1 << 20)
 
 struct {
@@ -26,7 +26,7 @@ static inline volatile struct pauses *find_pauses(void)
 	return bpf_map_lookup_elem(&pauses, &zero);
 }
 
-/* Callbacks of bpf_loop: 1 to leave the loop. */
+/* Callbacks of bpf_loop. They return 1 to leave the loop. */
 static long is_over(u32 _round, void *_context)
 {
 	volatile struct pauses *page = find_pauses();

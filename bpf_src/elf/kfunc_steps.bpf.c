@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * The conformance program with kfuncs: holds two reservations, A and B, and D, a clone of A, and accesses
- * them by helpers and kfuncs. A kfunc that the kernel does not have answers NO_KFUNC.
+ * The conformance program with kfuncs. It holds two reservations, A and B, and D, a clone of A, and accesses them
+ * through helpers and kfuncs. The result of a kfunc that the kernel lacks is NO_KFUNC.
  */
 #include "elf_object.h"
 #include "../steps.c"
 
-#define NO_KFUNC (-38) /* ENOSYS: no kfunc answers this */
+#define NO_KFUNC (-38) /* ENOSYS: no kfunc returns it */
 
 /*
- * Sizes and offsets are 64 bits wide since v6.19 and 32 before; the registers are the same. What answers a
- * bool is declared as wide as a register: a kernel sets the lowest byte only, the rest is anything.
+ * Sizes and offsets have 64 bits since v6.19 and had 32 before, in the same registers. A kfunc that returns a bool
+ * is declared with the width of a register: the kernel sets the lowest byte only.
  */
 extern u64 bpf_dynptr_size(const struct bpf_dynptr *ptr) __ksym __weak;
 extern u64 bpf_dynptr_is_null(const struct bpf_dynptr *ptr) __ksym __weak;
@@ -27,7 +27,7 @@ extern int bpf_probe_read_kernel_dynptr(struct bpf_dynptr *ptr, u64 offset, u64 
 #define BOOL(word) ((s64)((word) & 0xff))
 #define CALL(kfunc, ...) (kfunc ? (s64)(kfunc(__VA_ARGS__)) : NO_KFUNC)
 
-/* 1 for a pointer, through which `data` is copied, 0 for NULL, 2 for a pointer to our own buffer. */
+/* Return 0 for NULL, 1 for a pointer into the record, 2 for a pointer to the buffer. Copy the bytes to `data`. */
 static inline s64 kfunc_slice(struct bpf_dynptr *ptr, struct access *access, u8 *data)
 {
 	u64 buffer = 0;
@@ -45,7 +45,7 @@ static inline s64 kfunc_slice(struct bpf_dynptr *ptr, struct access *access, u8 
 	return slice == &buffer ? 2 : 1;
 }
 
-/* What a program sees that takes all of r0 for the answer. The call loses r1 to r5. */
+/* Test all of r0 after the call. The call clobbers r1 to r5. */
 static inline s64 is_null_word(struct bpf_dynptr *ptr)
 {
 	register struct bpf_dynptr *argument asm("r1") = ptr;
@@ -59,8 +59,8 @@ static inline s64 is_null_word(struct bpf_dynptr *ptr)
 }
 
 /*
- * Code for a dynptr is code that the verifier walks for every access, so that each of A, B and D has what the
- * rows do with it, and no more.
+ * The verifier walks the code for a dynptr in every round of the loop, so A, B and D support only the accesses
+ * that a case uses.
  */
 static inline s64 access_any(struct bpf_dynptr *ptr, struct access *access, u8 *payload)
 {

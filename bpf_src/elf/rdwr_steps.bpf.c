@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * A step with one reservation and one access, a slice to write to by kfunc. In a program of its own, because
- * only types that may write to packets can load it.
+ * A step with one reservation and one access, bpf_dynptr_slice_rdwr. It is a separate program, because only
+ * program types that may write to packets can load it.
  */
 #include "elf_object.h"
 #include "../steps.c"

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * A program that runs a step. A program type loads the one that returns what lets the type's event pass:
- * NAME_return_0, NAME_return_1 or NAME_return_2. NAME_own_return_0 is for types whose event other processes
- * cause too.
+ * The programs that run a step, one for each return value. The agent loads the program with the value that lets
+ * the event of the program type pass. NAME_own_return_0 is for types whose event other processes cause too.
  */
 #ifndef STEP_PROGRAM_H
 #define STEP_PROGRAM_H
