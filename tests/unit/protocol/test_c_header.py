@@ -1,4 +1,4 @@
-"""The structures and numbers of the protocol are those of the C headers."""
+"""The structures and numbers of the protocol match the C headers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ STRUCTS = {
     for name, each in vars(structs).items()
     if isinstance(each, type) and issubclass(each, ct.Structure)
 }
-NOT_SHARED = {"record", "ring"}  # a record is read by its own reader; a ring is a map
+NOT_SHARED = {"record", "ring"}  # the examples' record, and a map definition
 LIMITS = ("MAX_SLOTS", "MAX_ACCESSES", "MAX_PAYLOAD", "MAX_FILL", "UNSET")
 ENUMS = {
     "release": {name.upper(): value for value, name in enumerate(structs.RELEASES)},
@@ -42,7 +42,6 @@ KERNEL_ENUMS: dict[str, tuple[str, type[IntEnum]]] = {
 }
 KERNEL_FLAGS = ("BPF_F_SLEEPABLE", "BPF_F_MMAPABLE", "BPF_F_RB_OVERWRITE")
 HELPER = "BPF_FUNC_ringbuf_reserve_dynptr"
-
 
 PROLOGUE = (
     "#include <stddef.h>",
@@ -105,7 +104,7 @@ def in_c(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
     return values_in_c(expressions, tmp_path_factory.mktemp("values"))
 
 
-def test_every_structure_that_is_shared_has_a_python_twin() -> None:
+def test_every_shared_structure_has_a_python_twin() -> None:
     assert set(re.findall(r"^struct (\w+) \{", HEADER, re.MULTILINE)) - NOT_SHARED == set(STRUCTS)
 
 
@@ -121,7 +120,7 @@ def test_a_structure_has_the_fields_of_its_c_twin(name: str, in_c: dict[str, int
 
 
 @pytest.mark.parametrize("name", ENUMS)
-def test_names_stand_at_the_value_of_their_c_constant(name: str, in_c: dict[str, int]) -> None:
+def test_a_name_has_the_value_of_its_c_constant(name: str, in_c: dict[str, int]) -> None:
     assert ENUMS[name] == {constant: in_c[constant] for constant in constants_of(name, HEADER)}
 
 
@@ -131,16 +130,14 @@ def test_a_limit_is_the_same_in_c(name: str, in_c: dict[str, int]) -> None:
 
 
 @pytest.mark.parametrize("name", KERNEL_ENUMS)
-def test_numbers_are_those_of_the_kernel_headers_as_far_as_these_know_them(
-    name: str, in_c: dict[str, int]
-) -> None:
+def test_numbers_match_the_installed_kernel_headers(name: str, in_c: dict[str, int]) -> None:
     prefix, enum = KERNEL_ENUMS[name]
     known = {each.name: in_c[prefix + each.name] for each in enum if prefix + each.name in in_c}
     assert {each.name: each.value for each in enum if each.name in known} == known
     assert len(known) > len(enum) / 2
 
 
-def test_flags_and_the_helper_are_those_of_the_kernel_headers(in_c: dict[str, int]) -> None:
+def test_flags_and_the_helper_match_the_installed_kernel_headers(in_c: dict[str, int]) -> None:
     assert in_c[HELPER] == uapi.HELPER_RINGBUF_RESERVE_DYNPTR
     for flag in KERNEL_FLAGS:
         assert in_c.get(flag, getattr(uapi, flag)) == getattr(uapi, flag)

@@ -1,4 +1,4 @@
-"""The guest gets all of the protocol, and the protocol needs nothing else."""
+"""The payload ships the whole protocol, which imports only the standard library."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PROTOCOL = PACKAGE / "protocol"
 MODULES = sorted(PROTOCOL.rglob("*.py"))
 
 
-def test_the_payload_holds_every_module_of_the_protocol() -> None:
+def test_the_payload_contains_every_module_of_the_protocol() -> None:
     shipped = payload.contents()
     assert {path.name for path in MODULES} >= {"codec.py", "kfuncs.py", "ring.py", "structs.py", "uapi.py"}
     for path in MODULES:

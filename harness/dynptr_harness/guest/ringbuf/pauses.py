@@ -28,7 +28,7 @@ class Pauses:
         self._page.resumed = ENDED
 
     def wait_for(self, number: int) -> bool:
-        """Wait until the program is in this pause, counted from 1. Return False if the event ends before."""
+        """Wait until the program is in this pause, counted from 1. Return False if the event ends first."""
         while self._page.reached < number:
             if self._page.resumed == ENDED:
                 return False
