@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Any
 from bcc.libbcc import lib
 
 from dynptr_harness.guest.bpf import libbpf
-from dynptr_harness.guest.bpf.libbpf import AttachType, Program, ProgType
 from dynptr_harness.guest.prog_types.base import GuestType, held_open, linked
 from dynptr_harness.guest.system.sysctl import Unavailable
+from dynptr_harness.protocol.uapi import AttachType, ProgType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
     from bcc import BPF
+
+    from dynptr_harness.guest.bpf.libbpf import Program
 
 # The functions behind system calls carry the architecture in their name; asking BCC for it costs a scan
 # of kallsyms, one to two seconds in an emulated guest.
