@@ -1,7 +1,7 @@
 """Runs a user's command in the guest and streams its output to the host.
 
 The request `exec` has the command in `argv`. With `terminal` (`rows`, `columns`, `term`) it runs on a
-pseudoterminal. While it runs
+pseudoterminal. While it runs:
 
 - the host sends messages with `input` (base64; empty at the end of input) or `size` ([rows, columns]);
 - the agent sends the event `output` with `stream` ('stdout' or 'stderr'; only 'stdout' with a terminal) and

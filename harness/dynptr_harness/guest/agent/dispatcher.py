@@ -15,10 +15,10 @@ A request has the experiment in `kind`, the program type in `prog_type` and the 
 - `example`: runs one of bpf_src/examples, see examples.py.
 - `own`: handles users' programs, see user_programs.py. It has no `prog_type` and no `loader`.
 
-The reply is `no_type` if the kernel rejects every program of the type.
+With `sysctl` (names to values) the experiment runs under these kernel settings.
 
-With `sysctl`, a map from names to values, the experiment runs under these kernel settings. The reply has
-`unavailable` if the kernel rejects them.
+The reply has `no_type` if the kernel rejects every program of the type, and the reason in `unavailable` if
+the kernel or the machine lacks something else that the experiment needs.
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ def _clang_version() -> str | None:
 
 
 def measure() -> dict[str, Any]:
-    """Return the facts as JSON."""
+    """Return all facts."""
     security = Path("/sys/kernel/security/lsm")
     return {
         "release": os.uname().release,

@@ -159,7 +159,7 @@ class StressTest:
     def _run_processes(self) -> int:
         """Run producers and consumers to their end. Return the number of consumers.
 
-        The programs are detached before the consumer is told to end. No record can come after that.
+        The programs are detached before the consumer may end, so that no record comes after it.
         """
         with ExitStack() as stack:
 

@@ -69,8 +69,8 @@ class GuestType:
 
     Attributes:
         name: without the BPF_PROG_TYPE_ prefix. A variant has a suffix: 'TRACING/fexit'.
-        attach_type: expected attach type, -1 without one.
-        flags: BPF_F_* for the load.
+        attach_type: expected attach type, or -1.
+        flags: BPF_F_* flags of the load.
         btf_target: kernel function or LSM hook that the programs attach to.
         returns: return value with which the event continues.
         shared: other processes cause the event too, so that programs must check the process. Types whose
