@@ -9,13 +9,13 @@ import time
 from typing import TYPE_CHECKING
 
 from dynptr_harness.core.errors import EnvironmentFailed
-from dynptr_harness.protocol.syscalls import SYS_BPF
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Objects = dict[str, frozenset[int]]
 
+SYSCALL_BPF = {"x86_64": 321, "aarch64": 280, "s390x": 351}
 GET_NEXT_ID = {"program": 11, "map": 12, "link": 31}  # enum bpf_cmd; links since Linux 5.8
 FREE_TIMEOUT = 5.0  # seconds; the kernel frees objects after an RCU grace period
 POLL = 0.05  # seconds; the kernel has no event for that
@@ -40,7 +40,8 @@ def current_ids() -> Objects:
 
 def _ids(kind: str, command: int) -> Iterator[int]:
     attributes = _Attributes()
-    while libc.syscall(SYS_BPF, command, ct.byref(attributes), ct.sizeof(attributes)) == 0:
+    number = SYSCALL_BPF[os.uname().machine]
+    while libc.syscall(number, command, ct.byref(attributes), ct.sizeof(attributes)) == 0:
         yield attributes.next_id
         attributes.start_id = attributes.next_id
     error = ct.get_errno()

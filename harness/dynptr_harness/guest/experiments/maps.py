@@ -29,11 +29,11 @@ from typing import TYPE_CHECKING, Any
 from dynptr_harness.guest.bpf import libbpf
 from dynptr_harness.guest.system.processes import Child
 from dynptr_harness.guest.system.sysctl import changed
-from dynptr_harness.protocol.syscalls import SYS_BPF
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+SYS_BPF = {"x86_64": 321, "aarch64": 280, "s390x": 351}[os.uname().machine]
 MAP_CREATE, MAP_LOOKUP, MAP_UPDATE, MAP_DELETE, MAP_NEXT_KEY, MAP_FREEZE = 0, 1, 2, 3, 4, 22  # enum bpf_cmd
 ELEMENT = {"lookup": MAP_LOOKUP, "update": MAP_UPDATE, "delete": MAP_DELETE, "next": MAP_NEXT_KEY}
 
