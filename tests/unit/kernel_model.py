@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from dynptr_harness.conformance.kfuncs import KFUNCS
+from dynptr_harness.protocol.kfuncs import KFUNCS
 
 from tests.unit.flood_model import CPUS, flood
 from tests.unit.map_model import OVERWRITE as RB_OVERWRITE

@@ -10,12 +10,12 @@ from dynptr_harness.conformance.case import Case
 from dynptr_harness.conformance.catalogue import CASES, PROG_TYPES
 from dynptr_harness.conformance.cell import CellResult
 from dynptr_harness.conformance.experiments.verifier import Verification, accepted, refused
-from dynptr_harness.conformance.kfuncs import KFUNCS
 from dynptr_harness.conformance.plan import make
 from dynptr_harness.conformance.prog_types import ProgType
 from dynptr_harness.conformance.verdict import Verdict
 from dynptr_harness.guest_image.model import BootFiles
 from dynptr_harness.kernels.model import Kernel
+from dynptr_harness.protocol.kfuncs import KFUNCS
 from dynptr_harness.results.model import KernelRun, Phase, Provenance, RunResult
 from dynptr_harness.vm.accelerator import Accelerator
 from dynptr_harness.vm.prepare import PreparedKernel
@@ -72,7 +72,7 @@ def made_up(case_id: str, **changes: Any) -> Case:
 
 def made_up_type(name: str) -> ProgType:
     """A program type of no real catalogue."""
-    return ProgType(name, 1, (5, 19), f"the event of {name}")
+    return ProgType(name, (5, 19), f"the event of {name}")
 
 
 def cell(prog_type: str = "KPROBE", case: str = "RSV-011", **changes: Any) -> CellResult:

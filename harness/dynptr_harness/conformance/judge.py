@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from errno import EOPNOTSUPP
 from typing import TYPE_CHECKING, Any
 
-from dynptr_harness.conformance.kfuncs import KFUNCS
 from dynptr_harness.conformance.verdict import Verdict
+from dynptr_harness.protocol.kfuncs import KFUNCS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

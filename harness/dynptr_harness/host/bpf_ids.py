@@ -9,14 +9,18 @@ import time
 from typing import TYPE_CHECKING
 
 from dynptr_harness.core.errors import EnvironmentFailed
+from dynptr_harness.protocol.uapi import SYS_BPF, Command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Objects = dict[str, frozenset[int]]
 
-SYSCALL_BPF = {"x86_64": 321, "aarch64": 280, "s390x": 351}
-GET_NEXT_ID = {"program": 11, "map": 12, "link": 31}  # enum bpf_cmd; links since Linux 5.8
+GET_NEXT_ID = {
+    "program": Command.PROG_GET_NEXT_ID,
+    "map": Command.MAP_GET_NEXT_ID,
+    "link": Command.LINK_GET_NEXT_ID,  # since Linux 5.8
+}
 FREE_TIMEOUT = 5.0  # seconds; the kernel frees objects after an RCU grace period
 POLL = 0.05  # seconds; the kernel has no event for that
 
@@ -38,9 +42,9 @@ def current_ids() -> Objects:
     return {kind: frozenset(_ids(kind, command)) for kind, command in GET_NEXT_ID.items()}
 
 
-def _ids(kind: str, command: int) -> Iterator[int]:
+def _ids(kind: str, command: Command) -> Iterator[int]:
     attributes = _Attributes()
-    number = SYSCALL_BPF[os.uname().machine]
+    number = SYS_BPF[os.uname().machine]
     while libc.syscall(number, command, ct.byref(attributes), ct.sizeof(attributes)) == 0:
         yield attributes.next_id
         attributes.start_id = attributes.next_id

@@ -17,8 +17,6 @@ from dynptr_harness.conformance.experiments.capabilities import Capabilities, Wi
 from dynptr_harness.conformance.experiments.examples import Example
 from dynptr_harness.conformance.experiments.maps import MapCalls
 from dynptr_harness.conformance.experiments.script import (
-    BUSY,
-    DISCARDED,
     FORCE_WAKEUP,
     NO_WAKEUP,
     Access,
@@ -39,6 +37,7 @@ from dynptr_harness.conformance.experiments.script import (
 from dynptr_harness.conformance.experiments.stress import Stress
 from dynptr_harness.conformance.experiments.verifier import Call, Program, Verification
 from dynptr_harness.core.text import counted
+from dynptr_harness.protocol.ring import BUSY, DISCARDED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -14,8 +14,6 @@ from dynptr_harness.conformance.experiments.base import Phases
 from dynptr_harness.conformance.experiments.capabilities import Capabilities, LimitedProcess, WithSysctl
 from dynptr_harness.conformance.experiments.maps import Create, Freeze, MapCalls, Mmap
 from dynptr_harness.conformance.experiments.script import (
-    BUSY,
-    DISCARDED,
     Access,
     Consume,
     Event,
@@ -33,6 +31,7 @@ from dynptr_harness.conformance.experiments.script import (
 from dynptr_harness.conformance.experiments.stress import Stress
 from dynptr_harness.conformance.experiments.verifier import Verification, accepted, refused
 from dynptr_harness.core.text import columns
+from dynptr_harness.protocol.ring import BUSY, DISCARDED
 from dynptr_harness.report.case_detail import CaseReport
 from dynptr_harness.report.case_list import as_document, as_lines
 from dynptr_harness.report.describe import describe, errno, in_words

@@ -8,9 +8,7 @@ from dynptr_harness.conformance.case import Case
 from dynptr_harness.conformance.experiments.base import RING_SIZE
 from dynptr_harness.conformance.experiments.script import (
     AVAIL_DATA,
-    BUSY,
     CONS_POS,
-    DISCARDED,
     FORCE_WAKEUP,
     NO_WAKEUP,
     OVERWRITE_POS,
@@ -32,6 +30,7 @@ from dynptr_harness.conformance.experiments.script import (
     script,
     submitted,
 )
+from dynptr_harness.protocol.ring import BUSY, DISCARDED
 
 _COMMIT = "kernel/bpf/ringbuf.c, bpf_ringbuf_commit (v5.8, commit 457f44363a88)"
 _QUERY = "kernel/bpf/ringbuf.c, bpf_ringbuf_query (v5.8, commit 457f44363a88)"

@@ -7,7 +7,7 @@ from errno import EINVAL
 from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.conformance.case import Case
-from dynptr_harness.conformance.experiments.base import Finding, each_of, footprint, readable, size_of
+from dynptr_harness.conformance.experiments.base import Finding, each_of, readable, size_of
 from dynptr_harness.conformance.experiments.maps import RB_OVERWRITE
 from dynptr_harness.conformance.experiments.script import (
     AVAIL_DATA,
@@ -22,6 +22,7 @@ from dynptr_harness.conformance.experiments.script import (
     Wait,
     Watch,
 )
+from dynptr_harness.protocol.ring import footprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar
 from dynptr_harness.conformance.case import Case
 from dynptr_harness.conformance.experiments.base import RING_SIZE, Finding, each_of
 from dynptr_harness.conformance.experiments.script import (
-    DISCARDED,
     FORCE_WAKEUP,
     NO_WAKEUP,
     PROD_POS,
@@ -27,6 +26,7 @@ from dynptr_harness.conformance.experiments.script import (
     script,
     submitted,
 )
+from dynptr_harness.protocol.ring import DISCARDED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

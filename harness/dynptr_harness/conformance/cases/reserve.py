@@ -5,10 +5,8 @@ from __future__ import annotations
 from errno import E2BIG, EAGAIN, EINVAL
 
 from dynptr_harness.conformance.case import Case, Difference
-from dynptr_harness.conformance.experiments.base import RING_SIZE, Experiment, footprint
+from dynptr_harness.conformance.experiments.base import RING_SIZE, Experiment
 from dynptr_harness.conformance.experiments.script import (
-    BUSY,
-    DISCARDED,
     FORCE_WAKEUP,
     NO_WAKEUP,
     U32,
@@ -30,6 +28,7 @@ from dynptr_harness.conformance.experiments.script import (
     script,
     submitted,
 )
+from dynptr_harness.protocol.ring import BUSY, DISCARDED, footprint
 
 _RESERVE = "kernel/bpf/ringbuf.c, bpf_ringbuf_reserve_dynptr (v5.19, commit bc34dee65a65)"
 _SPACE = "kernel/bpf/ringbuf.c, __bpf_ringbuf_reserve: new_prod_pos - cons_pos <= mask (v5.8, 457f44363a88)"

@@ -12,7 +12,6 @@ from dynptr_harness.conformance.experiments.capabilities import (
     WithSysctl,
 )
 from dynptr_harness.conformance.experiments.script import (
-    DISCARDED,
     Access,
     Consume,
     Event,
@@ -32,6 +31,7 @@ from dynptr_harness.conformance.experiments.verifier import (
     refused,
     row,
 )
+from dynptr_harness.protocol.ring import DISCARDED
 
 ENOTSUPP = 524  # of the kernel's own
 

@@ -9,12 +9,13 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from dynptr_harness.protocol.ring import footprint
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from dynptr_harness.conformance.prog_types import ProgType
 
-HEADER_BYTES = 8  # struct bpf_ringbuf_hdr of kernel/bpf/ringbuf.c
 RING_SIZE = 4096  # one page, the smallest there is on x86
 
 Reply = dict[str, Any]
@@ -37,14 +38,6 @@ class Experiment(Protocol):
 
     def findings(self, prog_type: ProgType, facts: Mapping[str, Any], reply: Reply) -> Iterator[Finding]:
         """The expectations beside what the reply says of them."""
-
-
-def footprint(size: int) -> int:
-    """Bytes that a record of `size` takes in the ring: header and payload, rounded up to eight.
-
-    kernel/bpf/ringbuf.c, __bpf_ringbuf_reserve: round_up(size + BPF_RINGBUF_HDR_SZ, 8).
-    """
-    return -(-(size + HEADER_BYTES) // 8) * 8
 
 
 def size_of(record: str) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dynptr_harness.conformance.experiments.base import RING_SIZE, Finding
 from dynptr_harness.conformance.experiments.script import Act, Script
+from dynptr_harness.protocol import uapi
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 
 PAGE = RING_SIZE
 
-ARRAY_OF_MAPS, RINGBUF, USER_RINGBUF = 12, 27, 31  # enum bpf_map_type
+ARRAY_OF_MAPS = uapi.MapType.ARRAY_OF_MAPS.value
+RINGBUF = uapi.MapType.RINGBUF.value
+USER_RINGBUF = uapi.MapType.USER_RINGBUF.value
 
 # Flags of BPF_MAP_CREATE, include/uapi/linux/bpf.h
 NO_PREALLOC = 1 << 0
@@ -23,9 +26,9 @@ NUMA_NODE = 1 << 2
 RDONLY = 1 << 3
 WRONLY = 1 << 4
 RDONLY_PROG = 1 << 7
-MMAPABLE = 1 << 10
+MMAPABLE = uapi.BPF_F_MMAPABLE
 INNER_MAP = 1 << 12
-RB_OVERWRITE = 1 << 19
+RB_OVERWRITE = uapi.BPF_F_RB_OVERWRITE
 
 
 @dataclass(frozen=True)

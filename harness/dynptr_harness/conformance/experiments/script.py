@@ -11,10 +11,10 @@ from dynptr_harness.conformance.experiments.base import (
     Finding,
     Reply,
     each_of,
-    footprint,
     readable,
     size_of,
 )
+from dynptr_harness.protocol.ring import BUSY, DISCARDED, footprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 AVAIL_DATA, RING_SIZE_QUERY, CONS_POS, PROD_POS, OVERWRITE_POS = range(5)
 NO_WAKEUP, FORCE_WAKEUP = 1, 2
 
-BUSY, DISCARDED = 1 << 31, 1 << 30  # bits in the length of a record's header
 U32, U64 = 1 << 32, 1 << 64
 
 # How long epoll may take to tell of a wake-up that must come, and how long it listens where none may: a

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from dynptr_harness.conformance.experiments.base import Finding, footprint
+from dynptr_harness.conformance.experiments.base import Finding
+from dynptr_harness.protocol.ring import footprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -41,7 +41,7 @@ from dynptr_harness.guest.ringbuf.consumer import Consumer
 from dynptr_harness.guest.ringbuf.control import Control
 from dynptr_harness.guest.ringbuf.observer import Observer
 from dynptr_harness.guest.ringbuf.pauses import Pauses
-from dynptr_harness.guest.ringbuf.pool import Rings
+from dynptr_harness.guest.ringbuf.pool import RingPool
 from dynptr_harness.guest.system import cpus, network, sysctl
 from dynptr_harness.guest.system.background import Background
 from dynptr_harness.guest.system.sysctl import Unavailable
@@ -88,7 +88,7 @@ class Dispatcher:
         for each in self._types.values():
             each.ran = self._control.ran
         self._consumer = Consumer(module["events"].map_fd)
-        self._rings = Rings(module["rings"].map_fd)
+        self._rings = RingPool(module["rings"].map_fd)
         self._pauses = Pauses()
         self._stress_page = StressPage()
         self._maps = {

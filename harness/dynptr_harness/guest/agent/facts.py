@@ -12,26 +12,8 @@ import bcc
 
 from dynptr_harness.guest.agent import kconfig
 from dynptr_harness.guest.bpf import btf, libbpf
-
-HELPER = 198  # BPF_FUNC_ringbuf_reserve_dynptr
-# The kfuncs that programs in bpf_src/elf call.
-KFUNCS = (
-    "bpf_dynptr_adjust",
-    "bpf_dynptr_clone",
-    "bpf_dynptr_copy",
-    "bpf_dynptr_from_skb",
-    "bpf_dynptr_is_null",
-    "bpf_dynptr_is_rdonly",
-    "bpf_dynptr_memset",
-    "bpf_dynptr_size",
-    "bpf_dynptr_slice",
-    "bpf_dynptr_slice_rdwr",
-    "bpf_preempt_disable",
-    "bpf_probe_read_kernel_dynptr",
-    "bpf_rcu_read_lock",
-    "bpf_throw",
-    "bpf_verify_pkcs7_signature",
-)
+from dynptr_harness.protocol.kfuncs import KFUNCS
+from dynptr_harness.protocol.uapi import HELPER_RINGBUF_RESERVE_DYNPTR, ProgType
 
 COMPILER = Path("/payload/objects/compiler")
 CLOCKSOURCES = Path("/sys/devices/system/clocksource/clocksource0/available_clocksource")
@@ -71,7 +53,7 @@ def measure() -> dict[str, Any]:
         "libbpf": libbpf.libbpf_version(),
         "clang": _clang_version(),
         "clang_of_objects": COMPILER.read_text() if COMPILER.exists() else None,
-        "has_helper": libbpf.has_helper(libbpf.ProgType.KPROBE, HELPER),
+        "has_helper": libbpf.has_helper(ProgType.KPROBE, HELPER_RINGBUF_RESERVE_DYNPTR),
         "prog_types": btf.prog_types(),
         "refused_prog_types": sorted(libbpf.refused_prog_types()),
         "options_set": kconfig.options_set(),

@@ -29,15 +29,19 @@ from typing import TYPE_CHECKING, Any
 from dynptr_harness.guest.bpf import libbpf
 from dynptr_harness.guest.system.processes import Child
 from dynptr_harness.guest.system.sysctl import changed
+from dynptr_harness.protocol.uapi import SYS_BPF, Command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-SYS_BPF = {"x86_64": 321, "aarch64": 280, "s390x": 351}[os.uname().machine]
-MAP_CREATE, MAP_LOOKUP, MAP_UPDATE, MAP_DELETE, MAP_NEXT_KEY, MAP_FREEZE = 0, 1, 2, 3, 4, 22  # enum bpf_cmd
-ELEMENT = {"lookup": MAP_LOOKUP, "update": MAP_UPDATE, "delete": MAP_DELETE, "next": MAP_NEXT_KEY}
+ELEMENT = {
+    "lookup": Command.MAP_LOOKUP_ELEM,
+    "update": Command.MAP_UPDATE_ELEM,
+    "delete": Command.MAP_DELETE_ELEM,
+    "next": Command.MAP_GET_NEXT_KEY,
+}
 
-# union bpf_attr: for MAP_CREATE from map_type to map_extra, with 16 bytes of name; for elements
+# union bpf_attr: for BPF_MAP_CREATE from map_type to map_extra, with 16 bytes of name; for elements
 CREATE_ATTR = struct.Struct("7I16x5IQ")
 ELEMENT_ATTR = struct.Struct("I4xQQQ")
 
@@ -58,10 +62,10 @@ libc.munmap.argtypes = [ct.c_void_p, ct.c_size_t]
 Reply = dict[str, Any]
 
 
-def _bpf(command: int, attr: bytes) -> int:
+def _bpf(command: Command, attr: bytes) -> int:
     """Return the result of bpf(2), or the negative errno."""
     buffer = ct.create_string_buffer(attr, len(attr))
-    result: int = libc.syscall(SYS_BPF, command, buffer, len(attr))
+    result: int = libc.syscall(SYS_BPF[os.uname().machine], command, buffer, len(attr))
     return result if result >= 0 else -ct.get_errno()
 
 
@@ -114,7 +118,7 @@ class MapScript:
         inner = self._fds[act["inner"]] if "inner" in act else 0
         first = (act[field] for field in ("map_type", "key_size", "value_size", "max_entries", "map_flags"))
         attr = CREATE_ATTR.pack(*first, inner, act["numa_node"], 0, 0, 0, 0, 0, act["map_extra"])
-        return _bpf(MAP_CREATE, attr)
+        return _bpf(Command.MAP_CREATE, attr)
 
     def _info(self, act: Reply) -> Reply:
         info = libbpf.map_info(self._fds[act["name"]])
@@ -135,7 +139,7 @@ class MapScript:
         return {"errno": -min(result, 0)}
 
     def _freeze(self, act: Reply) -> Reply:
-        return {"errno": -min(_bpf(MAP_FREEZE, struct.pack("I", self._fds[act["name"]])), 0)}
+        return {"errno": -min(_bpf(Command.MAP_FREEZE, struct.pack("I", self._fds[act["name"]])), 0)}
 
     def _mmap(self, act: Reply) -> Reply:
         sharing = mmap.MAP_PRIVATE if act["private"] else mmap.MAP_SHARED

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dynptr_harness.guest.prog_types import GuestType
     from dynptr_harness.guest.ringbuf.control import Control
     from dynptr_harness.guest.ringbuf.observer import Observer
-    from dynptr_harness.guest.ringbuf.pool import Rings
+    from dynptr_harness.guest.ringbuf.pool import RingPool
 
 Act = dict[str, Any]
 
@@ -34,13 +34,13 @@ class ScriptRunner:
     """Runs one script."""
 
     def __init__(
-        self, rings: Rings, request: Act, guest_type: GuestType, control: Control, observer: Observer
+        self, rings: RingPool, request: Act, guest_type: GuestType, control: Control, observer: Observer
     ) -> None:
         self._rings = rings
         self._guest_type = guest_type
         self._control = control
         self._observer = observer
-        ring_for = rings.new if request["new_ring"] else rings.as_good_as_new
+        ring_for = rings.new if request["new_ring"] else rings.reused_or_new
         self._view = ring_for(request["ring_size"], request["ring_flags"])
 
     def run(self, acts: list[Act]) -> list[Act]:

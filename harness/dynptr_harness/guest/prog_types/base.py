@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.guest.bpf import libbpf, objects, relocated
-from dynptr_harness.guest.bpf.libbpf import AttachType, Program, ProgType
+from dynptr_harness.protocol.uapi import AttachType, ProgType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from bcc import BPF
 
+    from dynptr_harness.guest.bpf.libbpf import Program
     from dynptr_harness.guest.bpf.relocated import Relocated
 
 

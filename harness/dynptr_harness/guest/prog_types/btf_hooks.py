@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 from bcc.libbcc import lib
 
 from dynptr_harness.guest.bpf import libbpf
-from dynptr_harness.guest.bpf.libbpf import AttachType, Program
 from dynptr_harness.guest.prog_types.base import GuestType, checked_fd, linked, open_link
 from dynptr_harness.guest.prog_types.cgroup import agent_cgroup
+from dynptr_harness.protocol.uapi import BPF_F_SLEEPABLE, AttachType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bcc import BPF
+
+    from dynptr_harness.guest.bpf.libbpf import Program
 
 
 class MkdirHook(GuestType):
@@ -46,7 +48,7 @@ class LsmSleepable(Lsm):
 
     name = "LSM/sleepable"
     btf_target = "inode_rmdir"
-    flags = libbpf.BPF_F_SLEEPABLE
+    flags = BPF_F_SLEEPABLE
 
 
 class LsmCgroup(GuestType):
@@ -93,7 +95,7 @@ class FentrySleepable(MkdirHook):
     name = "TRACING/sleepable"
     attach_type = AttachType.TRACE_FENTRY
     btf_target = "bpf_fentry_test1"
-    flags = libbpf.BPF_F_SLEEPABLE
+    flags = BPF_F_SLEEPABLE
 
     def __init__(self, module: BPF) -> None:
         super().__init__(module)

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 from bcc import BPF
 from bcc.libbcc import lib
 
-from dynptr_harness.guest.bpf.libbpf import AttachType, Program
 from dynptr_harness.guest.prog_types import packets
 from dynptr_harness.guest.prog_types.base import GuestType, checked_fd
+from dynptr_harness.protocol.uapi import AttachType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from dynptr_harness.guest.bpf.libbpf import Program
 
 CGROUP = Path("/sys/fs/cgroup/dynptr-harness")
 

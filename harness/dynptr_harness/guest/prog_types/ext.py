@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 from bcc.libbcc import lib
 
 from dynptr_harness.guest.bpf import btf, libbpf, objects
-from dynptr_harness.guest.bpf.libbpf import AttachType, Program, ProgType
 from dynptr_harness.guest.prog_types.base import GuestType, open_link
+from dynptr_harness.protocol.uapi import AttachType, ProgType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from dynptr_harness.guest.bpf.libbpf import Program
 
 TARGET, CONTEXT = "ext_target", "xdp_md"
 XDP_DROP = 1

@@ -5,8 +5,8 @@ from __future__ import annotations
 from errno import ENODEV
 from typing import TYPE_CHECKING, Any
 
-from dynptr_harness.guest.bpf.libbpf import AttachType
 from dynptr_harness.guest.prog_types.base import AttachFailed, GuestType
+from dynptr_harness.protocol.uapi import AttachType
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

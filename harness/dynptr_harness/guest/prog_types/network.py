@@ -9,13 +9,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.guest.bpf import libbpf
-from dynptr_harness.guest.bpf.libbpf import AttachType, Program
 from dynptr_harness.guest.prog_types import packets
 from dynptr_harness.guest.prog_types.base import AttachFailed, GuestType, linked
 from dynptr_harness.guest.system import network
+from dynptr_harness.protocol.uapi import AttachType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from dynptr_harness.guest.bpf.libbpf import Program
 
 NETWORK_NAMESPACE = "/proc/self/ns/net"
 EGRESS = "ffff:fff3"  # TC_H_MIN_EGRESS of the clsact qdisc

@@ -10,12 +10,14 @@ from bcc import BPF
 from bcc.libbcc import lib
 
 from dynptr_harness.guest.bpf import libbpf
-from dynptr_harness.guest.bpf.libbpf import AttachType, Program
 from dynptr_harness.guest.prog_types import packets
 from dynptr_harness.guest.prog_types.base import AttachFailed, GuestType, checked_fd
+from dynptr_harness.protocol.uapi import AttachType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from dynptr_harness.guest.bpf.libbpf import Program
 
 # include/uapi/asm-generic/socket.h; Python's module lacks them
 SO_DETACH_FILTER, SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_EBPF = 27, 50, 52

@@ -11,10 +11,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.guest.bpf import btf, libbpf
-from dynptr_harness.guest.bpf.libbpf import Program, ProgType
 from dynptr_harness.guest.prog_types import packets
 from dynptr_harness.guest.prog_types.base import AttachFailed, GuestType
 from dynptr_harness.guest.system.sysctl import Unavailable
+from dynptr_harness.protocol.uapi import ProgType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from bcc import BPF
 
+    from dynptr_harness.guest.bpf.libbpf import Program
     from dynptr_harness.guest.bpf.relocated import Relocated
 
 # net/ipv4/tcp_cong.c: tcp_validate_congestion_control()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.guest.bpf import libbpf
 from dynptr_harness.guest.prog_types.base import GuestType
+from dynptr_harness.protocol.uapi import BPF_F_SLEEPABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 class Syscall(GuestType):
     name = "SYSCALL"
-    flags = libbpf.BPF_F_SLEEPABLE
+    flags = BPF_F_SLEEPABLE
 
     def __init__(self, module: BPF) -> None:
         super().__init__(module)

@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING, Any
 from bcc.libbcc import lib
 
 from dynptr_harness.guest.bpf import libbpf
-from dynptr_harness.guest.bpf.libbpf import AttachType, Program, ProgType
 from dynptr_harness.guest.prog_types.base import GuestType, linked, open_link
 from dynptr_harness.guest.system.sysctl import Unavailable
+from dynptr_harness.protocol.uapi import AttachType, ProgType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
     from bcc import BPF
+
+    from dynptr_harness.guest.bpf.libbpf import Program
 
 # Prefix of the kernel functions of system calls. BCC would scan kallsyms for it, which takes one to two
 # seconds in an emulated guest.
