@@ -48,7 +48,7 @@ class Host:
 
 @pytest.fixture
 def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Host:
-    monkeypatch.setattr(command, "FOLDER", str(tmp_path))
+    monkeypatch.setattr(command, "DIRECTORY", str(tmp_path))
     monkeypatch.setattr(command, "PATH", os.environ["PATH"])
     for name in ("LINES", "COLUMNS"):  # busybox believes them rather than the terminal; xdist sets them
         monkeypatch.delenv(name, raising=False)

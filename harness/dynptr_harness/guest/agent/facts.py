@@ -1,4 +1,4 @@
-"""What this kernel and this user space are, measured here and not taken from anyone's word."""
+"""Facts about the kernel and the user space, measured in the guest."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ CLOCKSOURCES = Path("/sys/devices/system/clocksource/clocksource0/available_cloc
 
 
 def accelerator() -> str:
-    """'kvm', 'tcg' or 'unknown', from what only one of them shows to a guest.
+    """Return 'kvm', 'tcg' or 'unknown'.
 
-    TCG's `-cpu max` names itself in the CPU's model name; KVM offers a clock source of its own.
+    TCG's `-cpu max` has its own model name. KVM offers the clock source kvm-clock.
     """
     if re.search(r"^model name\s*:\s*QEMU TCG CPU", Path("/proc/cpuinfo").read_text(), re.MULTILINE):
         return "tcg"
@@ -32,13 +32,13 @@ def accelerator() -> str:
 
 
 def _clang_version() -> str | None:
-    """Version of the clang that BCC runs, from the library that it has mapped into this process."""
+    """Return the version of BCC's clang, from the name of the mapped library."""
     mapped = re.search(r"libclang-cpp\.so\.([\d.]+)", Path("/proc/self/maps").read_text())
     return mapped.group(1) if mapped else None
 
 
 def measure() -> dict[str, Any]:
-    """The facts, ready for JSON."""
+    """Return all facts."""
     security = Path("/sys/kernel/security/lsm")
     return {
         "release": os.uname().release,

@@ -1,4 +1,4 @@
-"""LIRC_MODE2: decoders of infrared signals, for which this guest has no receiver."""
+"""LIRC_MODE2: decoders of infrared signals. The guest has no infrared receiver."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class LircMode2(GuestType):
         raise AttachFailed(ENODEV, "attach to an infrared receiver: there is none")
 
     def fire(self) -> Any:
-        """Nothing can."""
+        """Do nothing, because there is no receiver."""
 
 
 TYPES = (LircMode2,)

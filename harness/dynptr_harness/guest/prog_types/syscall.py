@@ -1,4 +1,4 @@
-"""SYSCALL: what user space runs itself."""
+"""SYSCALL: programs that user space runs by BPF_PROG_TEST_RUN."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Syscall(GuestType):
 
     @contextmanager
     def attached(self, program: Program) -> Iterator[None]:
-        """There is nothing to attach to: the program can be run as long as there is a descriptor of it."""
+        # nothing to attach to: `fire` runs the program by its file descriptor
         self._fd = program.fd
         try:
             yield

@@ -73,7 +73,7 @@ class Observer:
         return seen
 
     def _serve(self, theirs: socket.socket) -> None:
-        cpus.pin_vcpus(cpus.OTHERS)
+        cpus.pin_thread(cpus.OTHER_CPUS)
         _close_all_but(theirs.fileno())
         while True:
             message, descriptors, _flags, _address = socket.recv_fds(theirs, MESSAGE_BYTES, MAX_DESCRIPTORS)
