@@ -1,4 +1,4 @@
-"""A stub of the agent, on the file descriptors that it inherits."""
+"""An agent that does as it is told, over the descriptors that it is started with."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ REQUESTS, EVENTS = map(int, os.environ["DYNPTR_HARNESS_PORTS"].split(","))
 
 
 def send(**event: object) -> None:
+    """Send one event."""
     os.write(EVENTS, json.dumps(event).encode() + b"\n")
 
 
