@@ -54,14 +54,12 @@ def _wide(granted: bool) -> Experiment:
 CASES = (
     Case(
         "DYN-001",
-        "start",
         "eight bytes written at offset 0 are read back",
         _on_16_bytes(_write(0, 8, 0), _read(0, 8, 0, data=PATTERN[:8])),
         _BOUNDS,
     ),
     Case(
         "DYN-002",
-        "unaligned",
         "no alignment is asked of an offset",
         _on_16_bytes(
             _write(1, 8, 0),
@@ -73,42 +71,36 @@ CASES = (
     ),
     Case(
         "DYN-003",
-        "end",
         "the last eight bytes can be written and read",
         _on_16_bytes(_write(8, 8, 0), _read(8, 8, 0, data=PATTERN[:8])),
         _BOUNDS,
     ),
     Case(
         "DYN-004",
-        "past end",
         "one byte past the end is refused with -E2BIG",
         _on_16_bytes(_write(9, 8, -E2BIG), _read(9, 8, -E2BIG)),
         _BOUNDS,
     ),
     Case(
         "DYN-005",
-        "0 at end",
         "nothing can be written, read and sliced at the end",
         _on_16_bytes(_write(16, 0, 0), _read(16, 0, 0), _slice(16, 0, 1)),
         _BOUNDS,
     ),
     Case(
         "DYN-006",
-        "0 beyond",
         "not even nothing can be beyond the end",
         _on_16_bytes(_write(17, 0, -E2BIG), _read(17, 0, -E2BIG), _slice(17, 0, 0)),
         _BOUNDS,
     ),
     Case(
         "DYN-007",
-        "too long",
         "more than the record holds is refused with -E2BIG",
         _on_16_bytes(*(access(0, length, -E2BIG) for access in (_write, _read) for length in (17, 32))),
         _BOUNDS,
     ),
     Case(
         "DYN-008",
-        "wrap 32",
         "offset and length that wrap in 32 bits are refused with -E2BIG",
         _on_16_bytes(
             *(access(offset, 8, -E2BIG) for access in (_write, _read) for offset in (U32 - 1, U32 - 8)),
@@ -118,7 +110,6 @@ CASES = (
     ),
     Case(
         "DYN-009",
-        "wrap 64",
         "offset and length that wrap in 64 bits are refused with -E2BIG",
         _on_16_bytes(
             *(access(offset, 8, -E2BIG) for access in (_write, _read) for offset in (U64 - 1, U64 - 8))
@@ -127,21 +118,18 @@ CASES = (
     ),
     Case(
         "DYN-010",
-        "w flags",
         "writing with flags is refused with -EINVAL",
         _on_16_bytes(_write(0, 8, -EINVAL, 1), _write(0, 8, -EINVAL, U32)),
         _FLAGS,
     ),
     Case(
         "DYN-011",
-        "r flags",
         "reading with flags is refused with -EINVAL",
         _on_16_bytes(_read(0, 8, -EINVAL, 1), _read(0, 8, -EINVAL, U32)),
         _FLAGS,
     ),
     Case(
         "DYN-012",
-        "w both",
         "writing beyond the end with flags is refused for the bounds: -E2BIG",
         _on_16_bytes(_write(17, 8, -E2BIG, 1)),
         "kernel/bpf/helpers.c, bpf_dynptr_write: bounds before flags since v6.4, commit b5964b968ac6",
@@ -153,28 +141,24 @@ CASES = (
     ),
     Case(
         "DYN-013",
-        "r both",
         "reading beyond the end with flags is refused for the flags: -EINVAL",
         _on_16_bytes(_read(17, 8, -EINVAL, 1)),
         _FLAGS,
     ),
     Case(
         "DYN-014",
-        "slice",
         "what is written through a slice of the whole record arrives",
         _on_16_bytes(Access("slice-write", 1, 16), _read(0, 16, 0, data=PATTERN), arrives=PATTERN),
         _BOUNDS,
     ),
     Case(
         "DYN-015",
-        "slice > end",
         "a slice that reaches past the end is NULL",
         _on_16_bytes(_slice(0, 17, 0), _slice(9, 8, 0), _slice(1, 16, 0)),
         _BOUNDS,
     ),
     Case(
         "DYN-016",
-        "slice 3,4",
         "four bytes through a slice at offset 3 change these four and no others",
         _on_16_bytes(
             _write(0, 16, 0),
@@ -186,21 +170,18 @@ CASES = (
     ),
     Case(
         "DYN-017",
-        "slice 0",
         "an empty slice is a pointer at every offset up to the end",
         _on_16_bytes(*(_slice(offset, 0, 1) for offset in (0, 1, 8, 15, 16)), _slice(17, 0, 0)),
         _BOUNDS,
     ),
     Case(
         "DYN-018",
-        "zeroes",
         "a record that was never written is all zeroes on the first pass over the ring",
         script(Event((Step((Reserve(64),)),)), Consume((bytes(64),))),
         _AREA,
     ),
     Case(
         "DYN-019",
-        "old bytes",
         "on a later pass the bytes of an older record show through: whoever reserves must write all",
         script(
             Event((submitted(b"Z" * 64),)),
@@ -214,7 +195,6 @@ CASES = (
     ),
     Case(
         "DYN-020",
-        "offset 2^32",
         "an offset of 2^32 is out of bounds",
         _wide(granted=False),
         _WIDE,
@@ -222,7 +202,6 @@ CASES = (
     ),
     Case(
         "DYN-023",
-        "no moves",
         "reading, writing and slicing move neither position",
         _on_16_bytes(
             Access("query", 24, flags=AVAIL_DATA),
@@ -236,7 +215,6 @@ CASES = (
     ),
     Case(
         "DYN-024",
-        "ring end",
         "a record that crosses the end of the ring is written through one slice and read in one piece",
         script(
             Event((Step((Reserve(RING_SIZE - 24),)),)),  # the next header is at ring size - 16

@@ -10,7 +10,6 @@ _SOURCE = "the program type's own rules: a program runs on its event while it is
 CASES = (
     Case(
         "ATT-001",
-        "before",
         "before the example is attached, its event runs no program and brings no record",
         Phases("before"),
         _SOURCE,
@@ -18,7 +17,6 @@ CASES = (
     ),
     Case(
         "ATT-002",
-        "event",
         "the event runs the attached example once, and its record arrives once, as it was written",
         Phases("attached"),
         _SOURCE,
@@ -26,7 +24,6 @@ CASES = (
     ),
     Case(
         "ATT-003",
-        "after",
         "after the example was detached, its event runs no program and brings no record",
         Phases("after"),
         _SOURCE,

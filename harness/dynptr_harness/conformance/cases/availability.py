@@ -23,7 +23,6 @@ def _row(prog_type: ProgType) -> Case:
         source = _NOT_OFFERED
     return Case(
         f"AVL-{prog_type.number:03}",
-        "use",
         f"{title}; the helper's documentation does {listed}list the type",
         Phases("attached"),
         source,
@@ -35,7 +34,6 @@ CASES = (
     *(_row(each) for each in sorted(PROG_TYPES, key=lambda each: each.number) if not each.is_variant),
     Case(
         "AVL-045",
-        "use dummy",
         "of STRUCT_OPS, a program of bpf_dummy_ops may not use the helper: each structure has its own",
         Phases("attached"),
         "net/bpf/bpf_dummy_struct_ops.c: no get_func_proto, and so no helper beyond the verifier's own",

@@ -16,7 +16,6 @@ _WRITE = "kernel/bpf/helpers.c, bpf_dynptr_write: at any offset, again and again
 CASES = (
     Case(
         "EXA-001",
-        "sizes",
         "records of a size that only the run knows hold what was written, byte by byte",
         Example("variable_size", ((b"",), (b"a",), (b"twelve bytes",), (bytes(range(200)),))),
         _RESERVE,
@@ -25,7 +24,6 @@ CASES = (
     ),
     Case(
         "EXA-002",
-        "limit",
         "of more than the example keeps, a record holds the beginning, and how much there was",
         Example("variable_size", ((bytes(range(LIMIT - 1)),), (b"x" * LIMIT,), (b"y" * (LIMIT + 1),))),
         _RESERVE,
@@ -34,7 +32,6 @@ CASES = (
     ),
     Case(
         "EXA-003",
-        "pieces",
         "a header and a payload written in pieces make one record, each piece behind the one before",
         Example(
             "in_pieces",

@@ -77,21 +77,18 @@ def _word(want: int) -> tuple[Act, ...]:
 CASES = (
     kfunc_row(
         "RSV-035",
-        "null is",
         "bpf_dynptr_is_null says so of the dynptr of a failed reservation",
         _null(Access("is-null", 1)),
         _NULL,
     ),
     kfunc_row(
         "RSV-036",
-        "null rdo",
         "the dynptr of a failed reservation does not count as read-only",
         _null(Access("is-rdonly", 0)),
         _NULL,
     ),
     kfunc_row(
         "RSV-037",
-        "null size",
         "the size of a null dynptr is -EINVAL",
         _null(Access("size", -EINVAL)),
         _SIZE,
@@ -99,28 +96,24 @@ CASES = (
     ),
     kfunc_row(
         "RSV-038",
-        "null adj",
         "a null dynptr cannot be adjusted, not even to nothing: -EINVAL",
         _null(*(Access("adjust", -EINVAL, end, start) for start, end in ((0, 0), (0, 8), (4, 8), (8, 4)))),
         _ADJUST,
     ),
     kfunc_row(
         "RSV-039",
-        "null clon",
         "cloning a null dynptr gives -EINVAL, and a clone that is null too",
         _null(Access("is-null", 1, slot=3), Access("write", -EINVAL, 8, slot=3), clone=-EINVAL),
         _CLONE,
     ),
     kfunc_row(
         "RSV-040",
-        "null slic",
         "bpf_dynptr_slice of a null dynptr is NULL, with a buffer and without, also of no length",
         _null(Access("kfunc-slice", 0, 8), Access("kfunc-slice", 0, 0), Access("buffer-slice", 0, 8)),
         _SLICE,
     ),
     kfunc_row(
         "RSV-041",
-        "null copy",
         "nothing can be copied from a null dynptr or to one: -EINVAL",
         (
             Event((Step((NULL, Reserve(16)), tuple(Access("copy", -EINVAL, 8, slot=to) for to in (0, 1))),)),
@@ -130,28 +123,24 @@ CASES = (
     ),
     kfunc_row(
         "RSV-042",
-        "null both",
         "from one null dynptr to another a copy is too long, -E2BIG, but for one of no length",
         (Event((Step((NULL, NULL), (Access("copy", -E2BIG, 8), Access("copy", 0, 0))),)), Consume(())),
         _COPY,
     ),
     kfunc_row(
         "RSV-043",
-        "null set",
         "bpf_dynptr_memset of a null dynptr is too long, -E2BIG, but for one of no length",
         _null(Access("memset", -E2BIG, 8, flags=0xAB), Access("memset", 0, 0, flags=0xAB)),
         _MEMSET,
     ),
     kfunc_row(
         "RSV-044",
-        "null read",
         "bpf_probe_read_kernel_dynptr into a null dynptr is too long: -E2BIG",
         _null(Access("probe-read", -E2BIG, 8)),
         _PROBE,
     ),
     kfunc_row(
         "CMT-011",
-        "adjusted",
         "a record whose dynptr was adjusted is submitted whole, with the length it was reserved with",
         (
             Event((_step(Access("adjust", 0, 12, 4), Access("size", 8)),)),
@@ -163,28 +152,24 @@ CASES = (
     ),
     kfunc_row(
         "CMT-012",
-        "by clone",
         "submitting the clone of a dynptr submits the record, once",
         (Event((_step(clone=0, order="DBC"),)), Peek((16,)), Consume((PAYLOAD,)), Consume(())),
         _CLONE,
     ),
     kfunc_row(
         "KFN-001",
-        "size",
         "the size of a dynptr is that of the reservation",
         _one(Access("size", 16)),
         _SIZE,
     ),
     kfunc_row(
         "KFN-002",
-        "rdonly",
         "the dynptr of a reservation is not read-only",
         _one(Access("is-rdonly", 0)),
         _NULL,
     ),
     kfunc_row(
         "KFN-003",
-        "is null",
         "bpf_dynptr_is_null tells granted reservations from those that were not, in the lowest byte",
         (
             Event(
@@ -202,7 +187,6 @@ CASES = (
     ),
     Case(
         "KFN-004",
-        "bool",
         "the whole register is the bool of bpf_dynptr_is_null: 0 for a live dynptr",
         script(*_word(0), by="kfunc_steps"),
         _NULL,
@@ -219,7 +203,6 @@ CASES = (
     ),
     kfunc_row(
         "KFN-005",
-        "adjust",
         "an adjusted dynptr has the size of its new range, and offsets count from the new start",
         (
             Event((_adjusted(0, 16, 16), _adjusted(8, 16, 8))),
@@ -230,7 +213,6 @@ CASES = (
     ),
     kfunc_row(
         "KFN-006",
-        "to none",
         "a dynptr adjusted to nothing has size 0, and there is nothing to write or slice",
         (
             Event(
@@ -250,21 +232,18 @@ CASES = (
     ),
     kfunc_row(
         "KFN-007",
-        "beyond",
         "a dynptr cannot be adjusted beyond its end: -ERANGE, and it stays as it is",
         (Event((_not_adjusted(0, 17, ERANGE), _not_adjusted(17, 17, ERANGE))), Consume((PAYLOAD, PAYLOAD))),
         _ADJUST,
     ),
     kfunc_row(
         "KFN-008",
-        "reversed",
         "a dynptr cannot be adjusted to end before it begins: -EINVAL, and it stays as it is",
         (Event((_not_adjusted(5, 4, EINVAL),)), Consume((PAYLOAD,))),
         _ADJUST,
     ),
     kfunc_row(
         "KFN-009",
-        "adj 2^32",
         "the range of an adjustment is looked at in all its 64 bits",
         (
             Event((_not_adjusted(0, U32 + 8, ERANGE), _not_adjusted(U32, U32 + 8, ERANGE))),
@@ -287,7 +266,6 @@ CASES = (
     ),
     kfunc_row(
         "KFN-010",
-        "clone",
         "a clone has the same bytes and a range of its own",
         (
             Event(
@@ -308,35 +286,30 @@ CASES = (
     ),
     kfunc_row(
         "KFN-011",
-        "slice",
         "bpf_dynptr_slice needs no buffer: a reservation is in one piece",
         _one(Access("kfunc-slice", 1, 8, data=b"01234567"), Access("kfunc-slice", 1, 8, 8, data=b"89abcdef")),
         _SLICE,
     ),
     kfunc_row(
         "KFN-012",
-        "buffer",
         "a buffer given to bpf_dynptr_slice is not used: a reservation is in one piece",
         _one(Access("buffer-slice", 1, 8, 8, data=b"89abcdef")),
         _SLICE,
     ),
     kfunc_row(
         "KFN-013",
-        "slice end",
         "there is no slice across the end of the reservation, with a buffer or without",
         _one(Access("kfunc-slice", 0, 8, 9), Access("buffer-slice", 0, 8, 9)),
         _SLICE,
     ),
     kfunc_row(
         "KFN-014",
-        "slice 0",
         "there is a slice of no length at the very end of the reservation, and none behind it",
         _one(Access("kfunc-slice", 1, 0, 16), Access("kfunc-slice", 0, 0, 17)),
         _SLICE,
     ),
     kfunc_row(
         "KFN-015",
-        "slic 2^32",
         "the offset of a slice is looked at in all its 64 bits",
         _one(Access("kfunc-slice", 0, 8, U32)),
         _SLICE,
@@ -344,7 +317,6 @@ CASES = (
     ),
     Case(
         "KFN-016",
-        "slice rw",
         "what is written through bpf_dynptr_slice_rdwr reaches the consumer",
         script(
             Event((Step((Reserve(8),), (Access("rdwr-slice", 1, 8),), b"written!"),)),
@@ -358,7 +330,6 @@ CASES = (
     ),
     kfunc_row(
         "KFN-017",
-        "copy",
         "bytes are copied from one reservation to another",
         (
             Event(
@@ -375,7 +346,6 @@ CASES = (
     ),
     kfunc_row(
         "KFN-018",
-        "copy end",
         "no copy goes across the end of the source or of the destination: -E2BIG, and nothing is copied",
         (
             Event(
@@ -393,14 +363,12 @@ CASES = (
     ),
     kfunc_row(
         "KFN-019",
-        "copy 0",
         "a copy of no length, from the very end of the source, is none and no error",
         (Event((_pair(Access("copy", 0, 0, slot=1, flags=16)),)), Consume((PAYLOAD, OTHER))),
         _COPY,
     ),
     kfunc_row(
         "KFN-020",
-        "copy 2^32",
         "the offsets of a copy are looked at in all their 64 bits",
         (Event((_pair(Access("copy", -E2BIG, 8, U32, slot=1, flags=8)),)), Consume((PAYLOAD, OTHER))),
         _COPY,
@@ -411,7 +379,6 @@ CASES = (
     ),
     kfunc_row(
         "KFN-021",
-        "memset",
         "bpf_dynptr_memset fills a reservation",
         _one(
             Access("memset", 0, 16, flags=0xAB), Access("read", 0, 16, data=b"\xab" * 16), record=b"\xab" * 16
@@ -420,21 +387,18 @@ CASES = (
     ),
     kfunc_row(
         "KFN-022",
-        "set end",
         "bpf_dynptr_memset does not fill across the end: -E2BIG, and nothing is filled",
         _one(Access("memset", -E2BIG, 17), Access("memset", -E2BIG, 0, 17), Access("memset", -E2BIG, 8, 9)),
         _MEMSET,
     ),
     kfunc_row(
         "KFN-023",
-        "set 0",
         "to fill nothing, at the very end of the reservation, is no error",
         _one(Access("memset", 0, 0, 16)),
         _MEMSET,
     ),
     kfunc_row(
         "KFN-024",
-        "set 2^32",
         "the offset of bpf_dynptr_memset is looked at in all its 64 bits",
         _one(Access("memset", -E2BIG, 8, U32)),
         _MEMSET,
@@ -442,7 +406,6 @@ CASES = (
     ),
     kfunc_row(
         "KFN-025",
-        "probe",
         "bpf_probe_read_kernel_dynptr reads memory of the kernel into a reservation",
         _one(
             Access("probe-read", 0, 8, 8, source=16),
@@ -453,14 +416,12 @@ CASES = (
     ),
     kfunc_row(
         "KFN-026",
-        "probe end",
         "bpf_probe_read_kernel_dynptr does not write across the end: -E2BIG, and nothing is written",
         _one(Access("probe-read", -E2BIG, 8, 9, source=16)),
         _PROBE,
     ),
     kfunc_row(
         "KFN-027",
-        "probe bad",
         "an address that is not the kernel's gives -ERANGE",
         _one(Access("probe-read", -ERANGE, 8, flags=8)),
         "mm/maccess.c, copy_from_kernel_nofault, and arch/x86/mm/maccess.c: what is allowed (v5.8)",

@@ -22,7 +22,6 @@ _LIBBPF = ("libbpf",)  # BCC makes no callbacks
 CASES = (
     Case(
         "LOD-001",
-        "load",
         "of a million reservations on all CPUs, by perf events amid them, the submitted arrive, in order",
         Stress(1_000_000),
         _RING,
@@ -31,7 +30,6 @@ CASES = (
     ),
     Case(
         "LOD-002",
-        "stall",
         "while the consumer stalls, reservations fail for lack of room; nothing of those granted is lost",
         Stress(100_000, "stall", 3),
         _ROOM,  # what a consumer suffers is the same in all types
@@ -40,7 +38,6 @@ CASES = (
     ),
     Case(
         "LOD-003",
-        "killed",
         "after a consumer was killed, the next reads again what the position does not yet cover, and no more",
         Stress(100_000, "kill", 3),
         _POSITION,

@@ -56,14 +56,13 @@ _MMAP = "kernel/bpf/syscall.c, bpf_map_mmap (v5.5, commit fc9702273e2e)"
 
 def _row(
     number: int,
-    column: str,
     title: str,
     experiment: Experiment,
     source: str,
     *differences: Difference,
 ) -> Case:
     """A row about calls of user space: no program has to do with them, so that one type is enough."""
-    return Case(f"MAP-{number:03}", column, title, experiment, source, differences, types=("SYSCALL",))
+    return Case(f"MAP-{number:03}", title, experiment, source, differences, types=("SYSCALL",))
 
 
 def _sizes(errno: int, *sizes: int) -> MapCalls:
@@ -100,35 +99,30 @@ _IN_ITS_PLACE = Element(EINVAL, name="outer", op="update", key=bytes(4), value="
 CASES = (
     _row(
         1,
-        "sizes",
         "a ring has a power of two of pages",
         _sizes(0, PAGE, 2 * PAGE, 16 * PAGE, 256 * PAGE),
         _ALLOC,
     ),
     _row(
         2,
-        "bad sizes",
         "a ring of no bytes, of less than a page, or of another number of pages is refused",
         _sizes(EINVAL, 0, 1, PAGE // 2, PAGE + 1, 3 * PAGE // 2, 3 * PAGE),
         _ALLOC,
     ),
     _row(
         3,
-        "key, value",
         "a ring with keys or values is refused",
         calls(*(Create(EINVAL, key_size=key, value_size=value) for key, value in ((4, 0), (0, 4), (4, 4)))),
         _ALLOC,
     ),
     _row(
         4,
-        "memory",
         "a ring that does not fit into memory is refused with -ENOMEM, and the rest lives on",
         calls(Create(ENOMEM, max_entries=1 << 31, memory=64 << 20), _RING),
         "kernel/bpf/ringbuf.c, bpf_ringbuf_area_alloc: pages are charged to the cgroup, __GFP_RETRY_MAYFAIL",
     ),
     _row(
         6,
-        "NUMA",
         "a ring can be on a NUMA node that exists",
         calls(
             Create(map_flags=NUMA_NODE, numa_node=0),
@@ -139,14 +133,12 @@ CASES = (
     ),
     _row(
         7,
-        "flags",
         "flags that other maps know are refused",
         _flags(EINVAL, NO_PREALLOC, RDONLY, WRONLY, RDONLY_PROG, MMAPABLE, INNER_MAP),
         _ALLOC,
     ),
     _row(
         8,
-        "overwrite",
         "a ring can be made to overwrite its oldest records",
         calls(_OVERWRITING, Info(name="overwriting", map_flags=RB_OVERWRITE)),
         _OVERWRITE,
@@ -158,28 +150,24 @@ CASES = (
     ),
     _row(
         9,
-        "user ring",
         "a ring that user space writes cannot overwrite",
         calls(Create(EINVAL, map_type=USER_RINGBUF, map_flags=RB_OVERWRITE)),
         "kernel/bpf/ringbuf.c, ringbuf_map_alloc: overwrite mode is for BPF_MAP_TYPE_RINGBUF",
     ),
     _row(
         10,
-        "map_extra",
         "a ring with map_extra is refused",
         calls(Create(EINVAL, map_extra=1)),
         "kernel/bpf/syscall.c, map_create: map_extra is for bloom filters (v5.16, commit 9330986c0300)",
     ),
     _row(
         11,
-        "nobody",
         "who lacks CAP_BPF can make a ring if unprivileged_bpf_disabled is 0, and not if it is 2",
         calls(Create(by_nobody=0), Create(EPERM, by_nobody=2)),
         "kernel/bpf/syscall.c, map_create and __sys_bpf: sysctl_unprivileged_bpf_disabled",
     ),
     _row(
         12,
-        "info",
         "the kernel tells type, sizes and flags of a ring as it was made",
         calls(
             _RING,
@@ -191,28 +179,24 @@ CASES = (
     ),
     _row(
         13,
-        "elements",
         "a ring has no elements to look up, update, delete or go through",
         _elements(ENOTSUPP, None),
         _NO_ELEMENTS,
     ),
     _row(
         14,
-        "key",
         "a key is refused by a ring before anything is done with it",
         _elements(EINVAL, bytes(4)),
         _COPY_KEY,
     ),
     _row(
         15,
-        "freeze",
         "a ring can be frozen, though not while its consumer page is mapped for writing",
         calls(_RING, Mmap(prot="rw"), Freeze(EBUSY), Munmap(), Mmap(prot="r"), Freeze()),
         _FREEZE,
     ),
     _row(
         16,
-        "inner",
         "in a map of maps a ring of any size can stand for another, but not one that overwrites",
         _inner(_OVERWRITING, _IN_ITS_PLACE),
         "kernel/bpf/map_in_map.c, bpf_map_meta_equal: flags are compared, the number of entries is not",
@@ -224,21 +208,18 @@ CASES = (
     ),
     _row(
         30,
-        "consumer",
         "the consumer's page can be mapped for reading and for writing",
         _mapped(Mmap(prot="r"), Mmap(prot="rw")),
         _MMAP_KERN,
     ),
     _row(
         31,
-        "two pages",
         "the consumer's page cannot be mapped for writing together with the next",
         _mapped(Mmap(EPERM, length=2 * PAGE, prot="rw")),
         _MMAP_KERN,
     ),
     _row(
         32,
-        "no write",
         "neither the producer's page nor the data can be mapped for writing",
         _mapped(
             *(Mmap(EPERM, offset=offset, prot="rw") for offset in (_PRODUCER, _DATA, _DATA + RING_SIZE)),
@@ -249,14 +230,12 @@ CASES = (
     ),
     _row(
         33,
-        "data twice",
         "the producer's page and the data twice can be mapped for reading, in one piece",
         _mapped(Mmap(offset=_PRODUCER, length=_FROM_PRODUCER)),
         "kernel/bpf/ringbuf.c, bpf_ringbuf_area_alloc: each page of the data is there twice",
     ),
     _row(
         34,
-        "beyond",
         "nothing behind the second copy of the data can be mapped",
         _mapped(
             Mmap(EINVAL, offset=_PRODUCER, length=_FROM_PRODUCER + PAGE),
@@ -267,21 +246,18 @@ CASES = (
     ),
     _row(
         35,
-        "all",
         "all of a ring can be mapped for reading, the consumer's page first",
         _mapped(Mmap(length=_END)),
         _RANGE,
     ),
     _row(
         36,
-        "private",
         "a ring cannot be mapped privately",
         _mapped(*(Mmap(EINVAL, prot=prot, private=True) for prot in ("r", "rw"))),
         _MMAP,
     ),
     _row(
         37,
-        "mprotect",
         "what was mapped for reading stays so, even the consumer's page",
         calls(
             _RING,
@@ -296,7 +272,6 @@ CASES = (
     ),
     _row(
         38,
-        "exec later",
         "nothing that was mapped can be made executable",
         calls(
             _RING,
@@ -309,7 +284,6 @@ CASES = (
     ),
     _row(
         39,
-        "exec",
         "a ring cannot be mapped as executable",
         _mapped(Mmap(EPERM, prot="rx"), Mmap(EPERM, offset=_PRODUCER, prot="rx")),
         "mm/mmap.c, do_mmap with fs/anon_inodes.c: anonymous inodes are noexec (v6.16, commit 1ed95281c0c7)",
@@ -321,7 +295,6 @@ CASES = (
     ),
     _row(
         40,
-        "frozen",
         "the consumer's page of a frozen ring cannot be mapped for writing, though all for reading",
         calls(_RING, Freeze(), Mmap(EPERM, prot="rw"), Mmap(length=_END)),
         _MMAP,

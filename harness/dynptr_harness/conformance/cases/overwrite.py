@@ -116,36 +116,32 @@ _FULL = _filled(8, 300)
 _LIMITS = Event((OverwritingStep((Reserve(4081, errno=EINVAL), Reserve(4088, errno=EINVAL), Reserve(4080))),))
 
 
-def _row(number: int, column: str, title: str, experiment: Experiment, source: str = _RESERVE) -> Case:
+def _row(number: int, title: str, experiment: Experiment, source: str = _RESERVE) -> Case:
     # a program finds its ring in a map of maps, and those in BCC's have no flags: see MAP-016
     loaders = ("libbpf",)
-    return Case(f"OVW-{number:03}", column, title, experiment, source, loaders=loaders, overwrites=True)
+    return Case(f"OVW-{number:03}", title, experiment, source, loaders=loaders, overwrites=True)
 
 
 CASES = (
-    _row(1, "endless", "every reservation is granted, though nobody consumes", _script(_FULL)),
+    _row(1, "every reservation is granted, though nobody consumes", _script(_FULL)),
     _row(
         2,
-        "positions",
         "the overwrite position moves by whole records, as far as the newest needs room",
         _script(*_OVERFULL),
     ),
     _row(
         3,
-        "oldest",
         "the record at the overwrite position is the oldest that is whole, and all after it are",
         _script(*_OVERFULL, _filled(8, 1), Survivors(4816, 4800, 736, 255, 8, bytes(8))),
     ),
     _row(
         4,
-        "query",
         "a query tells the overwrite position",
         _script(_FULL, Event((_asked(OVERWRITE_POS, 720),))),
         "kernel/bpf/ringbuf.c, bpf_ringbuf_query: BPF_RB_OVERWRITE_POS (v6.19, commit feeaf1346f80)",
     ),
     _row(
         5,
-        "data",
         "the amount of data counts from the overwrite position",
         _script(
             Event((_asked(AVAIL_DATA, 16, Reserve(8)),)),
@@ -156,19 +152,16 @@ CASES = (
     ),
     _row(
         6,
-        "limits",
         "the largest record is as large as in any other ring, in an empty ring and in a full one",
         _script(_LIMITS, _FULL, _LIMITS),
     ),
     _row(
         7,
-        "two open",
         "two records that fill the ring can be open together",
         _script(Event((OverwritingStep((Reserve(2040), Reserve(2032))),))),
     ),
     _row(
         8,
-        "open stays",
         "an open record is never overwritten: what would need its room is refused, until it is released",
         _script(
             Event((_asked(OVERWRITE_POS, 0, Reserve(2040, release="discard"), Reserve(2040, errno=EINVAL)),)),
@@ -177,7 +170,6 @@ CASES = (
     ),
     _row(
         9,
-        "naive",
         "a consumer that does not look at the overwrite position begins in the middle of a newer record",
         # the record that begins at 4080 ends in the next lap, with half of its payload at position 0
         _script(
@@ -187,7 +179,6 @@ CASES = (
     ),
     _row(
         11,
-        "wake-ups",
         "an idle consumer is woken when a record begins where it stands, lap by lap, and not in between",
         # records of 24 bytes begin at the start of the ring once in three laps
         _script(

@@ -63,9 +63,9 @@ class PeekAt(Peek):
             yield Finding("page offsets", list(self.pages), pages)
 
 
-def _row(number: int, column: str, title: str, experiment: Experiment, source: str) -> Case:
+def _row(number: int, title: str, experiment: Experiment, source: str) -> Case:
     """A row about user space: programs of all types write the same records, so that one type is enough."""
-    return Case(f"CON-{number:03}", column, title, experiment, source, types=("SYSCALL",))
+    return Case(f"CON-{number:03}", title, experiment, source, types=("SYSCALL",))
 
 
 # Every size of a padding, and some sizes around those of cache lines.
@@ -76,7 +76,6 @@ _LAP = Fill(Reserve(8), 255, 255)
 CASES = (
     _row(
         5,
-        "discarded",
         "discarded records are skipped wherever they are, and the position goes past them",
         script(
             Event((discarded(b"first"), submitted(b"second"), discarded(b"third"), submitted(b"fourth"))),
@@ -91,7 +90,6 @@ CASES = (
     ),
     _row(
         6,
-        "rounding",
         "the next record begins at the next multiple of eight, whatever the length of the last",
         script(
             *(Event(tuple(submitted(one) for one in _PAYLOADS[i : i + 4])) for i in (0, 4, 8)),
@@ -102,7 +100,6 @@ CASES = (
     ),
     _row(
         7,
-        "length",
         "what is delivered has the length that was reserved, zero too, without the old bytes behind it",
         script(
             Event((submitted(b"\x5a" * 64), submitted(b"\x5a" * 64))),
@@ -117,7 +114,6 @@ CASES = (
     ),
     _row(
         9,
-        "laps",
         "positions count bytes for ever, not modulo the ring's size, and a full ring is no empty one",
         script(
             Event(fill=_LAP),
@@ -132,7 +128,6 @@ CASES = (
     ),
     _row(
         12,
-        "one reader",
         "the kernel does not stand between two consumers: what one has passed, the other never sees",
         script(
             Event((submitted(b"for the other"), submitted(b"for the other"))),
@@ -144,7 +139,6 @@ CASES = (
     ),
     _row(
         13,
-        "drain",
         "records without a wake-up are there all the same, before the first wait and after any",
         script(
             Event((submitted(b"before the first wait", NO_WAKEUP),)),
@@ -162,7 +156,6 @@ CASES = (
     ),
     _row(
         15,
-        "nothing in",
         "poll(2) finds a ring readable in which there is nothing but discarded records",
         script(
             Event((discarded(b"nothing", NO_WAKEUP),)),
@@ -177,7 +170,6 @@ CASES = (
     ),
     _row(
         16,
-        "half-way",
         "who stops before the end is not told again by an edge, until the end was reached",
         script(
             Watch(edge=True),
@@ -194,7 +186,6 @@ CASES = (
     ),
     _row(
         18,
-        "page",
         "the other half of a header is the kernel's: it counts pages, and no consumer needs it",
         script(
             Event((Step((Reserve(RING_SIZE - 8), Reserve(8))),)),
@@ -206,7 +197,6 @@ CASES = (
     ),
     _row(
         19,
-        "spurious",
         "a wake-up may be for nothing, and one may be for many records",
         script(
             Watch(edge=True),

@@ -131,7 +131,6 @@ _AROUND_THE_LIMIT = script(
 CASES = (
     Case(
         "RSV-001",
-        "8 bytes",
         "eight bytes of an empty ring are granted and take sixteen, busy until they are released",
         script(
             Held((Reserve(8),), after_a=(Peek((BUSY | 8,), page_offset=3),)),
@@ -144,7 +143,6 @@ CASES = (
     ),
     Case(
         "RSV-002",
-        "0 bytes",
         "a reservation of nothing is granted, takes eight bytes, and arrives as a record of no length",
         script(
             Event(
@@ -167,7 +165,6 @@ CASES = (
     ),
     Case(
         "RSV-003",
-        "rounding",
         "sizes 1, 7, 8, 9, 16 take 16, 16, 16, 24, 24 bytes, and the header keeps the exact size",
         script(
             Event((Step((Reserve(1), Reserve(7), Reserve(8))), Step((Reserve(9), Reserve(16))))),
@@ -178,7 +175,6 @@ CASES = (
     ),
     Case(
         "RSV-004",
-        "exact fit",
         "in an empty ring, ring size - 16 is granted",
         script(
             Event((Step((Reserve(RING_SIZE - 16),)),)), Peek((RING_SIZE - 16,)), Consume((RING_SIZE - 16,))
@@ -187,7 +183,6 @@ CASES = (
     ),
     Case(
         "RSV-005",
-        "no room",
         "in an empty ring, ring size - 15 to ring size - 8 are refused with -EINVAL, the dynptr is null",
         script(
             Event(
@@ -205,7 +200,6 @@ CASES = (
     ),
     Case(
         "RSV-006",
-        "> ring",
         "a record larger than the ring is refused with -EINVAL, the dynptr is null",
         script(
             Event(
@@ -220,28 +214,24 @@ CASES = (
     ),
     Case(
         "RSV-007",
-        "rings",
         "rings of 8 KiB, 64 KiB and 16 MiB grant their size - 16 and not one byte more",
         _limits(8192, 65536, 16 * MIB),
         _SPACE,
     ),
     Case(
         "RSV-008",
-        "2^24 - 1",
         "a ring of 32 MiB grants the largest size of a dynptr",
         _AROUND_THE_LIMIT,
         _SIZE,
     ),
     Case(
         "RSV-009",
-        "> dynptr",
         "one byte above the limit of a dynptr is refused with -E2BIG, though the ring has room",
         _AROUND_THE_LIMIT,
         _SIZE,
     ),
     Case(
         "RSV-010",
-        ">> dynptr",
         "sizes around the limit of a record and the largest u32 are refused with -E2BIG",
         script(
             Event(tuple(refused(Reserve(size, errno=E2BIG)) for size in (0x3FFFFFFF, 0x40000000, U32 - 1))),
@@ -251,7 +241,6 @@ CASES = (
     ),
     Case(
         "RSV-011",
-        "flags",
         "flags other than 0, in any of their 64 bits, are refused with -EINVAL, the dynptr is null",
         script(
             Event(tuple(refused(Reserve(8, flags, EINVAL)) for flags in (1, 2, 4))),
@@ -262,28 +251,24 @@ CASES = (
     ),
     Case(
         "RSV-012",
-        "flags 1st",
         "flags are looked at before the size: both wrong is -EINVAL",
         script(Event((refused(Reserve(32 * MIB, 1, EINVAL)),)), Peek(())),
         _RESERVE,
     ),
     Case(
         "RSV-013",
-        "lag",
         "with the consumer behind, the largest payload is what is left of ring size - 16",
         _lags(8, 16, 24, 2048, 4064, 4072, 4080, 4088),
         _SPACE,
     ),
     Case(
         "RSV-014",
-        "fill",
         "a ring takes as many records as fit into its size - 1, and refuses the next with -EINVAL",
         _fills(0, 8, 16, 24, 32, 40, 48, 56, 64),
         _SPACE,
     ),
     Case(
         "RSV-015",
-        "refill",
         "a full ring grants again once the consumer has moved on",
         script(
             Event(fill=Fill(Reserve(8), 640, 255, EINVAL)),
@@ -296,28 +281,24 @@ CASES = (
     ),
     Case(
         "RSV-016",
-        "u32 size",
         "the size is a u32: the upper half of the register is ignored",
         script(Event((Step((Reserve(U32 + 8), Reserve(16 * U32))),)), Peek((8, 0)), Consume((8, 0))),
         "include/uapi/linux/bpf.h: u32 size; BPF_CALL_4 casts its arguments",
     ),
     Case(
         "RSV-017",
-        "two open",
         "two reservations that together fill the ring to its last byte but eight are both granted",
         script(Event((Step((Reserve(2040), Reserve(2032))),)), Consume((2040, 2032))),
         _SPACE,
     ),
     Case(
         "RSV-018",
-        "two full",
         "a second reservation that needs the ring's last eight bytes too is refused, the first stays",
         script(Event((Step((Reserve(2040), Reserve(2040, errno=EINVAL))),)), Consume((2040,))),
         _SPACE,
     ),
     Case(
         "RSV-019",
-        "last 8",
         "behind 4072 bytes nothing fits but a record of no length; behind 4080 not even that",
         script(
             Event((Step((Reserve(4072), Reserve(0))),)),
@@ -330,7 +311,6 @@ CASES = (
     ),
     Case(
         "RSV-020",
-        "pending",
         "a consumer that skips an open reservation gives no room for it, until it is released",
         _skipped(Reserve(2000, errno=EINVAL)),
         _PENDING,
@@ -347,21 +327,18 @@ CASES = (
     ),
     Case(
         "RSV-021",
-        "ahead",
         "a consumer position ahead of the producer makes every reservation fail and the data negative",
         script(Seek(ahead=64), Event((refused(Reserve(0, errno=EINVAL)), refused(Reserve(8, errno=EINVAL))))),
         _SPACE,
     ),
     Case(
         "RSV-022",
-        "discards",
         "discarded records take their room until the consumer passes them, as submitted ones do",
         _fills(8, release="discard"),
         _SPACE,
     ),
     Case(
         "RSV-025",
-        "plain api",
         "on a full ring bpf_ringbuf_reserve gives NULL, bpf_ringbuf_output -EAGAIN, reserve_dynptr -EINVAL",
         script(
             Event(fill=Fill(Reserve(8), 640, 255, EINVAL)),
@@ -380,7 +357,6 @@ CASES = (
     ),
     Case(
         "RSV-026",
-        "inner map",
         "a ring found in an array of maps takes reservations, and records land in that ring",
         script(
             Event((submitted(b"in the first ring"),)),
@@ -393,7 +369,6 @@ CASES = (
     ),
     Case(
         "RSV-030",
-        "null write",
         "writing to a null dynptr gives -EINVAL at any offset and length, also none",
         _null_accesses(
             *(
@@ -405,28 +380,24 @@ CASES = (
     ),
     Case(
         "RSV-031",
-        "null read",
         "reading from a null dynptr gives -EINVAL at any length, also none",
         _null_accesses(*(Access("read", -EINVAL, length) for length in (0, 1, 8, 64))),
         _NULL,
     ),
     Case(
         "RSV-032",
-        "null slice",
         "a slice of a null dynptr is NULL at any length, also none",
         _null_accesses(*(Access("slice", 0, length) for length in (0, 1, 4, 8, 16))),
         _NULL,
     ),
     Case(
         "RSV-033",
-        "null sub",
         "submitting the null dynptr of a failed reservation, with any flags, does nothing and wakes nobody",
         _null_releases("submit"),
         _RELEASE,
     ),
     Case(
         "RSV-034",
-        "null disc",
         "discarding the null dynptr of a failed reservation, with any flags, does nothing and wakes nobody",
         _null_releases("discard"),
         _RELEASE,

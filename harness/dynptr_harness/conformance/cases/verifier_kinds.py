@@ -36,7 +36,6 @@ WRITING_TYPES = ("sched_cls", "xdp", "lwt_xmit", "sk_skb", "sk_msg", "cgroup_soc
 CASES = (
     row(
         "VER-110",
-        "memory",
         "a dynptr to memory can be neither submitted nor discarded",
         "context",
         (
@@ -58,7 +57,6 @@ CASES = (
     ),
     row(
         "VER-111",
-        "no write",
         "a slice to write to is refused in types that may not write to packets",
         "kfuncs",
         (
@@ -74,7 +72,6 @@ CASES = (
     ),
     row(
         "VER-112",
-        "write",
         "a slice to write to is accepted in types that may write to packets",
         "kfuncs",
         tuple(accepted(f"ver_112_{name}") for name in WRITING_TYPES),
@@ -84,7 +81,6 @@ CASES = (
     ),
     row(
         "VER-113",
-        "read only",
         "a slice to read from cannot be written",
         "kfuncs",
         (refused("ver_113", EACCES, "cannot write into rdonly_mem"), accepted("ver_113_accepted")),
@@ -94,7 +90,6 @@ CASES = (
     ),
     row(
         "VER-114",
-        "k untest",
         "a slice of a kfunc must be tested for NULL",
         "kfuncs",
         (
@@ -107,7 +102,6 @@ CASES = (
     ),
     row(
         "VER-115",
-        "k var len",
         "the length of a kfunc's slice must be a constant",
         "kfuncs",
         (
@@ -128,7 +122,6 @@ CASES = (
     ),
     row(
         "VER-116",
-        "k old",
         "a kfunc's slice cannot be used after the submit",
         "kfuncs",
         (
@@ -152,7 +145,6 @@ CASES = (
     ),
     row(
         "VER-117",
-        "clone",
         "a reservation may be released by its clone",
         "kfuncs",
         (accepted("ver_117"),),
@@ -162,7 +154,6 @@ CASES = (
     ),
     row(
         "VER-118",
-        "c both",
         "a reservation cannot be released by its clone and itself",
         "kfuncs",
         (refused("ver_118", EINVAL, f"{UNINITIALISED} R1"), accepted("ver_117")),
@@ -173,7 +164,6 @@ CASES = (
     ),
     row(
         "VER-119",
-        "c none",
         "a reservation with a clone is owed a release like any other",
         "kfuncs",
         (refused("ver_119", EINVAL, "Unreleased reference"), accepted("ver_117")),
@@ -183,7 +173,6 @@ CASES = (
     ),
     row(
         "VER-120",
-        "c over",
         "nothing can be cloned into a reservation's dynptr",
         "kfuncs",
         (refused("ver_120", EINVAL, OVERWRITE), accepted("ver_117")),
@@ -193,7 +182,6 @@ CASES = (
     ),
     row(
         "VER-121",
-        "c dead",
         "the release of one of a family ends all, and their slices",
         "kfuncs",
         (
@@ -220,7 +208,6 @@ CASES = (
     ),
     row(
         "VER-122",
-        "c hold",
         "one of a family may be overwritten as long as another one is released",
         "kfuncs",
         (
@@ -245,7 +232,6 @@ CASES = (
     ),
     row(
         "VER-123",
-        "c last",
         "the last one of a family cannot be overwritten",
         "kfuncs",
         (refused("ver_123", EINVAL, OVERWRITE), accepted("ver_117")),
@@ -255,7 +241,6 @@ CASES = (
     ),
     row(
         "VER-124",
-        "c slices",
         "a slice ends with the overwritten dynptr that it is of, and lives on with the clone that it is of",
         "kfuncs",
         (
@@ -278,7 +263,6 @@ CASES = (
     ),
     row(
         "VER-125",
-        "u release",
         "a callback cannot release the dynptr that a ring of user space hands it",
         "user_ringbuf",
         (
@@ -309,7 +293,6 @@ CASES = (
     ),
     row(
         "VER-126",
-        "u reserve",
         "a callback cannot reserve into the dynptr that a ring of user space hands it",
         "user_ringbuf",
         (
@@ -329,7 +312,6 @@ CASES = (
     ),
     row(
         "VER-127",
-        "u relay",
         "a callback may copy what a ring of user space hands it into a reservation of its own",
         "user_ringbuf",
         (accepted("ver_127"),),
@@ -338,7 +320,6 @@ CASES = (
     ),
     row(
         "VER-128",
-        "u adjust",
         "a callback may adjust the dynptr that a ring of user space hands it",
         "user_ringbuf",
         (accepted("ver_128"), accepted("ver_127")),
@@ -348,7 +329,6 @@ CASES = (
     ),
     row(
         "KFN-028",
-        "signature",
         "a reservation may be what a signature is checked of",
         "signature",
         (accepted("kfn_028"), accepted("kfn_028_accepted")),

@@ -23,7 +23,6 @@ DEAD_SLICE = "invalid mem access 'scalar'"
 CASES = (
     row(
         "VER-001",
-        "forgotten",
         "a program that never submits or discards its reservation is refused",
         "release",
         (refused("ver_001", EINVAL, LEAK), accepted("ver_001_accepted")),
@@ -32,7 +31,6 @@ CASES = (
     ),
     row(
         "VER-002",
-        "one of 2",
         "a program that releases one of its two reservations is refused",
         "release",
         (refused("ver_002", EINVAL, LEAK), accepted("ver_002_accepted")),
@@ -41,7 +39,6 @@ CASES = (
     ),
     row(
         "VER-003",
-        "sometimes",
         "a program that releases its reservation on some paths only is refused",
         "release",
         (refused("ver_003", EINVAL, LEAK), accepted("ver_003_accepted")),
@@ -50,7 +47,6 @@ CASES = (
     ),
     row(
         "VER-004",
-        "on error",
         "a program that submits or discards only when the reservation was granted is refused",
         "release",
         (refused("ver_004", EINVAL, LEAK), accepted("ver_004_accepted")),
@@ -59,7 +55,6 @@ CASES = (
     ),
     row(
         "VER-005",
-        "no slice",
         "a program that returns without a release when it gets no slice is refused",
         "release",
         (refused("ver_005", EINVAL, LEAK), accepted("ver_005_accepted")),
@@ -68,7 +63,6 @@ CASES = (
     ),
     row(
         "VER-006",
-        "released",
         "a reservation may be released on the path of all, on a path for errors, and where there is no slice",
         "release",
         (accepted("ver_006_common"), accepted("ver_006_on_error"), accepted("ver_005_accepted")),
@@ -77,7 +71,6 @@ CASES = (
     ),
     row(
         "RSV-045",
-        "failed",
         "what a failed reservation leaves may be submitted and discarded, in its own branch and after it",
         "release",
         (accepted("ver_006_common"), accepted("ver_006_on_error"), accepted("ver_004_accepted")),
@@ -85,7 +78,6 @@ CASES = (
     ),
     row(
         "VER-007",
-        "either",
         "a reservation may be submitted on one path and discarded on the other",
         "release",
         (accepted("ver_007"), accepted("ver_003_accepted")),
@@ -93,7 +85,6 @@ CASES = (
     ),
     row(
         "VER-008",
-        "leak loop",
         "a reservation forgotten in a callback of bpf_loop is refused",
         "callbacks",
         (refused("ver_008", EINVAL, LEAK), accepted("ver_080")),
@@ -102,7 +93,6 @@ CASES = (
     ),
     row(
         "VER-009",
-        "leak sub",
         "a reservation forgotten in a static function is refused",
         "subprograms",
         (refused("ver_009", EINVAL, LEAK), accepted("ver_009_accepted")),
@@ -111,7 +101,6 @@ CASES = (
     ),
     row(
         "VER-010",
-        "leak glob",
         "a reservation forgotten in a global function is refused",
         "subprograms",
         (refused("ver_010", EINVAL, "Validating global_leak() func#1", LEAK), accepted("ver_130_alone")),
@@ -120,7 +109,6 @@ CASES = (
     ),
     row(
         "VER-011",
-        "leak tmr",
         "a reservation forgotten in the callback of a timer is refused",
         "callbacks",
         (refused("ver_011", EINVAL, LEAK), accepted("ver_085")),
@@ -129,7 +117,6 @@ CASES = (
     ),
     row(
         "VER-012",
-        "exit line",
         "of a forgotten reservation the log says which instruction leaves the program with it",
         "release",
         (
@@ -143,7 +130,6 @@ CASES = (
     ),
     row(
         "VER-020",
-        "twice",
         "a reservation submitted twice is refused",
         "release",
         (refused("ver_020", EINVAL, f"{UNINITIALISED} R1"), accepted("ver_020_accepted")),
@@ -159,7 +145,6 @@ CASES = (
     ),
     row(
         "VER-021",
-        "both",
         "a reservation submitted and then discarded is refused",
         "release",
         (refused("ver_021", EINVAL, f"{UNINITIALISED} R1"), accepted("ver_021_accepted")),
@@ -175,7 +160,6 @@ CASES = (
     ),
     row(
         "VER-022",
-        "2x loop",
         "a reservation released twice in a callback of bpf_loop is refused",
         "callbacks",
         (refused("ver_022", EINVAL, f"{UNINITIALISED} R1"), accepted("ver_080")),
@@ -191,7 +175,6 @@ CASES = (
     ),
     row(
         "VER-023",
-        "unowned",
         "a dynptr that was never reserved, zeroed or not, can be neither submitted nor discarded",
         "release",
         (
@@ -215,7 +198,6 @@ CASES = (
     ),
     row(
         "VER-024",
-        "dead read",
         "a dynptr that was released, or never reserved, cannot be read",
         "release",
         (
@@ -246,7 +228,6 @@ CASES = (
     ),
     row(
         "VER-025",
-        "dead use",
         "a dynptr that was released, or never reserved, can be neither written nor asked for a slice",
         "release",
         (
@@ -268,7 +249,6 @@ CASES = (
     ),
     row(
         "VER-026",
-        "dead kfn",
         "a dynptr that was released cannot be given to a kfunc",
         "kfuncs",
         (
@@ -288,7 +268,6 @@ CASES = (
     ),
     row(
         "VER-027",
-        "one path",
         "a dynptr that was reserved on one path only cannot be submitted on all",
         "release",
         (refused("ver_027", EINVAL, f"{UNINITIALISED} R1"), accepted("ver_027_accepted")),
@@ -303,7 +282,6 @@ CASES = (
     ),
     row(
         "VER-028",
-        "two kinds",
         "whether a dynptr is a reservation cannot depend on a flag that is read from memory twice",
         "release",
         (refused("ver_028", EINVAL, LEAK), accepted("ver_028_accepted")),
@@ -311,7 +289,6 @@ CASES = (
     ),
     row(
         "VER-029",
-        "old slice",
         "a slice cannot be used after the submit",
         "slice",
         (refused("ver_029", EACCES, DEAD_SLICE), accepted("ver_029_accepted")),
@@ -319,7 +296,6 @@ CASES = (
     ),
     row(
         "VER-030",
-        "old spill",
         "a slice that was moved on and kept on the stack cannot be used after the submit",
         "slice",
         (refused("ver_030", EACCES, DEAD_SLICE), accepted("ver_030_accepted")),
@@ -327,7 +303,6 @@ CASES = (
     ),
     row(
         "VER-031",
-        "old sum",
         "a slice that was added to a number cannot be used after the submit",
         "slice",
         (refused("ver_031", EACCES, DEAD_SLICE), accepted("ver_031_accepted")),
@@ -344,7 +319,6 @@ CASES = (
     ),
     row(
         "VER-032",
-        "2 slices",
         "a slice lives on when another reservation is released",
         "slice",
         (accepted("ver_032"), accepted("ver_029_accepted")),
@@ -352,7 +326,6 @@ CASES = (
     ),
     row(
         "VER-033",
-        "any order",
         "two reservations may be released in the order in which they were made, and crosswise",
         "release",
         (accepted("ver_033_in_order"), accepted("ver_033_reversed")),
@@ -360,7 +333,6 @@ CASES = (
     ),
     row(
         "VER-034",
-        "again",
         "a dynptr that was released may be reserved again",
         "release",
         (accepted("ver_034"), accepted("ver_020_accepted")),
@@ -368,7 +340,6 @@ CASES = (
     ),
     row(
         "VER-035",
-        "old place",
         "the place of a dynptr is memory like any other after the release",
         "release",
         (accepted("ver_035"),),

@@ -103,7 +103,6 @@ _MAY, _MAY_NOT = accepted(WITH_HELPER), refused(WITH_HELPER, EPERM)
 CASES = (
     row(
         "VER-150",
-        "licence",
         "a program of any licence may use the helpers, in every type that does not demand the GPL itself",
         "proprietary",
         (
@@ -115,7 +114,6 @@ CASES = (
     ),
     row(
         "VER-151",
-        "l kfunc",
         "a program whose licence is not compatible with the GPL may not use a kfunc",
         "proprietary",
         (
@@ -128,7 +126,6 @@ CASES = (
     ),
     Case(
         "VER-152",
-        "nobody",
         "without capabilities a ring can be made, and the helper not used",
         _gated(),
         GATE_SOURCE,
@@ -137,7 +134,6 @@ CASES = (
     ),
     Case(
         "VER-153",
-        "plain",
         "without capabilities bpf_ringbuf_reserve, discard and query can be used",
         Capabilities(
             (
@@ -156,7 +152,6 @@ CASES = (
     ),
     Case(
         "VER-154",
-        "PERFMON",
         "with CAP_PERFMON alone the helper cannot be used",
         _gated("PERFMON"),
         GATE_SOURCE,
@@ -165,7 +160,6 @@ CASES = (
     ),
     Case(
         "VER-155",
-        "BPF",
         "with CAP_BPF alone the helper can be used in types that demand no more",
         Capabilities((LimitedProcess(("BPF",), _in_types(_MAY, *PLAIN_TYPES)),)),
         GATE_SOURCE,
@@ -173,7 +167,6 @@ CASES = (
     ),
     Case(
         "VER-156",
-        "BPF + 1",
         "types that trace demand CAP_PERFMON with CAP_BPF, types of the network CAP_NET_ADMIN",
         Capabilities(
             (
@@ -192,7 +185,6 @@ CASES = (
     ),
     Case(
         "VER-157",
-        "SYS_ADMIN",
         "with CAP_SYS_ADMIN the helper can be used in every type",
         Capabilities(
             (
@@ -207,7 +199,6 @@ CASES = (
     ),
     Case(
         "VER-158",
-        "disabled",
         "without capabilities nothing can be made nor loaded where unprivileged_bpf_disabled is 2",
         Capabilities(
             (
@@ -228,7 +219,6 @@ CASES = (
     ),
     Case(
         "VER-165",
-        "no type",
         "without capabilities programs of two types can be loaded, and of no other",
         Capabilities(
             (
@@ -252,7 +242,6 @@ CASES = (
     ),
     row(
         "VER-160",
-        "helpers",
         "the kernel knows each of the helpers 198 to 203",
         "release",
         tuple(Call(*call) for call in HELPER_CALLS),
@@ -264,7 +253,6 @@ CASES = (
     ),
     row(
         "VER-161",
-        "plain 5.8",
         "bpf_ringbuf_reserve, discard and query are there in every kernel with ring buffers",
         "slice",
         (accepted("ver_054_accepted"), accepted("qry_009_accepted")),
@@ -275,7 +263,6 @@ CASES = (
     ),
     row(
         "VER-162",
-        "types",
         "the types that came after the ring buffer are there, or are refused without a word",
         "types",
         (
@@ -302,7 +289,6 @@ CASES = (
     ),
     Case(
         "VER-163",
-        "interpret",
         "the helpers do the same for a program that is interpreted",
         WithSysctl(
             INTERPRETED,
@@ -330,7 +316,6 @@ CASES = (
     ),
     Case(
         "VER-164",
-        "i calls",
         "a program that is interpreted can have neither callbacks nor kfuncs",
         WithSysctl(
             INTERPRETED,

@@ -33,7 +33,6 @@ WARNED = (
 CASES = (
     row(
         "VER-080",
-        "in loop",
         "a callback of bpf_loop may reserve and submit",
         "callbacks",
         (accepted("ver_080"),),
@@ -42,7 +41,6 @@ CASES = (
     ),
     row(
         "VER-081",
-        "cb write",
         "callbacks of bpf_loop and for_each_map_elem may write to the reservation of their caller",
         "callbacks",
         (accepted("ver_081_loop"), accepted("ver_081_for_each")),
@@ -51,7 +49,6 @@ CASES = (
     ),
     row(
         "VER-082",
-        "cb resrv",
         "a callback cannot reserve for its caller: it may never be called",
         "callbacks",
         (refused("ver_082", EINVAL, f"{UNINITIALISED} R1"), accepted("ver_081_loop")),
@@ -64,7 +61,6 @@ CASES = (
     ),
     row(
         "VER-083",
-        "cb 2x",
         "a reservation cannot be submitted in a callback and after it",
         "callbacks",
         (refused("ver_083", EINVAL, f"{UNINITIALISED} R1"), accepted("ver_081_loop")),
@@ -75,7 +71,6 @@ CASES = (
     ),
     row(
         "VER-084",
-        "cb submit",
         "a reservation submitted in a callback only is refused: the callback may never be called",
         "callbacks",
         (
@@ -88,7 +83,6 @@ CASES = (
     ),
     row(
         "VER-085",
-        "on timer",
         "the callback of a timer may reserve and submit",
         "callbacks",
         (accepted("ver_085"),),
@@ -97,7 +91,6 @@ CASES = (
     ),
     row(
         "VER-086",
-        "static",
         "static functions may submit, and reserve, for their caller",
         "subprograms",
         (accepted("ver_086_submit"), accepted("ver_086_reserve")),
@@ -106,7 +99,6 @@ CASES = (
     ),
     row(
         "VER-087",
-        "global",
         "a global function may read and write the reservation of its caller",
         "subprograms",
         (accepted("ver_087"), accepted("ver_130_holding")),
@@ -122,7 +114,6 @@ CASES = (
     ),
     row(
         "VER-088",
-        "g submit",
         "a global function cannot submit the reservation of its caller",
         "subprograms",
         (
@@ -150,7 +141,6 @@ CASES = (
     ),
     row(
         "VER-089",
-        "g reserve",
         "a global function cannot reserve for its caller",
         "subprograms",
         (
@@ -178,7 +168,6 @@ CASES = (
     ),
     row(
         "VER-130",
-        "g own",
         "a global function may reserve and submit, also while its caller holds a reservation",
         "subprograms",
         (accepted("ver_130_alone"), accepted("ver_130_holding")),
@@ -187,7 +176,6 @@ CASES = (
     ),
     row(
         "VER-131",
-        "g other",
         "a global function that takes a dynptr cannot be given other memory",
         "subprograms",
         (
@@ -214,7 +202,6 @@ CASES = (
     ),
     row(
         "VER-132",
-        "tail call",
         "no tail call while a reservation is held",
         "surroundings",
         (refused("ver_132", EINVAL, "tail_call would lead to reference leak"), accepted("ver_133")),
@@ -223,7 +210,6 @@ CASES = (
     ),
     row(
         "VER-133",
-        "tail free",
         "a tail call after the release",
         "surroundings",
         (accepted("ver_133"),),
@@ -232,7 +218,6 @@ CASES = (
     ),
     row(
         "VER-134",
-        "LD_ABS",
         "no packet is read in the old way while a reservation is held: that can leave the program",
         "surroundings",
         (
@@ -251,7 +236,6 @@ CASES = (
     ),
     row(
         "VER-135",
-        "exception",
         "no exception while a reservation is held",
         "kfuncs",
         (
@@ -276,7 +260,6 @@ CASES = (
     ),
     row(
         "VER-136",
-        "locked",
         "nothing is reserved or submitted with a spin lock held",
         "surroundings",
         (
@@ -289,7 +272,6 @@ CASES = (
     ),
     row(
         "VER-137",
-        "lock data",
         "a slice may be written with a spin lock held",
         "surroundings",
         (accepted("ver_137"), accepted("ver_136_accepted")),
@@ -298,7 +280,6 @@ CASES = (
     ),
     row(
         "VER-138",
-        "rcu",
         "a program may reserve and submit where it has forbidden itself to sleep or to be preempted",
         "kfuncs",
         (accepted("ver_138_rcu"), accepted("ver_138_preempt")),
@@ -308,7 +289,6 @@ CASES = (
     ),
     row(
         "VER-139",
-        "may sleep",
         "a program that may sleep may reserve and submit",
         "surroundings",
         (accepted("ver_139_syscall"), accepted("ver_139_lsm"), accepted("ver_139_fentry")),
@@ -324,7 +304,6 @@ CASES = (
     ),
     row(
         "VER-140",
-        "10 times",
         "a bounded loop may reserve and submit each time",
         "context",
         (accepted("ver_140"),),

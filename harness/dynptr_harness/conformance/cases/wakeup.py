@@ -80,56 +80,48 @@ def _each(*scripts: Script) -> Experiment:
 CASES = (
     Case(
         "WKP-001",
-        "caught up",
         "flags 0 wake a consumer that has caught up",
         _each(*_wake(0, woken=True)),
         _COMMIT,
     ),
     Case(
         "WKP-002",
-        "no wake",
         "NO_WAKEUP wakes nobody, though poll(2) finds the ring readable",
         _each(*_wake(NO_WAKEUP, NO_WAKEUP | 4, woken=False)),
         _COMMIT,
     ),
     Case(
         "WKP-003",
-        "force",
         "FORCE_WAKEUP wakes, with NO_WAKEUP or without",
         _each(*_wake(FORCE_WAKEUP, FORCE_WAKEUP | NO_WAKEUP, woken=True)),
         _COMMIT,
     ),
     Case(
         "WKP-004",
-        "unknown",
         "flags that a release does not know count as 0",
         _each(*_wake(*UNKNOWN, woken=True)),
         _COMMIT,
     ),
     Case(
         "WKP-005",
-        "lagging",
         "a consumer that lags is not woken by flags 0: it has work already",
         _each(*_wake(0, *UNKNOWN, woken=False, lagging=True)),
         _COMMIT,
     ),
     Case(
         "WKP-006",
-        "lag none",
         "a consumer that lags is not woken with NO_WAKEUP",
         _each(*_wake(NO_WAKEUP, NO_WAKEUP | 4, woken=False, lagging=True)),
         _COMMIT,
     ),
     Case(
         "WKP-007",
-        "lag force",
         "FORCE_WAKEUP wakes a consumer that lags",
         _each(*_wake(FORCE_WAKEUP, FORCE_WAKEUP | NO_WAKEUP, woken=True, lagging=True)),
         _COMMIT,
     ),
     Case(
         "WKP-008",
-        "discard",
         "a discard wakes exactly when a submit would",
         script(
             Watch(edge=True),  # by which each wake-up is told once
@@ -142,7 +134,6 @@ CASES = (
     ),
     Case(
         "WKP-009",
-        "null",
         "the release of a null dynptr wakes nobody, not even with FORCE_WAKEUP",
         script(
             Watch(),
@@ -154,14 +145,12 @@ CASES = (
     ),
     Case(
         "WKP-010",
-        "empty",
         "an empty ring is not readable",
         script(Watch(), Wait(woken=False), Poll(readable=False)),
         _POLL,
     ),
     Case(
         "WKP-011",
-        "open",
         "an open reservation wakes nobody, though poll(2) finds the ring readable; its release wakes",
         script(
             Watch(),
@@ -175,14 +164,12 @@ CASES = (
     ),
     Case(
         "WKP-012",
-        "late add",
         "epoll finds data that was there before the ring was added, though it was not announced",
         script(Event((submitted(b"not announced", NO_WAKEUP),)), Watch(), Wait(woken=True)),
         _POLL,
     ),
     Case(
         "WKP-013",
-        "level",
         "level-triggered epoll tells again as long as there is data, and no longer",
         script(
             Watch(),
@@ -196,7 +183,6 @@ CASES = (
     ),
     Case(
         "WKP-014",
-        "edge",
         "edge-triggered epoll tells once; a second record behind an unread one is not announced",
         script(
             Watch(edge=True),
@@ -212,14 +198,12 @@ CASES = (
     ),
     Case(
         "WKP-015",
-        "pollout",
         "a ring that the kernel writes is never ready for writing, empty or not",
         script(Poll(readable=False), Event((submitted(b"a record"),)), Poll(readable=True)),
         _POLL,
     ),
     Case(
         "WKP-016",
-        "behind",
         "a record submitted behind an open one wakes nobody: the wake comes with the open one's release",
         _each(
             _released_behind_an_open_one(NO_WAKEUP, woken=False),
