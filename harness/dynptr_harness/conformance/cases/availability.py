@@ -7,10 +7,12 @@ from dynptr_harness.conformance.experiments.base import Phases
 from dynptr_harness.conformance.prog_types import PROG_TYPES, ProgType
 
 _OFFERED = (
-    "kernel/bpf/helpers.c, bpf_base_func_proto: for all types that ask it for what they lack "
-    "(v5.19, commit bc34dee65a65)"
+    "kernel/bpf/helpers.c, bpf_base_func_proto: for all types that fall back on it (v5.19, commit "
+    "bc34dee65a65)"
 )
-_NOT_OFFERED = "drivers/media/rc/bpf-lirc.c, lirc_mode2_func_proto: a list of its own, and nothing beyond it"
+_NOT_OFFERED = (
+    "drivers/media/rc/bpf-lirc.c, lirc_mode2_func_proto: a separate list without bpf_base_func_proto"
+)
 
 
 def _row(prog_type: ProgType) -> Case:
@@ -34,9 +36,10 @@ CASES = (
     *(_row(each) for each in sorted(PROG_TYPES, key=lambda each: each.number) if not each.is_variant),
     Case(
         "AVL-045",
-        "of STRUCT_OPS, a program of bpf_dummy_ops may not use the helper: each structure has its own",
+        "a STRUCT_OPS program for bpf_dummy_ops cannot use the helper; each structure has its own set of "
+        "helpers",
         Phases("attached"),
-        "net/bpf/bpf_dummy_struct_ops.c: no get_func_proto, and so no helper beyond the verifier's own",
+        "net/bpf/bpf_dummy_struct_ops.c: it has no get_func_proto, so its programs do not get this helper",
         types=("STRUCT_OPS/bpf_dummy_ops",),
     ),
 )

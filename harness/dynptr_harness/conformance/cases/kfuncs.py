@@ -27,7 +27,7 @@ _SLICE = "kernel/bpf/helpers.c, bpf_dynptr_slice (v6.4, commit 66e3a13e7c2c)"
 _COPY = "kernel/bpf/helpers.c, bpf_dynptr_copy (v6.15, commit daec295a7094)"
 _MEMSET = "kernel/bpf/helpers.c, bpf_dynptr_memset (v6.17, commit 5fc5d8fded57)"
 _PROBE = "kernel/trace/bpf_trace.c, bpf_probe_read_kernel_dynptr (v6.16, commit a498ee7576de)"
-_COMMIT = "kernel/bpf/ringbuf.c, bpf_ringbuf_commit: the length is that of the header (v5.8, 457f44363a88)"
+_COMMIT = "kernel/bpf/ringbuf.c, bpf_ringbuf_commit: the header has the length (v5.8, commit 457f44363a88)"
 
 # The types that may write to packets; others cannot load a program that asks for a slice to write to.
 WRITING_TYPES = ("CGROUP_SOCKOPT", "LWT_XMIT", "SCHED_ACT", "SCHED_CLS", "SK_MSG", "SK_SKB", "XDP")
@@ -77,44 +77,44 @@ def _word(want: int) -> tuple[Act, ...]:
 CASES = (
     kfunc_row(
         "RSV-035",
-        "bpf_dynptr_is_null says so of the dynptr of a failed reservation",
+        "bpf_dynptr_is_null returns true for the dynptr of a failed reservation",
         _null(Access("is-null", 1)),
         _NULL,
     ),
     kfunc_row(
         "RSV-036",
-        "the dynptr of a failed reservation does not count as read-only",
+        "bpf_dynptr_is_rdonly returns false for a null dynptr",
         _null(Access("is-rdonly", 0)),
         _NULL,
     ),
     kfunc_row(
         "RSV-037",
-        "the size of a null dynptr is -EINVAL",
+        "bpf_dynptr_size returns -EINVAL for a null dynptr",
         _null(Access("size", -EINVAL)),
         _SIZE,
         narrow=_null(Access("size", U32 - EINVAL)),
     ),
     kfunc_row(
         "RSV-038",
-        "a null dynptr cannot be adjusted, not even to nothing: -EINVAL",
+        "bpf_dynptr_adjust of a null dynptr fails with -EINVAL, even for an empty range",
         _null(*(Access("adjust", -EINVAL, end, start) for start, end in ((0, 0), (0, 8), (4, 8), (8, 4)))),
         _ADJUST,
     ),
     kfunc_row(
         "RSV-039",
-        "cloning a null dynptr gives -EINVAL, and a clone that is null too",
+        "bpf_dynptr_clone of a null dynptr fails with -EINVAL, and the clone is null",
         _null(Access("is-null", 1, slot=3), Access("write", -EINVAL, 8, slot=3), clone=-EINVAL),
         _CLONE,
     ),
     kfunc_row(
         "RSV-040",
-        "bpf_dynptr_slice of a null dynptr is NULL, with a buffer and without, also of no length",
+        "bpf_dynptr_slice of a null dynptr returns NULL, with and without a buffer, and for length 0",
         _null(Access("kfunc-slice", 0, 8), Access("kfunc-slice", 0, 0), Access("buffer-slice", 0, 8)),
         _SLICE,
     ),
     kfunc_row(
         "RSV-041",
-        "nothing can be copied from a null dynptr or to one: -EINVAL",
+        "bpf_dynptr_copy from or to a null dynptr fails with -EINVAL",
         (
             Event((Step((NULL, Reserve(16)), tuple(Access("copy", -EINVAL, 8, slot=to) for to in (0, 1))),)),
             Consume((bytes(16),)),
@@ -123,25 +123,25 @@ CASES = (
     ),
     kfunc_row(
         "RSV-042",
-        "from one null dynptr to another a copy is too long, -E2BIG, but for one of no length",
+        "bpf_dynptr_copy between two null dynptrs fails with -E2BIG, except for length 0",
         (Event((Step((NULL, NULL), (Access("copy", -E2BIG, 8), Access("copy", 0, 0))),)), Consume(())),
         _COPY,
     ),
     kfunc_row(
         "RSV-043",
-        "bpf_dynptr_memset of a null dynptr is too long, -E2BIG, but for one of no length",
+        "bpf_dynptr_memset of a null dynptr fails with -E2BIG, except for length 0",
         _null(Access("memset", -E2BIG, 8, flags=0xAB), Access("memset", 0, 0, flags=0xAB)),
         _MEMSET,
     ),
     kfunc_row(
         "RSV-044",
-        "bpf_probe_read_kernel_dynptr into a null dynptr is too long: -E2BIG",
+        "bpf_probe_read_kernel_dynptr into a null dynptr fails with -E2BIG",
         _null(Access("probe-read", -E2BIG, 8)),
         _PROBE,
     ),
     kfunc_row(
         "CMT-011",
-        "a record whose dynptr was adjusted is submitted whole, with the length it was reserved with",
+        "after bpf_dynptr_adjust, a submit still delivers the whole record with its reserved length",
         (
             Event((_step(Access("adjust", 0, 12, 4), Access("size", 8)),)),
             Peek((16,)),
@@ -158,19 +158,19 @@ CASES = (
     ),
     kfunc_row(
         "KFN-001",
-        "the size of a dynptr is that of the reservation",
+        "bpf_dynptr_size returns the size of the reservation",
         _one(Access("size", 16)),
         _SIZE,
     ),
     kfunc_row(
         "KFN-002",
-        "the dynptr of a reservation is not read-only",
+        "bpf_dynptr_is_rdonly returns false for a reservation",
         _one(Access("is-rdonly", 0)),
         _NULL,
     ),
     kfunc_row(
         "KFN-003",
-        "bpf_dynptr_is_null tells granted reservations from those that were not, in the lowest byte",
+        "bpf_dynptr_is_null returns false for a reservation and true for a failed one, in the lowest byte",
         (
             Event(
                 (
@@ -187,13 +187,14 @@ CASES = (
     ),
     Case(
         "KFN-004",
-        "the whole register is the bool of bpf_dynptr_is_null: 0 for a live dynptr",
+        "bpf_dynptr_is_null returns 0 in the whole register for a reservation",
         script(*_word(0), by="kfunc_steps"),
         _NULL,
         (
             Difference(
                 script(*_word(1), by="kfunc_steps"),
-                "x86-64: the kernel sets the lowest byte of the register only, and nobody the rest",
+                "on x86-64 the kernel sets only the lowest byte of the register; the other bytes are "
+                "undefined",
                 since=(6, 5),
                 defect=True,
             ),
@@ -203,7 +204,7 @@ CASES = (
     ),
     kfunc_row(
         "KFN-005",
-        "an adjusted dynptr has the size of its new range, and offsets count from the new start",
+        "bpf_dynptr_adjust sets the size to that of the new range, and offsets count from its start",
         (
             Event((_adjusted(0, 16, 16), _adjusted(8, 16, 8))),
             Event((_step(Access("adjust", 0, 12, 4), Access("size", 8), Access("write", 0, 8, source=16)),)),
@@ -213,7 +214,7 @@ CASES = (
     ),
     kfunc_row(
         "KFN-006",
-        "a dynptr adjusted to nothing has size 0, and there is nothing to write or slice",
+        "a dynptr adjusted to an empty range has size 0, and its writes and slices fail",
         (
             Event(
                 tuple(
@@ -232,19 +233,19 @@ CASES = (
     ),
     kfunc_row(
         "KFN-007",
-        "a dynptr cannot be adjusted beyond its end: -ERANGE, and it stays as it is",
+        "bpf_dynptr_adjust past the end fails with -ERANGE and changes nothing",
         (Event((_not_adjusted(0, 17, ERANGE), _not_adjusted(17, 17, ERANGE))), Consume((PAYLOAD, PAYLOAD))),
         _ADJUST,
     ),
     kfunc_row(
         "KFN-008",
-        "a dynptr cannot be adjusted to end before it begins: -EINVAL, and it stays as it is",
+        "bpf_dynptr_adjust to a range that ends before its start fails with -EINVAL and changes nothing",
         (Event((_not_adjusted(5, 4, EINVAL),)), Consume((PAYLOAD,))),
         _ADJUST,
     ),
     kfunc_row(
         "KFN-009",
-        "the range of an adjustment is looked at in all its 64 bits",
+        "bpf_dynptr_adjust checks all 64 bits of its range",
         (
             Event((_not_adjusted(0, U32 + 8, ERANGE), _not_adjusted(U32, U32 + 8, ERANGE))),
             Consume((PAYLOAD, PAYLOAD)),
@@ -266,7 +267,7 @@ CASES = (
     ),
     kfunc_row(
         "KFN-010",
-        "a clone has the same bytes and a range of its own",
+        "a clone shares the bytes of the dynptr and has its own range",
         (
             Event(
                 (
@@ -286,38 +287,38 @@ CASES = (
     ),
     kfunc_row(
         "KFN-011",
-        "bpf_dynptr_slice needs no buffer: a reservation is in one piece",
+        "bpf_dynptr_slice of a reservation needs no buffer: the record is contiguous",
         _one(Access("kfunc-slice", 1, 8, data=b"01234567"), Access("kfunc-slice", 1, 8, 8, data=b"89abcdef")),
         _SLICE,
     ),
     kfunc_row(
         "KFN-012",
-        "a buffer given to bpf_dynptr_slice is not used: a reservation is in one piece",
+        "bpf_dynptr_slice of a reservation does not use its buffer: the record is contiguous",
         _one(Access("buffer-slice", 1, 8, 8, data=b"89abcdef")),
         _SLICE,
     ),
     kfunc_row(
         "KFN-013",
-        "there is no slice across the end of the reservation, with a buffer or without",
+        "bpf_dynptr_slice returns NULL for a range past the end, with and without a buffer",
         _one(Access("kfunc-slice", 0, 8, 9), Access("buffer-slice", 0, 8, 9)),
         _SLICE,
     ),
     kfunc_row(
         "KFN-014",
-        "there is a slice of no length at the very end of the reservation, and none behind it",
+        "bpf_dynptr_slice of length 0 succeeds at the end of the reservation and fails past it",
         _one(Access("kfunc-slice", 1, 0, 16), Access("kfunc-slice", 0, 0, 17)),
         _SLICE,
     ),
     kfunc_row(
         "KFN-015",
-        "the offset of a slice is looked at in all its 64 bits",
+        "bpf_dynptr_slice checks all 64 bits of its offset",
         _one(Access("kfunc-slice", 0, 8, U32)),
         _SLICE,
         narrow=_one(Access("kfunc-slice", 1, 8, U32)),
     ),
     Case(
         "KFN-016",
-        "what is written through bpf_dynptr_slice_rdwr reaches the consumer",
+        "bytes written through bpf_dynptr_slice_rdwr arrive",
         script(
             Event((Step((Reserve(8),), (Access("rdwr-slice", 1, 8),), b"written!"),)),
             Consume((b"written!",)),
@@ -330,7 +331,7 @@ CASES = (
     ),
     kfunc_row(
         "KFN-017",
-        "bytes are copied from one reservation to another",
+        "bpf_dynptr_copy copies bytes from one reservation to another",
         (
             Event(
                 (
@@ -346,7 +347,7 @@ CASES = (
     ),
     kfunc_row(
         "KFN-018",
-        "no copy goes across the end of the source or of the destination: -E2BIG, and nothing is copied",
+        "bpf_dynptr_copy past the end of the source or destination fails with -E2BIG and copies nothing",
         (
             Event(
                 (
@@ -363,13 +364,13 @@ CASES = (
     ),
     kfunc_row(
         "KFN-019",
-        "a copy of no length, from the very end of the source, is none and no error",
+        "bpf_dynptr_copy of length 0 at the end of the source succeeds and changes nothing",
         (Event((_pair(Access("copy", 0, 0, slot=1, flags=16)),)), Consume((PAYLOAD, OTHER))),
         _COPY,
     ),
     kfunc_row(
         "KFN-020",
-        "the offsets of a copy are looked at in all their 64 bits",
+        "bpf_dynptr_copy checks all 64 bits of its offsets",
         (Event((_pair(Access("copy", -E2BIG, 8, U32, slot=1, flags=8)),)), Consume((PAYLOAD, OTHER))),
         _COPY,
         narrow=(
@@ -387,26 +388,26 @@ CASES = (
     ),
     kfunc_row(
         "KFN-022",
-        "bpf_dynptr_memset does not fill across the end: -E2BIG, and nothing is filled",
+        "bpf_dynptr_memset past the end fails with -E2BIG and fills nothing",
         _one(Access("memset", -E2BIG, 17), Access("memset", -E2BIG, 0, 17), Access("memset", -E2BIG, 8, 9)),
         _MEMSET,
     ),
     kfunc_row(
         "KFN-023",
-        "to fill nothing, at the very end of the reservation, is no error",
+        "bpf_dynptr_memset of length 0 at the end of the reservation succeeds",
         _one(Access("memset", 0, 0, 16)),
         _MEMSET,
     ),
     kfunc_row(
         "KFN-024",
-        "the offset of bpf_dynptr_memset is looked at in all its 64 bits",
+        "bpf_dynptr_memset checks all 64 bits of its offset",
         _one(Access("memset", -E2BIG, 8, U32)),
         _MEMSET,
         narrow=_one(Access("memset", 0, 8, U32), record=bytes(8) + b"89abcdef"),
     ),
     kfunc_row(
         "KFN-025",
-        "bpf_probe_read_kernel_dynptr reads memory of the kernel into a reservation",
+        "bpf_probe_read_kernel_dynptr reads kernel memory into a reservation",
         _one(
             Access("probe-read", 0, 8, 8, source=16),
             Access("read", 0, 16, data=b"01234567ABCDEFGH"),
@@ -416,14 +417,14 @@ CASES = (
     ),
     kfunc_row(
         "KFN-026",
-        "bpf_probe_read_kernel_dynptr does not write across the end: -E2BIG, and nothing is written",
+        "bpf_probe_read_kernel_dynptr past the end fails with -E2BIG and writes nothing",
         _one(Access("probe-read", -E2BIG, 8, 9, source=16)),
         _PROBE,
     ),
     kfunc_row(
         "KFN-027",
-        "an address that is not the kernel's gives -ERANGE",
+        "bpf_probe_read_kernel_dynptr of an address outside the kernel fails with -ERANGE",
         _one(Access("probe-read", -ERANGE, 8, flags=8)),
-        "mm/maccess.c, copy_from_kernel_nofault, and arch/x86/mm/maccess.c: what is allowed (v5.8)",
+        "mm/maccess.c, copy_from_kernel_nofault, and arch/x86/mm/maccess.c: the allowed addresses (v5.8)",
     ),
 )

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 _RESERVE = "kernel/bpf/ringbuf.c, __bpf_ringbuf_reserve: overwrite_mode (v6.19, commit feeaf1346f80)"
 _AVAILABLE = "kernel/bpf/ringbuf.c, ringbuf_avail_data_sz (v6.19, commit feeaf1346f80)"
 _COMMIT = (
-    "kernel/bpf/ringbuf.c, bpf_ringbuf_commit: where the consumer is and where the record is are compared "
-    "within the ring, and an idle consumer is where every lap begins"
+    "kernel/bpf/ringbuf.c, bpf_ringbuf_commit: it compares the positions of the consumer and of the record "
+    "modulo the ring size"
 )
 
 
@@ -123,26 +123,26 @@ def _row(number: int, title: str, experiment: Experiment, source: str = _RESERVE
 
 
 CASES = (
-    _row(1, "every reservation is granted, though nobody consumes", _script(_FULL)),
+    _row(1, "every reservation succeeds without a consumer", _script(_FULL)),
     _row(
         2,
-        "the overwrite position moves by whole records, as far as the newest needs room",
+        "the overwrite position advances by whole records, as far as the newest record needs space",
         _script(*_OVERFULL),
     ),
     _row(
         3,
-        "the record at the overwrite position is the oldest that is whole, and all after it are",
+        "the record at the overwrite position is the oldest complete one, and all later records are complete",
         _script(*_OVERFULL, _filled(8, 1), Survivors(4816, 4800, 736, 255, 8, bytes(8))),
     ),
     _row(
         4,
-        "a query tells the overwrite position",
+        "bpf_ringbuf_query returns the overwrite position",
         _script(_FULL, Event((_asked(OVERWRITE_POS, 720),))),
         "kernel/bpf/ringbuf.c, bpf_ringbuf_query: BPF_RB_OVERWRITE_POS (v6.19, commit feeaf1346f80)",
     ),
     _row(
         5,
-        "the amount of data counts from the overwrite position",
+        "AVAIL_DATA counts from the overwrite position",
         _script(
             Event((_asked(AVAIL_DATA, 16, Reserve(8)),)),
             _filled(8, 299),
@@ -152,17 +152,17 @@ CASES = (
     ),
     _row(
         6,
-        "the largest record is as large as in any other ring, in an empty ring and in a full one",
+        "the largest record has ring size - 16 bytes, in an empty ring and in a full one",
         _script(_LIMITS, _FULL, _LIMITS),
     ),
     _row(
         7,
-        "two records that fill the ring can be open together",
+        "two open records can fill the ring",
         _script(Event((OverwritingStep((Reserve(2040), Reserve(2032))),))),
     ),
     _row(
         8,
-        "an open record is never overwritten: what would need its room is refused, until it is released",
+        "an open record is not overwritten: a reservation that needs its space fails until its release",
         _script(
             Event((_asked(OVERWRITE_POS, 0, Reserve(2040, release="discard"), Reserve(2040, errno=EINVAL)),)),
             Event((_asked(OVERWRITE_POS, 2048, Reserve(2040)),)),
@@ -170,7 +170,7 @@ CASES = (
     ),
     _row(
         9,
-        "a consumer that does not look at the overwrite position begins in the middle of a newer record",
+        "a consumer that ignores the overwrite position starts in the middle of a newer record",
         # the record that begins at 4080 ends in the next lap, with half of its payload at position 0
         _script(
             _filled(16, 170, _marked(b"a record no head")),
@@ -179,7 +179,7 @@ CASES = (
     ),
     _row(
         11,
-        "an idle consumer is woken when a record begins where it stands, lap by lap, and not in between",
+        "an idle consumer is woken only when a record starts at its position modulo the ring size",
         # records of 24 bytes begin at the start of the ring once in three laps
         _script(
             Watch(edge=True),

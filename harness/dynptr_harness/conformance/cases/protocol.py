@@ -76,7 +76,7 @@ _LAP = Fill(Reserve(8), 255, 255)
 CASES = (
     _row(
         5,
-        "discarded records are skipped wherever they are, and the position goes past them",
+        "a consumer skips discarded records in any place and advances its position past them",
         script(
             Event((discarded(b"first"), submitted(b"second"), discarded(b"third"), submitted(b"fourth"))),
             Peek((DISCARDED | 5, 6, DISCARDED | 5, 6)),
@@ -90,7 +90,7 @@ CASES = (
     ),
     _row(
         6,
-        "the next record begins at the next multiple of eight, whatever the length of the last",
+        "the next record starts at the next multiple of 8, whatever the length of the previous one",
         script(
             *(Event(tuple(submitted(one) for one in _PAYLOADS[i : i + 4])) for i in (0, 4, 8)),
             Peek(tuple(map(len, _PAYLOADS))),
@@ -100,7 +100,7 @@ CASES = (
     ),
     _row(
         7,
-        "what is delivered has the length that was reserved, zero too, without the old bytes behind it",
+        "a delivered record has the reserved length, even 0, without the old bytes behind it",
         script(
             Event((submitted(b"\x5a" * 64), submitted(b"\x5a" * 64))),
             Consume((b"\x5a" * 64, b"\x5a" * 64)),
@@ -114,7 +114,7 @@ CASES = (
     ),
     _row(
         9,
-        "positions count bytes for ever, not modulo the ring's size, and a full ring is no empty one",
+        "the positions do not wrap at the ring size, so a full ring differs from an empty one",
         script(
             Event(fill=_LAP),
             Seek(),
@@ -128,7 +128,7 @@ CASES = (
     ),
     _row(
         12,
-        "the kernel does not stand between two consumers: what one has passed, the other never sees",
+        "two consumers share one position: a record that one has passed never reaches the other",
         script(
             Event((submitted(b"for the other"), submitted(b"for the other"))),
             Seek(),
@@ -139,7 +139,7 @@ CASES = (
     ),
     _row(
         13,
-        "records without a wake-up are there all the same, before the first wait and after any",
+        "records without a wake-up are available before the first wait and after any later one",
         script(
             Event((submitted(b"before the first wait", NO_WAKEUP),)),
             Consume((b"before the first wait",)),
@@ -156,7 +156,7 @@ CASES = (
     ),
     _row(
         15,
-        "poll(2) finds a ring readable in which there is nothing but discarded records",
+        "poll(2) reports a ring as readable even if it contains only discarded records",
         script(
             Event((discarded(b"nothing", NO_WAKEUP),)),
             Poll(readable=True),
@@ -170,7 +170,7 @@ CASES = (
     ),
     _row(
         16,
-        "who stops before the end is not told again by an edge, until the end was reached",
+        "edge-triggered epoll reports nothing new to a consumer until it has read to the end",
         script(
             Watch(edge=True),
             Event((submitted(b"consumed"), submitted(b"left"))),
@@ -186,7 +186,7 @@ CASES = (
     ),
     _row(
         18,
-        "the other half of a header is the kernel's: it counts pages, and no consumer needs it",
+        "the second half of a header is the record's page offset, which only the kernel needs",
         script(
             Event((Step((Reserve(RING_SIZE - 8), Reserve(8))),)),
             PeekAt((RING_SIZE - 8, 8), at=(0, RING_SIZE), producer=RING_SIZE + 16, pages=(3, 4)),
@@ -197,7 +197,7 @@ CASES = (
     ),
     _row(
         19,
-        "a wake-up may be for nothing, and one may be for many records",
+        "a wake-up may come without a record, and one wake-up may stand for many records",
         script(
             Watch(edge=True),
             Event((discarded(b"nothing"),)),

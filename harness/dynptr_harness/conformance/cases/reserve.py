@@ -131,7 +131,7 @@ _AROUND_THE_LIMIT = script(
 CASES = (
     Case(
         "RSV-001",
-        "eight bytes of an empty ring are granted and take sixteen, busy until they are released",
+        "a reservation of 8 bytes in an empty ring succeeds, takes 16 bytes, and is busy until its release",
         script(
             Held((Reserve(8),), after_a=(Peek((BUSY | 8,), page_offset=3),)),
             Peek((8,), page_offset=3),
@@ -143,7 +143,7 @@ CASES = (
     ),
     Case(
         "RSV-002",
-        "a reservation of nothing is granted, takes eight bytes, and arrives as a record of no length",
+        "a reservation of 0 bytes succeeds, takes 8 bytes, and arrives as an empty record",
         script(
             Event(
                 (
@@ -165,7 +165,7 @@ CASES = (
     ),
     Case(
         "RSV-003",
-        "sizes 1, 7, 8, 9, 16 take 16, 16, 16, 24, 24 bytes, and the header keeps the exact size",
+        "reservations of 1, 7, 8, 9 and 16 bytes take 16, 16, 16, 24 and 24; the header holds the exact size",
         script(
             Event((Step((Reserve(1), Reserve(7), Reserve(8))), Step((Reserve(9), Reserve(16))))),
             Peek((1, 7, 8, 9, 16)),
@@ -175,7 +175,7 @@ CASES = (
     ),
     Case(
         "RSV-004",
-        "in an empty ring, ring size - 16 is granted",
+        "in an empty ring, a reservation of ring size - 16 bytes succeeds",
         script(
             Event((Step((Reserve(RING_SIZE - 16),)),)), Peek((RING_SIZE - 16,)), Consume((RING_SIZE - 16,))
         ),
@@ -183,7 +183,7 @@ CASES = (
     ),
     Case(
         "RSV-005",
-        "in an empty ring, ring size - 15 to ring size - 8 are refused with -EINVAL, the dynptr is null",
+        "in an empty ring, sizes from ring size - 15 to ring size - 8 fail with -EINVAL and a null dynptr",
         script(
             Event(
                 (
@@ -200,7 +200,7 @@ CASES = (
     ),
     Case(
         "RSV-006",
-        "a record larger than the ring is refused with -EINVAL, the dynptr is null",
+        "a reservation whose record is larger than the ring fails with -EINVAL and a null dynptr",
         script(
             Event(
                 tuple(
@@ -214,25 +214,27 @@ CASES = (
     ),
     Case(
         "RSV-007",
-        "rings of 8 KiB, 64 KiB and 16 MiB grant their size - 16 and not one byte more",
+        "rings of 8 KiB, 64 KiB and 16 MiB accept a reservation of ring size - 16 bytes and not one byte "
+        "more",
         _limits(8192, 65536, 16 * MIB),
         _SPACE,
     ),
     Case(
         "RSV-008",
-        "a ring of 32 MiB grants the largest size of a dynptr",
+        "a ring of 32 MiB accepts a reservation of 2^24 - 1 bytes, the largest size of a dynptr",
         _AROUND_THE_LIMIT,
         _SIZE,
     ),
     Case(
         "RSV-009",
-        "one byte above the limit of a dynptr is refused with -E2BIG, though the ring has room",
+        "a reservation of 2^24 bytes, one more than a dynptr can hold, fails with -E2BIG even if there is "
+        "space",
         _AROUND_THE_LIMIT,
         _SIZE,
     ),
     Case(
         "RSV-010",
-        "sizes around the limit of a record and the largest u32 are refused with -E2BIG",
+        "reservations of 2^30 - 1, 2^30 and 2^32 - 1 bytes fail with -E2BIG",
         script(
             Event(tuple(refused(Reserve(size, errno=E2BIG)) for size in (0x3FFFFFFF, 0x40000000, U32 - 1))),
             Peek(()),
@@ -241,7 +243,7 @@ CASES = (
     ),
     Case(
         "RSV-011",
-        "flags other than 0, in any of their 64 bits, are refused with -EINVAL, the dynptr is null",
+        "flags other than 0, in any of the 64 bits, fail with -EINVAL and a null dynptr",
         script(
             Event(tuple(refused(Reserve(8, flags, EINVAL)) for flags in (1, 2, 4))),
             Event(tuple(refused(Reserve(8, flags, EINVAL)) for flags in (U32, U64 - 1))),
@@ -251,25 +253,25 @@ CASES = (
     ),
     Case(
         "RSV-012",
-        "flags are looked at before the size: both wrong is -EINVAL",
+        "the flags are checked before the size: if both are wrong, the error is -EINVAL",
         script(Event((refused(Reserve(32 * MIB, 1, EINVAL)),)), Peek(())),
         _RESERVE,
     ),
     Case(
         "RSV-013",
-        "with the consumer behind, the largest payload is what is left of ring size - 16",
+        "if the consumer lags, the largest reservation is ring size - 16 minus the unconsumed bytes",
         _lags(8, 16, 24, 2048, 4064, 4072, 4080, 4088),
         _SPACE,
     ),
     Case(
         "RSV-014",
-        "a ring takes as many records as fit into its size - 1, and refuses the next with -EINVAL",
+        "a ring holds as many records as fit into its size - 1; the next reservation fails with -EINVAL",
         _fills(0, 8, 16, 24, 32, 40, 48, 56, 64),
         _SPACE,
     ),
     Case(
         "RSV-015",
-        "a full ring grants again once the consumer has moved on",
+        "a full ring accepts reservations again after the consumer has advanced",
         script(
             Event(fill=Fill(Reserve(8), 640, 255, EINVAL)),
             Event((refused(Reserve(8, errno=EINVAL)),)),
@@ -287,19 +289,19 @@ CASES = (
     ),
     Case(
         "RSV-017",
-        "two reservations that together fill the ring to its last byte but eight are both granted",
+        "two open reservations can fill the ring except for its last 8 bytes",
         script(Event((Step((Reserve(2040), Reserve(2032))),)), Consume((2040, 2032))),
         _SPACE,
     ),
     Case(
         "RSV-018",
-        "a second reservation that needs the ring's last eight bytes too is refused, the first stays",
+        "a second reservation that needs the last 8 bytes of the ring fails, and the first stays valid",
         script(Event((Step((Reserve(2040), Reserve(2040, errno=EINVAL))),)), Consume((2040,))),
         _SPACE,
     ),
     Case(
         "RSV-019",
-        "behind 4072 bytes nothing fits but a record of no length; behind 4080 not even that",
+        "after a record of 4072 bytes only an empty record fits; after one of 4080 bytes not even that",
         script(
             Event((Step((Reserve(4072), Reserve(0))),)),
             Consume((4072, 0)),
@@ -311,14 +313,14 @@ CASES = (
     ),
     Case(
         "RSV-020",
-        "a consumer that skips an open reservation gives no room for it, until it is released",
+        "the space of an open reservation stays occupied until its release, even if the consumer skips it",
         _skipped(Reserve(2000, errno=EINVAL)),
         _PENDING,
         (
             Difference(
                 _skipped(Reserve(2000)),
-                "before v6.10 and its fix in the stable series, an open reservation could be overwritten; "
-                "commit cfa1a2329a69",
+                "before v6.10 and the stable backports of commit cfa1a2329a69, a new reservation can "
+                "overwrite an open one",
                 before=(6, 10),
                 defect=True,
             ),
@@ -327,19 +329,20 @@ CASES = (
     ),
     Case(
         "RSV-021",
-        "a consumer position ahead of the producer makes every reservation fail and the data negative",
+        "a consumer position ahead of the producer makes every reservation fail and the amount of data "
+        "negative",
         script(Seek(ahead=64), Event((refused(Reserve(0, errno=EINVAL)), refused(Reserve(8, errno=EINVAL))))),
         _SPACE,
     ),
     Case(
         "RSV-022",
-        "discarded records take their room until the consumer passes them, as submitted ones do",
+        "discarded records take space until the consumer passes them, like submitted ones",
         _fills(8, release="discard"),
         _SPACE,
     ),
     Case(
         "RSV-025",
-        "on a full ring bpf_ringbuf_reserve gives NULL, bpf_ringbuf_output -EAGAIN, reserve_dynptr -EINVAL",
+        "on a full ring bpf_ringbuf_reserve returns NULL, bpf_ringbuf_output -EAGAIN, and the helper -EINVAL",
         script(
             Event(fill=Fill(Reserve(8), 640, 255, EINVAL)),
             Event(
@@ -357,7 +360,7 @@ CASES = (
     ),
     Case(
         "RSV-026",
-        "a ring found in an array of maps takes reservations, and records land in that ring",
+        "a program can reserve in a ring from an array of maps, and its records arrive in that ring",
         script(
             Event((submitted(b"in the first ring"),)),
             Consume((b"in the first ring",)),
@@ -369,7 +372,7 @@ CASES = (
     ),
     Case(
         "RSV-030",
-        "writing to a null dynptr gives -EINVAL at any offset and length, also none",
+        "a write to a null dynptr fails with -EINVAL at any offset and length, including 0",
         _null_accesses(
             *(
                 Access("write", -EINVAL, length, offset)
@@ -380,25 +383,25 @@ CASES = (
     ),
     Case(
         "RSV-031",
-        "reading from a null dynptr gives -EINVAL at any length, also none",
+        "a read from a null dynptr fails with -EINVAL at any length, including 0",
         _null_accesses(*(Access("read", -EINVAL, length) for length in (0, 1, 8, 64))),
         _NULL,
     ),
     Case(
         "RSV-032",
-        "a slice of a null dynptr is NULL at any length, also none",
+        "a slice of a null dynptr is NULL at any length, including 0",
         _null_accesses(*(Access("slice", 0, length) for length in (0, 1, 4, 8, 16))),
         _NULL,
     ),
     Case(
         "RSV-033",
-        "submitting the null dynptr of a failed reservation, with any flags, does nothing and wakes nobody",
+        "submitting a null dynptr, with any flags, has no effect and wakes no consumer",
         _null_releases("submit"),
         _RELEASE,
     ),
     Case(
         "RSV-034",
-        "discarding the null dynptr of a failed reservation, with any flags, does nothing and wakes nobody",
+        "discarding a null dynptr, with any flags, has no effect and wakes no consumer",
         _null_releases("discard"),
         _RELEASE,
     ),

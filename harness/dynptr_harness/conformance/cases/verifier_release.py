@@ -10,12 +10,15 @@ LEAK = "Unreleased reference"
 LEAK_SOURCE = "kernel/bpf/verifier.c, check_reference_leak (v5.19: a dynptr is a reference, bc34dee65a65)"
 RELEASE_SOURCE = "kernel/bpf/verifier.c, release of a dynptr argument: OBJ_RELEASE in check_func_arg (v5.19)"
 INIT_SOURCE = "kernel/bpf/verifier.c, process_dynptr_func: is_dynptr_reg_valid_init"
-SLICE_SOURCE = "kernel/bpf/verifier.c: what is derived from a reference dies with it (v5.19, 34d4ef5775f7)"
+SLICE_SOURCE = (
+    "kernel/bpf/verifier.c: a release invalidates the pointers derived from the reference (v5.19, "
+    "34d4ef5775f7)"
+)
 
 # How the verifier says that there is no dynptr to release, and that there is none to use.
 UNACQUIRED = "arg 1 is an unacquired reference"
 UNINITIALISED = "Expected an initialized dynptr as"
-NAMED = "since v7.2 at the latest, and not in v6.17, arguments are called by their registers"
+NAMED = "between v6.17 and v7.2 the verifier log began to name arguments by register"
 DEAD_USES = ("ver_025_write_released", "ver_025_data_released", "ver_025_data_never_reserved")
 KFUNCS = ("size", "adjust", "is_null", "is_rdonly", "clone")
 DEAD_SLICE = "invalid mem access 'scalar'"
@@ -23,7 +26,7 @@ DEAD_SLICE = "invalid mem access 'scalar'"
 CASES = (
     row(
         "VER-001",
-        "a program that never submits or discards its reservation is refused",
+        "the verifier rejects a program that never releases its reservation",
         "release",
         (refused("ver_001", EINVAL, LEAK), accepted("ver_001_accepted")),
         LEAK_SOURCE,
@@ -31,7 +34,7 @@ CASES = (
     ),
     row(
         "VER-002",
-        "a program that releases one of its two reservations is refused",
+        "the verifier rejects a program that releases only one of its two reservations",
         "release",
         (refused("ver_002", EINVAL, LEAK), accepted("ver_002_accepted")),
         LEAK_SOURCE,
@@ -39,7 +42,7 @@ CASES = (
     ),
     row(
         "VER-003",
-        "a program that releases its reservation on some paths only is refused",
+        "the verifier rejects a program that releases its reservation only on some paths",
         "release",
         (refused("ver_003", EINVAL, LEAK), accepted("ver_003_accepted")),
         LEAK_SOURCE,
@@ -47,7 +50,7 @@ CASES = (
     ),
     row(
         "VER-004",
-        "a program that submits or discards only when the reservation was granted is refused",
+        "the verifier rejects a program that releases its reservation only if it succeeded",
         "release",
         (refused("ver_004", EINVAL, LEAK), accepted("ver_004_accepted")),
         LEAK_SOURCE,
@@ -55,7 +58,7 @@ CASES = (
     ),
     row(
         "VER-005",
-        "a program that returns without a release when it gets no slice is refused",
+        "the verifier rejects a program that returns without a release if it gets no slice",
         "release",
         (refused("ver_005", EINVAL, LEAK), accepted("ver_005_accepted")),
         LEAK_SOURCE,
@@ -63,7 +66,7 @@ CASES = (
     ),
     row(
         "VER-006",
-        "a reservation may be released on the path of all, on a path for errors, and where there is no slice",
+        "the verifier accepts a release on the common path, on an error path, and after a NULL slice",
         "release",
         (accepted("ver_006_common"), accepted("ver_006_on_error"), accepted("ver_005_accepted")),
         LEAK_SOURCE,
@@ -71,21 +74,22 @@ CASES = (
     ),
     row(
         "RSV-045",
-        "what a failed reservation leaves may be submitted and discarded, in its own branch and after it",
+        "the verifier accepts a submit or discard after a failed reservation, in the error branch and after "
+        "it",
         "release",
         (accepted("ver_006_common"), accepted("ver_006_on_error"), accepted("ver_004_accepted")),
         LEAK_SOURCE,
     ),
     row(
         "VER-007",
-        "a reservation may be submitted on one path and discarded on the other",
+        "the verifier accepts a submit on one path and a discard on the other",
         "release",
         (accepted("ver_007"), accepted("ver_003_accepted")),
         LEAK_SOURCE,
     ),
     row(
         "VER-008",
-        "a reservation forgotten in a callback of bpf_loop is refused",
+        "the verifier rejects a callback of bpf_loop that does not release its reservation",
         "callbacks",
         (refused("ver_008", EINVAL, LEAK), accepted("ver_080")),
         LEAK_SOURCE,
@@ -93,7 +97,7 @@ CASES = (
     ),
     row(
         "VER-009",
-        "a reservation forgotten in a static function is refused",
+        "the verifier rejects a static function that does not release its reservation",
         "subprograms",
         (refused("ver_009", EINVAL, LEAK), accepted("ver_009_accepted")),
         LEAK_SOURCE,
@@ -101,7 +105,7 @@ CASES = (
     ),
     row(
         "VER-010",
-        "a reservation forgotten in a global function is refused",
+        "the verifier rejects a global function that does not release its reservation",
         "subprograms",
         (refused("ver_010", EINVAL, "Validating global_leak() func#1", LEAK), accepted("ver_130_alone")),
         LEAK_SOURCE,
@@ -109,7 +113,7 @@ CASES = (
     ),
     row(
         "VER-011",
-        "a reservation forgotten in the callback of a timer is refused",
+        "the verifier rejects a callback of a timer that does not release its reservation",
         "callbacks",
         (refused("ver_011", EINVAL, LEAK), accepted("ver_085")),
         LEAK_SOURCE,
@@ -117,7 +121,7 @@ CASES = (
     ),
     row(
         "VER-012",
-        "of a forgotten reservation the log says which instruction leaves the program with it",
+        "the verifier log names the instruction that exits with an unreleased reservation",
         "release",
         (
             refused(
@@ -126,18 +130,24 @@ CASES = (
             accepted("ver_001_accepted"),
         ),
         "kernel/bpf/verifier.c, check_resource_leak (v6.13, d402755ced2e)",
-        (Older((6, 16), "the line came between v6.12 and v6.16", (refused("ver_001", EINVAL, LEAK),)),),
+        (
+            Older(
+                (6, 16),
+                ("the log line was added between v6.12 and v6.16"),
+                (refused("ver_001", EINVAL, LEAK),),
+            ),
+        ),
     ),
     row(
         "VER-020",
-        "a reservation submitted twice is refused",
+        "the verifier rejects a second submit of the same reservation",
         "release",
         (refused("ver_020", EINVAL, f"{UNINITIALISED} R1"), accepted("ver_020_accepted")),
         RELEASE_SOURCE,
         (
             Older(
                 (7, 2),
-                "since v7.2 at the latest, and not in v6.17, the state of the dynptr is looked at first",
+                "between v6.17 and v7.2 the verifier began to check the state of the dynptr first",
                 (refused("ver_020", EINVAL, UNACQUIRED),),
             ),
         ),
@@ -145,14 +155,14 @@ CASES = (
     ),
     row(
         "VER-021",
-        "a reservation submitted and then discarded is refused",
+        "the verifier rejects a discard after the submit of the same reservation",
         "release",
         (refused("ver_021", EINVAL, f"{UNINITIALISED} R1"), accepted("ver_021_accepted")),
         RELEASE_SOURCE,
         (
             Older(
                 (7, 2),
-                "since v7.2 at the latest, and not in v6.17, the state of the dynptr is looked at first",
+                "between v6.17 and v7.2 the verifier began to check the state of the dynptr first",
                 (refused("ver_021", EINVAL, UNACQUIRED),),
             ),
         ),
@@ -160,14 +170,14 @@ CASES = (
     ),
     row(
         "VER-022",
-        "a reservation released twice in a callback of bpf_loop is refused",
+        "the verifier rejects a callback of bpf_loop that releases its reservation twice",
         "callbacks",
         (refused("ver_022", EINVAL, f"{UNINITIALISED} R1"), accepted("ver_080")),
         RELEASE_SOURCE,
         (
             Older(
                 (7, 2),
-                "since v7.2 at the latest, and not in v6.17, the state of the dynptr is looked at first",
+                "between v6.17 and v7.2 the verifier began to check the state of the dynptr first",
                 (refused("ver_022", EINVAL, UNACQUIRED),),
             ),
         ),
@@ -175,7 +185,7 @@ CASES = (
     ),
     row(
         "VER-023",
-        "a dynptr that was never reserved, zeroed or not, can be neither submitted nor discarded",
+        "the verifier rejects a submit or discard of a dynptr that was never reserved, zeroed or not",
         "release",
         (
             refused("ver_023_submit", EINVAL, f"{UNINITIALISED} R1"),
@@ -187,7 +197,7 @@ CASES = (
         (
             Older(
                 (7, 2),
-                "since v7.2 at the latest, and not in v6.17, the state of the dynptr is looked at first",
+                "between v6.17 and v7.2 the verifier began to check the state of the dynptr first",
                 (
                     refused("ver_023_submit", EINVAL, UNACQUIRED),
                     refused("ver_023_discard_zeroed", EINVAL, UNACQUIRED),
@@ -198,7 +208,7 @@ CASES = (
     ),
     row(
         "VER-024",
-        "a dynptr that was released, or never reserved, cannot be read",
+        "the verifier rejects a read from a dynptr that was released or never reserved",
         "release",
         (
             refused("ver_024_released", EINVAL, f"{UNINITIALISED} R3"),
@@ -217,7 +227,7 @@ CASES = (
             ),
             Older(
                 (6, 12),
-                "arguments were counted from 1",
+                "before v6.12 the verifier log counts arguments from 1",
                 (
                     refused("ver_024_released", EINVAL, f"{UNINITIALISED} arg #3"),
                     refused("ver_024_never_reserved", EINVAL, f"{UNINITIALISED} arg #3"),
@@ -228,7 +238,7 @@ CASES = (
     ),
     row(
         "VER-025",
-        "a dynptr that was released, or never reserved, can be neither written nor asked for a slice",
+        "the verifier rejects a write to, or a slice of, a dynptr that was released or never reserved",
         "release",
         (
             *(refused(name, EINVAL, f"{UNINITIALISED} R1") for name in DEAD_USES),
@@ -243,13 +253,13 @@ CASES = (
             )
             for before, why, argument in (
                 ((7, 2), NAMED, "arg #0"),
-                ((6, 12), "arguments were counted from 1", "arg #1"),
+                ((6, 12), "before v6.12 the verifier log counts arguments from 1", "arg #1"),
             )
         ),
     ),
     row(
         "VER-026",
-        "a dynptr that was released cannot be given to a kfunc",
+        "the verifier rejects a released dynptr as the argument of a kfunc",
         "kfuncs",
         (
             *(refused(f"ver_026_{name}", EINVAL, f"{UNINITIALISED} R1") for name in KFUNCS),
@@ -268,49 +278,49 @@ CASES = (
     ),
     row(
         "VER-027",
-        "a dynptr that was reserved on one path only cannot be submitted on all",
+        "the verifier rejects a submit on all paths if the dynptr was reserved on only one",
         "release",
         (refused("ver_027", EINVAL, f"{UNINITIALISED} R1"), accepted("ver_027_accepted")),
         RELEASE_SOURCE,
         (
             Older(
                 (7, 2),
-                "since v7.2 at the latest, and not in v6.17, the state of the dynptr is looked at first",
+                "between v6.17 and v7.2 the verifier began to check the state of the dynptr first",
                 (refused("ver_027", EINVAL, UNACQUIRED),),
             ),
         ),
     ),
     row(
         "VER-028",
-        "whether a dynptr is a reservation cannot depend on a flag that is read from memory twice",
+        "the verifier rejects a release that depends on a flag that is read from memory a second time",
         "release",
         (refused("ver_028", EINVAL, LEAK), accepted("ver_028_accepted")),
         LEAK_SOURCE,
     ),
     row(
         "VER-029",
-        "a slice cannot be used after the submit",
+        "after the submit, the verifier rejects the use of a slice",
         "slice",
         (refused("ver_029", EACCES, DEAD_SLICE), accepted("ver_029_accepted")),
         SLICE_SOURCE,
     ),
     row(
         "VER-030",
-        "a slice that was moved on and kept on the stack cannot be used after the submit",
+        "after the submit, the verifier rejects the use of a slice that was advanced and saved on the stack",
         "slice",
         (refused("ver_030", EACCES, DEAD_SLICE), accepted("ver_030_accepted")),
         SLICE_SOURCE,
     ),
     row(
         "VER-031",
-        "a slice that was added to a number cannot be used after the submit",
+        "after the submit, the verifier rejects the use of a slice that was added to a number",
         "slice",
         (refused("ver_031", EACCES, DEAD_SLICE), accepted("ver_031_accepted")),
         SLICE_SOURCE,
         (
             Older(
                 (7, 2),
-                "v6.16 and v6.17 lose what the sum was derived from; v6.12 and v7.2 do not",
+                "v6.16 and v6.17 forget that the sum is derived from the reservation; v6.12 and v7.2 do not",
                 (accepted("ver_031"),),
                 defect=True,
                 since=(6, 13),
@@ -319,28 +329,28 @@ CASES = (
     ),
     row(
         "VER-032",
-        "a slice lives on when another reservation is released",
+        "the verifier accepts the use of a slice after the release of another reservation",
         "slice",
         (accepted("ver_032"), accepted("ver_029_accepted")),
         SLICE_SOURCE,
     ),
     row(
         "VER-033",
-        "two reservations may be released in the order in which they were made, and crosswise",
+        "the verifier accepts the release of two reservations in the order of reservation and in reverse",
         "release",
         (accepted("ver_033_in_order"), accepted("ver_033_reversed")),
         RELEASE_SOURCE,
     ),
     row(
         "VER-034",
-        "a dynptr that was released may be reserved again",
+        "the verifier accepts a new reservation into a dynptr that was released",
         "release",
         (accepted("ver_034"), accepted("ver_020_accepted")),
         RELEASE_SOURCE,
     ),
     row(
         "VER-035",
-        "the place of a dynptr is memory like any other after the release",
+        "after the release, the verifier accepts a read of the dynptr's bytes on the stack",
         "release",
         (accepted("ver_035"),),
         RELEASE_SOURCE,

@@ -36,18 +36,20 @@ from dynptr_harness.conformance.experiments.verifier import (
 ENOTSUPP = 524  # of the kernel's own
 
 LICENCE_SOURCE = "kernel/bpf/ringbuf.c and helpers.c: gpl_only is not set for helpers 134 and 198 to 203"
-GATE_SOURCE = "kernel/bpf/helpers.c, bpf_base_func_proto: after the test of CAP_BPF (v6.1: bpf_capable)"
+GATE_SOURCE = (
+    "kernel/bpf/helpers.c, bpf_base_func_proto: the helpers after the check of CAP_BPF (v6.1: bpf_capable)"
+)
 TYPE_SOURCE = (
     "kernel/bpf/syscall.c, bpf_prog_load: CAP_NET_ADMIN and CAP_PERFMON by type (v5.8, 2c78ee898d8f)"
 )
-HELPER_SOURCE = "the helpers came with v5.19 (97e03f521050, bc34dee65a65, 13bbbfbea759, 34d4ef5775f7)"
-INTERPRETER_SOURCE = "kernel/bpf/core.c: programs are interpreted where net.core.bpf_jit_enable is 0"
+HELPER_SOURCE = "the helpers were added in v5.19 (97e03f521050, bc34dee65a65, 13bbbfbea759, 34d4ef5775f7)"
+INTERPRETER_SOURCE = "kernel/bpf/core.c: programs are interpreted if net.core.bpf_jit_enable is 0"
 
 INTERPRETED = {"net.core.bpf_jit_enable": 0}
 WITH_HELPER, WITHOUT_HELPER = "ver_001_accepted", "ver_152_nothing"
 CANNOT_USE = "program of this type cannot use helper bpf_ringbuf_reserve_dynptr#198"
 UNKNOWN = "unknown func bpf_ringbuf_reserve_dynptr#198"
-OLDER_WORDS = "a helper that a program may not use was called unknown before v6.12"
+OLDER_WORDS = "before v6.12 the verifier log calls a disallowed helper unknown"
 
 UNPRIVILEGED_TYPES = ("SOCKET_FILTER", "CGROUP_SKB")
 # What each type demands beside CAP_BPF; EXT demands both, for it may extend a program of any.
@@ -103,7 +105,8 @@ _MAY, _MAY_NOT = accepted(WITH_HELPER), refused(WITH_HELPER, EPERM)
 CASES = (
     row(
         "VER-150",
-        "a program of any licence may use the helpers, in every type that does not demand the GPL itself",
+        "the verifier accepts the helpers with any licence, in every type that does not itself require the "
+        "GPL",
         "proprietary",
         (
             *(accepted(f"ver_150_{name}") for name in ANY_LICENCE),
@@ -114,7 +117,7 @@ CASES = (
     ),
     row(
         "VER-151",
-        "a program whose licence is not compatible with the GPL may not use a kfunc",
+        "the verifier rejects a kfunc in a program whose licence is not GPL-compatible",
         "proprietary",
         (
             refused("ver_151", EINVAL, "cannot call kernel function from non-GPL compatible program"),
@@ -126,7 +129,7 @@ CASES = (
     ),
     Case(
         "VER-152",
-        "without capabilities a ring can be made, and the helper not used",
+        "without capabilities, a process can create a ring but cannot use the helper",
         _gated(),
         GATE_SOURCE,
         (Difference(_gated(words=UNKNOWN), OLDER_WORDS, before=(6, 12)),),
@@ -134,7 +137,7 @@ CASES = (
     ),
     Case(
         "VER-153",
-        "without capabilities bpf_ringbuf_reserve, discard and query can be used",
+        "without capabilities, a process can use bpf_ringbuf_reserve, discard and query",
         Capabilities(
             (
                 LimitedProcess(
@@ -146,13 +149,14 @@ CASES = (
                 ),
             )
         ),
-        "kernel/bpf/helpers.c, bpf_base_func_proto: before the test of CAP_BPF (v5.8, 457f44363a88)",
+        "kernel/bpf/helpers.c, bpf_base_func_proto: the helpers before the check of CAP_BPF (v5.8, "
+        "457f44363a88)",
         types=ONE_TYPE,
         without_helper=True,
     ),
     Case(
         "VER-154",
-        "with CAP_PERFMON alone the helper cannot be used",
+        "CAP_PERFMON alone does not allow the helper",
         _gated("PERFMON"),
         GATE_SOURCE,
         (Difference(_gated("PERFMON", words=UNKNOWN), OLDER_WORDS, before=(6, 12)),),
@@ -160,14 +164,14 @@ CASES = (
     ),
     Case(
         "VER-155",
-        "with CAP_BPF alone the helper can be used in types that demand no more",
+        "CAP_BPF alone allows the helper in types that require no other capability",
         Capabilities((LimitedProcess(("BPF",), _in_types(_MAY, *PLAIN_TYPES)),)),
         GATE_SOURCE,
         types=ONE_TYPE,
     ),
     Case(
         "VER-156",
-        "types that trace demand CAP_PERFMON with CAP_BPF, types of the network CAP_NET_ADMIN",
+        "beside CAP_BPF, tracing types require CAP_PERFMON and network types CAP_NET_ADMIN",
         Capabilities(
             (
                 LimitedProcess(
@@ -185,7 +189,7 @@ CASES = (
     ),
     Case(
         "VER-157",
-        "with CAP_SYS_ADMIN the helper can be used in every type",
+        "CAP_SYS_ADMIN allows the helper in every type",
         Capabilities(
             (
                 LimitedProcess(
@@ -199,7 +203,8 @@ CASES = (
     ),
     Case(
         "VER-158",
-        "without capabilities nothing can be made nor loaded where unprivileged_bpf_disabled is 2",
+        "without capabilities, a process can neither create rings nor load programs if "
+        "unprivileged_bpf_disabled is 2",
         Capabilities(
             (
                 LimitedProcess(
@@ -219,7 +224,7 @@ CASES = (
     ),
     Case(
         "VER-165",
-        "without capabilities programs of two types can be loaded, and of no other",
+        "without capabilities, a process can load only SOCKET_FILTER and CGROUP_SKB programs",
         Capabilities(
             (
                 LimitedProcess(
@@ -253,7 +258,7 @@ CASES = (
     ),
     row(
         "VER-161",
-        "bpf_ringbuf_reserve, discard and query are there in every kernel with ring buffers",
+        "bpf_ringbuf_reserve, discard and query exist in every kernel with ring buffers",
         "slice",
         (accepted("ver_054_accepted"), accepted("qry_009_accepted")),
         "kernel/bpf/ringbuf.c (v5.8, 457f44363a88)",
@@ -263,7 +268,7 @@ CASES = (
     ),
     row(
         "VER-162",
-        "the types that came after the ring buffer are there, or are refused without a word",
+        "the kernel accepts programs of newer types, or rejects them with -EINVAL if it lacks the type",
         "types",
         (
             accepted("ver_162_raw_tracepoint"),
@@ -273,10 +278,10 @@ CASES = (
         ),
         "SYSCALL v5.14 (79a7f8bdb159), LSM for a cgroup v6.0 (69fd337a975c), NETFILTER v6.4 (fd9c663b9ad6)",
         (
-            Older((6, 4), "NETFILTER came with v6.4", (refused("ver_162_netfilter", EINVAL),)),
+            Older((6, 4), "NETFILTER was added in v6.4", (refused("ver_162_netfilter", EINVAL),)),
             Older(
                 (5, 14),
-                "SYSCALL came with v5.14, LSM for a cgroup with v6.0, NETFILTER with v6.4",
+                "SYSCALL was added in v5.14, LSM for a cgroup in v6.0, NETFILTER in v6.4",
                 (
                     refused("ver_162_syscall", EINVAL),
                     refused("ver_162_lsm_cgroup", EINVAL),
@@ -289,7 +294,7 @@ CASES = (
     ),
     Case(
         "VER-163",
-        "the helpers do the same for a program that is interpreted",
+        "the helpers behave the same in an interpreted program",
         WithSysctl(
             INTERPRETED,
             script(
@@ -316,7 +321,7 @@ CASES = (
     ),
     Case(
         "VER-164",
-        "a program that is interpreted can have neither callbacks nor kfuncs",
+        "the verifier rejects callbacks and kfuncs in an interpreted program",
         WithSysctl(
             INTERPRETED,
             Verification(

@@ -80,49 +80,49 @@ def _each(*scripts: Script) -> Experiment:
 CASES = (
     Case(
         "WKP-001",
-        "flags 0 wake a consumer that has caught up",
+        "a release with flags 0 wakes a consumer that has caught up",
         _each(*_wake(0, woken=True)),
         _COMMIT,
     ),
     Case(
         "WKP-002",
-        "NO_WAKEUP wakes nobody, though poll(2) finds the ring readable",
+        "a release with NO_WAKEUP wakes no consumer, but poll(2) reports the ring as readable",
         _each(*_wake(NO_WAKEUP, NO_WAKEUP | 4, woken=False)),
         _COMMIT,
     ),
     Case(
         "WKP-003",
-        "FORCE_WAKEUP wakes, with NO_WAKEUP or without",
+        "a release with FORCE_WAKEUP wakes the consumer, with or without NO_WAKEUP",
         _each(*_wake(FORCE_WAKEUP, FORCE_WAKEUP | NO_WAKEUP, woken=True)),
         _COMMIT,
     ),
     Case(
         "WKP-004",
-        "flags that a release does not know count as 0",
+        "a release treats unknown flags as 0",
         _each(*_wake(*UNKNOWN, woken=True)),
         _COMMIT,
     ),
     Case(
         "WKP-005",
-        "a consumer that lags is not woken by flags 0: it has work already",
+        "a release with flags 0 does not wake a consumer that lags",
         _each(*_wake(0, *UNKNOWN, woken=False, lagging=True)),
         _COMMIT,
     ),
     Case(
         "WKP-006",
-        "a consumer that lags is not woken with NO_WAKEUP",
+        "a release with NO_WAKEUP does not wake a consumer that lags",
         _each(*_wake(NO_WAKEUP, NO_WAKEUP | 4, woken=False, lagging=True)),
         _COMMIT,
     ),
     Case(
         "WKP-007",
-        "FORCE_WAKEUP wakes a consumer that lags",
+        "a release with FORCE_WAKEUP wakes a consumer that lags",
         _each(*_wake(FORCE_WAKEUP, FORCE_WAKEUP | NO_WAKEUP, woken=True, lagging=True)),
         _COMMIT,
     ),
     Case(
         "WKP-008",
-        "a discard wakes exactly when a submit would",
+        "a discard wakes the consumer exactly if a submit would",
         script(
             Watch(edge=True),  # by which each wake-up is told once
             *_discards(0, FORCE_WAKEUP, *UNKNOWN, woken=True),
@@ -134,7 +134,7 @@ CASES = (
     ),
     Case(
         "WKP-009",
-        "the release of a null dynptr wakes nobody, not even with FORCE_WAKEUP",
+        "the release of a null dynptr wakes no consumer, even with FORCE_WAKEUP",
         script(
             Watch(),
             Event(tuple(refused(Reserve(8, 1, EINVAL, how, FORCE_WAKEUP)) for how in ("submit", "discard"))),
@@ -151,7 +151,7 @@ CASES = (
     ),
     Case(
         "WKP-011",
-        "an open reservation wakes nobody, though poll(2) finds the ring readable; its release wakes",
+        "an open reservation wakes no consumer until its release, but poll(2) reports the ring as readable",
         script(
             Watch(),
             Held((Reserve(8),), after_a=(Wait(woken=False), Poll(readable=True))),
@@ -164,13 +164,13 @@ CASES = (
     ),
     Case(
         "WKP-012",
-        "epoll finds data that was there before the ring was added, though it was not announced",
+        "epoll reports data that was submitted without a wake-up before the ring was added",
         script(Event((submitted(b"not announced", NO_WAKEUP),)), Watch(), Wait(woken=True)),
         _POLL,
     ),
     Case(
         "WKP-013",
-        "level-triggered epoll tells again as long as there is data, and no longer",
+        "level-triggered epoll reports the ring as long as it has data, and not afterwards",
         script(
             Watch(),
             Event((submitted(b"a record"),)),
@@ -183,7 +183,7 @@ CASES = (
     ),
     Case(
         "WKP-014",
-        "edge-triggered epoll tells once; a second record behind an unread one is not announced",
+        "edge-triggered epoll reports the ring once, and not again for a second record behind an unread one",
         script(
             Watch(edge=True),
             Event((submitted(b"announced"),)),
@@ -198,13 +198,13 @@ CASES = (
     ),
     Case(
         "WKP-015",
-        "a ring that the kernel writes is never ready for writing, empty or not",
+        "poll(2) never reports the ring as writable, empty or not",
         script(Poll(readable=False), Event((submitted(b"a record"),)), Poll(readable=True)),
         _POLL,
     ),
     Case(
         "WKP-016",
-        "a record submitted behind an open one wakes nobody: the wake comes with the open one's release",
+        "a submit behind an open record wakes no consumer; the release of the open record decides",
         _each(
             _released_behind_an_open_one(NO_WAKEUP, woken=False),
             _released_behind_an_open_one(0, woken=True),

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
     from dynptr_harness.conformance.experiments.script import Act, Step
 
-WIDENED = "sizes and offsets have 64 bits since v6.19, commit 531b87d865eb; before, the upper half is lost"
+WIDENED = (
+    "since v6.19 sizes and offsets have 64 bits (commit 531b87d865eb); older kernels ignore the upper half"
+)
 
 
 def kfunc_row(
