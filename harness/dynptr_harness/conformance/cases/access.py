@@ -1,4 +1,4 @@
-"""DYN: reading, writing and slicing a ring-buffer dynptr, and what is in a record."""
+"""DYN: reads, writes and slices of a ring-buffer dynptr, and the content of a record."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PATTERN = bytes(range(0x30, 0x40))  # sixteen printable bytes, each different
 
 
 def _on_16_bytes(*accesses: Access, arrives: bytes | int = 16) -> Experiment:
-    """The accesses on a dynptr of 16 bytes, of which the record must then arrive."""
+    """Access a dynptr of 16 bytes. Its record must then arrive."""
     return script(Event((Step((Reserve(16),), accesses, PATTERN),)), Consume((arrives,)))
 
 
@@ -46,7 +46,7 @@ def _slice(offset: int, length: int, want: int) -> Access:
 
 
 def _wide(granted: bool) -> Experiment:
-    """Offset 2^32, which is 0 for a kernel that keeps the lower half only."""
+    """Access offset 2^32, which is 0 for a kernel that ignores the upper half."""
     error, pointer = (0, 1) if granted else (-E2BIG, 0)
     return _on_16_bytes(_write(U32, 8, error), _read(U32, 8, error), _slice(U32, 8, pointer))
 

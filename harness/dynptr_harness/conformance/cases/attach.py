@@ -1,4 +1,4 @@
-"""ATT: the example of each type, before it is attached, while, and after."""
+"""ATT: the example of each type before the attach, while attached, and after the detach."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AVL: which program types may use the helper. The number of a row is that of the type in the kernel."""
+"""AVL: the program types that can use the helper. The number of a row is the kernel's number of the type."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _NOT_OFFERED = (
 
 
 def _row(prog_type: ProgType) -> Case:
-    listed = "" if prog_type.is_listed else "not "
+    listed = "lists" if prog_type.is_listed else "does not list"
     if prog_type.offers_helper:
-        title = f"a program of type {prog_type.name} uses the helper on its event"
+        title = f"{prog_type.name} programs can use the helper"
         source = _OFFERED
     else:
-        title = f"a program of type {prog_type.name} may not use the helper"
+        title = f"{prog_type.name} programs cannot use the helper"
         source = _NOT_OFFERED
     return Case(
         f"AVL-{prog_type.number:03}",
-        f"{title}; the helper's documentation does {listed}list the type",
+        f"{title}; its documentation {listed} the type",
         Phases("attached"),
         source,
         types=(prog_type.name,),

@@ -1,4 +1,4 @@
-"""CMT: submit and discard. QRY: what bpf_ringbuf_query says before, between and after."""
+"""CMT: submit and discard. QRY: the results of bpf_ringbuf_query."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from dynptr_harness.conformance.experiments.script import (
 _COMMIT = "kernel/bpf/ringbuf.c, bpf_ringbuf_commit (v5.8, commit 457f44363a88)"
 _QUERY = "kernel/bpf/ringbuf.c, bpf_ringbuf_query (v5.8, commit 457f44363a88)"
 
-# Three records held at once and released in the reverse order, the middle one discarded.
+# Three open records, released in reverse order. The middle one is discarded.
 _REVERSED = script(
     Event(
         (

@@ -1,4 +1,4 @@
-"""EXA: the examples of bpf_src/examples do what they say."""
+"""EXA: the programs in bpf_src/examples work as described."""
 
 from __future__ import annotations
 

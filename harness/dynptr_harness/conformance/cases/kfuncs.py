@@ -1,4 +1,4 @@
-"""KFN: kfuncs that take the dynptr of a reservation. RSV-035 to 044, CMT-011 and 012: what else they show."""
+"""KFN, RSV-035 to RSV-044, CMT-011 and CMT-012: kfuncs on the dynptr of a reservation."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MEMSET = "kernel/bpf/helpers.c, bpf_dynptr_memset (v6.17, commit 5fc5d8fded57)"
 _PROBE = "kernel/trace/bpf_trace.c, bpf_probe_read_kernel_dynptr (v6.16, commit a498ee7576de)"
 _COMMIT = "kernel/bpf/ringbuf.c, bpf_ringbuf_commit: the header has the length (v5.8, commit 457f44363a88)"
 
-# The types that may write to packets; others cannot load a program that asks for a slice to write to.
+# The types that can write to packets. The verifier rejects bpf_dynptr_slice_rdwr in all others.
 WRITING_TYPES = ("CGROUP_SOCKOPT", "LWT_XMIT", "SCHED_ACT", "SCHED_CLS", "SK_MSG", "SK_SKB", "XDP")
 
 PAYLOAD = b"0123456789abcdef"
@@ -39,23 +39,23 @@ NULL = Reserve(8, 1, EINVAL)
 
 
 def _step(*accesses: Access, clone: int | None = None, order: str = "ABC") -> Step:
-    """A record of 16 bytes, PAYLOAD, with accesses before it is submitted; OTHER is behind it to write."""
+    """A record with the 16 bytes of PAYLOAD and more accesses. Their writes can take bytes of OTHER."""
     return Step((Reserve(16),), (WRITE, *accesses), PAYLOAD + OTHER, order, clone)
 
 
 def _pair(*accesses: Access) -> Step:
-    """Two records of 16 bytes, PAYLOAD in slot 0 and OTHER in slot 1, with accesses."""
+    """Two open records, PAYLOAD in slot 0 and OTHER in slot 1, with accesses."""
     both = (WRITE, Access("write", 0, 16, slot=1, source=16))
     return Step((Reserve(16), Reserve(16)), (*both, *accesses), PAYLOAD + OTHER)
 
 
 def _one(*accesses: Access, record: bytes = PAYLOAD) -> tuple[Act, ...]:
-    """One such record, and what must arrive of it."""
+    """One such record, and the bytes that must arrive."""
     return Event((_step(*accesses),)), Consume((record,))
 
 
 def _null(*accesses: Access, clone: int | None = None) -> tuple[Act, ...]:
-    """Accesses to null dynptrs, from a reservation that failed in each of three ways."""
+    """Accesses to null dynptrs, after reservations that failed for three different reasons."""
     kinds = (NULL, Reserve(U32 - 1, 0, E2BIG), Reserve(RING_SIZE, 0, EINVAL))
     return (Event(tuple(Step((kind,), accesses, PAYLOAD, clone=clone) for kind in kinds)), Consume(()))
 

@@ -1,4 +1,4 @@
-"""LOD: nothing is lost under load."""
+"""LOD: delivery under load, and after a stall or a killed consumer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _POSITION = (
     "records after it"
 )
 
-_LIBBPF = ("libbpf",)  # BCC makes no callbacks
+_LIBBPF = ("libbpf",)  # BCC cannot compile callbacks
 
 CASES = (
     Case(
@@ -34,7 +34,7 @@ CASES = (
         "LOD-002",
         "while the consumer stalls, reservations fail for lack of space; no successful one is lost",
         Stress(100_000, "stall", 3),
-        _ROOM,  # what a consumer suffers is the same in all types
+        _ROOM,  # the consumer behaves the same in all types
         loaders=_LIBBPF,
         types=("TRACEPOINT",),
     ),

@@ -1,4 +1,4 @@
-"""MAP: which rings the kernel makes, what it answers to calls that a ring does not know, and what it maps."""
+"""MAP: creating a ring, system calls that a ring does not support, and mapping a ring."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 ENOTSUPP = 524  # include/linux/errno.h; user space has no name for it
 OVERWRITE_SINCE = (6, 19)
 
-_CONSUMER, _PRODUCER, _DATA = 0, PAGE, 2 * PAGE  # where they begin in what can be mapped
-_FROM_PRODUCER = PAGE + 2 * RING_SIZE  # the producer's page, and the data twice
+_CONSUMER, _PRODUCER, _DATA = 0, PAGE, 2 * PAGE  # offsets for mmap(2)
+_FROM_PRODUCER = PAGE + 2 * RING_SIZE  # the producer page, and the data twice
 _END = _PRODUCER + _FROM_PRODUCER
 
 _RING = Create()
@@ -66,7 +66,7 @@ def _row(
     source: str,
     *differences: Difference,
 ) -> Case:
-    """A row about calls of user space: no program has to do with them, so that one type is enough."""
+    """A row about system calls. No BPF program is involved, so it runs in one type."""
     return Case(f"MAP-{number:03}", title, experiment, source, differences, types=("SYSCALL",))
 
 
@@ -84,7 +84,7 @@ def _elements(errno: int, key: bytes | None) -> MapCalls:
 
 
 def _inner(*overwriting: Create | Element) -> MapCalls:
-    """A ring as the inner map, one of another size in its place, and then one that overwrites."""
+    """Insert an inner ring, replace it with one of another size, then with one that overwrites."""
     return calls(
         Create(name="small"),
         Create(name="outer", map_type=ARRAY_OF_MAPS, key_size=4, value_size=4, max_entries=1, inner="small"),

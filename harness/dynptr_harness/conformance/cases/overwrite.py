@@ -38,7 +38,7 @@ _COMMIT = (
 
 @dataclass(frozen=True)
 class OverwritingStep(Step):
-    """A step on a ring that overwrites: there the amount of data is no difference of two positions."""
+    """A step on a ring that overwrites. Its amount of data is not the difference of the two positions."""
 
     def _positions(self, outcome: dict[str, Any]) -> Iterator[Finding]:
         points = [outcome["start"], *outcome["after_reserve"], *outcome["after_release"]]
@@ -53,13 +53,13 @@ class OverwritingStep(Step):
 
 @dataclass(frozen=True)
 class Survivors:
-    """What the raw reader finds whole, which is nothing before the overwrite position.
+    """The complete records that the raw reader finds, none of them before the overwrite position.
 
     Attributes:
-        producer, pending, overwrite: positions on the producer's page; the consumer's is 0.
-        cnt: records that are left, each of `size` bytes.
+        producer, pending, overwrite: positions on the producer page. The consumer position is 0.
+        cnt: number of remaining records, each of `size` bytes.
         oldest: payload of the first.
-        at_consumer: the eight bytes where a consumer begins that knows nothing of all this.
+        at_consumer: the 8 bytes at the consumer position.
     """
 
     producer: int
@@ -90,7 +90,7 @@ class Survivors:
 
 
 def _filled(size: int, cnt: int, *steps: Step) -> Event:
-    """Records of one size, all of which must be granted, and then some steps."""
+    """Reserve `cnt` records of one size, which must all succeed, and then execute the steps."""
     return Event(steps, Fill(Reserve(size), cnt, cnt))
 
 
@@ -106,7 +106,7 @@ def _script(*acts: Act) -> Script:
     return Script(acts, ring_flags=RB_OVERWRITE)
 
 
-# Three hundred records of 16 bytes with their header, into 4096 bytes: 720 bytes or 45 records are gone.
+# 300 records of 16 bytes, including the header, in 4096 bytes: 45 records (720 bytes) are overwritten.
 _OVERFULL = (
     _filled(8, 45, _marked(b"record45")),
     _filled(8, 254),
@@ -117,7 +117,7 @@ _LIMITS = Event((OverwritingStep((Reserve(4081, errno=EINVAL), Reserve(4088, err
 
 
 def _row(number: int, title: str, experiment: Experiment, source: str = _RESERVE) -> Case:
-    # a program finds its ring in a map of maps, and those in BCC's have no flags: see MAP-016
+    # programs reach the ring through a map of maps; BCC's accepts only rings without flags: see MAP-016
     loaders = ("libbpf",)
     return Case(f"OVW-{number:03}", title, experiment, source, loaders=loaders, overwrites=True)
 
@@ -171,7 +171,7 @@ CASES = (
     _row(
         9,
         "a consumer that ignores the overwrite position starts in the middle of a newer record",
-        # the record that begins at 4080 ends in the next lap, with half of its payload at position 0
+        # the record at 4080 ends in the next lap, with half of its payload at position 0
         _script(
             _filled(16, 170, _marked(b"a record no head")),
             Survivors(4104, 4080, 24, 170, 16, bytes(16), at_consumer=b" no head"),
@@ -180,7 +180,7 @@ CASES = (
     _row(
         11,
         "an idle consumer is woken only when a record starts at its position modulo the ring size",
-        # records of 24 bytes begin at the start of the ring once in three laps
+        # a record of 24 bytes starts at the start of the ring once in three laps
         _script(
             Watch(edge=True),
             *(

@@ -1,4 +1,4 @@
-"""CON: what a consumer in user space may rely on, and what it must do itself."""
+"""CON: guarantees for a consumer in user space, and its duties."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ _POLL = "kernel/bpf/ringbuf.c, ringbuf_map_poll_kern: readable while there is da
 
 @dataclass(frozen=True)
 class PeekAt(Peek):
-    """What lies in the ring, and where: positions are counted from the making of the ring.
+    """The records in the ring and their positions, counted from the creation of the ring.
 
     Attributes:
         at: position of each record, in bytes.
         producer: the producer position.
-        pages: the other half of each header.
+        pages: page offset in each header.
     """
 
     new_ring: ClassVar[bool] = True
@@ -64,11 +64,11 @@ class PeekAt(Peek):
 
 
 def _row(number: int, title: str, experiment: Experiment, source: str) -> Case:
-    """A row about user space: programs of all types write the same records, so that one type is enough."""
+    """A row about user space. Programs of all types write the same records, so it runs in one type."""
     return Case(f"CON-{number:03}", title, experiment, source, types=("SYSCALL",))
 
 
-# Every size of a padding, and some sizes around those of cache lines.
+# Every size of padding, and some sizes around cache lines.
 _PAYLOADS = tuple(bytes([0xA0 + size]) * size for size in (1, 2, 3, 4, 5, 6, 7, 8, 9, 31, 33, 63))
 _LAP = Fill(Reserve(8), 255, 255)
 
@@ -175,7 +175,7 @@ CASES = (
             Watch(edge=True),
             Event((submitted(b"consumed"), submitted(b"left"))),
             Wait(woken=True),
-            Seek(ahead=-16),  # behind the first of two records of 16 bytes
+            Seek(ahead=-16),  # after the first of two records of 16 bytes
             Event((submitted(b"another"),)),
             Wait(woken=False),
             Consume((b"left", b"another")),

@@ -1,4 +1,4 @@
-"""RSV: what bpf_ringbuf_reserve_dynptr grants and refuses, and what a refused dynptr can do."""
+"""RSV: reservations, their limits and errors, and null dynptrs."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ MIB = 1 << 20
 
 
 def _largest(ring_size: int, lag: int = 0) -> int:
-    """The largest payload with the consumer `lag` bytes behind: one byte of the ring is never used."""
+    """Return the largest payload if the consumer lags by `lag` bytes. One byte of the ring is never used."""
     return ring_size - 16 - lag
 
 
 def _limits(*ring_sizes: int) -> Experiment:
-    """On each ring the largest payload is granted and one byte more is not."""
+    """In each ring, reserve one byte too many, which fails, and then the largest payload."""
     acts: list[Act] = []
     for size in ring_sizes:
         largest = _largest(size)
@@ -61,9 +61,9 @@ def _limits(*ring_sizes: int) -> Experiment:
 
 
 def _lags(*lags: int) -> Experiment:
-    """With the consumer that far behind, what is left is granted and one byte more is not.
+    """For each lag of the consumer, reserve one byte too many, which fails, and then the rest.
 
-    Then it catches up, so that the next lag begins somewhere else in the ring.
+    The consumer then catches up, so the next lag starts elsewhere in the ring.
     """
     acts: list[Act] = []
     for lag in lags:
@@ -75,9 +75,9 @@ def _lags(*lags: int) -> Experiment:
 
 
 def _fills(*payloads: int, release: str = "submit") -> Experiment:
-    """Records of one size until the ring is full: as many as fit into one byte less than the ring.
+    """For each size, fill a ring with records: as many as fit into one byte less than the ring.
 
-    Those of the last size are taken by the consumers; of the others the raw reader sees the headers.
+    The consumers read the records of the last size. The raw reader checks the headers of all.
     """
     acts: list[Act] = []
     for payload in payloads:
@@ -89,13 +89,13 @@ def _fills(*payloads: int, release: str = "submit") -> Experiment:
 
 
 def _null_accesses(*accesses: Access) -> Experiment:
-    """A failed reservation of each of three kinds, then the accesses, all on null dynptrs."""
+    """Access null dynptrs, after reservations that failed for three different reasons."""
     kinds = (Reserve(8, 1, EINVAL), Reserve(U32 - 1, 0, E2BIG), Reserve(RING_SIZE, 0, EINVAL))
     return script(Event(tuple(Step((kind,), accesses, b"no room!") for kind in kinds)), Consume(()))
 
 
 def _null_releases(release: str) -> Experiment:
-    """Null dynptrs released with any flags: nothing arrives, nothing moves, nobody wakes."""
+    """Release null dynptrs with any flags: no record, no new position, no wake-up."""
     flags = (0, NO_WAKEUP, FORCE_WAKEUP)
     return script(
         Watch(),
@@ -109,7 +109,7 @@ def _null_releases(release: str) -> Experiment:
 
 
 def _skipped(second: Reserve) -> Experiment:
-    """The consumer skips an open reservation of 3000 bytes; then come a second, its release, and a third."""
+    """Skip an open reservation of 3000 bytes, try a second one, release the first, and make a third."""
     third = () if second.errno else (2000,)
     return script(
         Held((Reserve(3000, release="discard"), second), after_a=(Seek(),)),
@@ -119,7 +119,7 @@ def _skipped(second: Reserve) -> Experiment:
     )
 
 
-# Asked once for both rows about it: a ring that has room for both takes long to make.
+# One experiment for two rows: creating a ring of this size takes long.
 _AROUND_THE_LIMIT = script(
     Event((refused(Reserve(DYNPTR_MAX_SIZE + 1, errno=E2BIG)),)),
     Peek(()),

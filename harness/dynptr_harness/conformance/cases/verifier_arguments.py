@@ -1,4 +1,4 @@
-"""VER-060 to VER-079, QRY-009, MAP-017: what the helpers take, and where a dynptr may be."""
+"""VER-060 to VER-079, QRY-009, MAP-017: arguments of the helpers, and the place of a dynptr."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""VER-110 to VER-128, KFN-028: dynptrs of other kinds, clones, and what kfuncs do with a reservation."""
+"""VER-110 to VER-128, KFN-028: other dynptr types, clones, and kfuncs on a reservation."""
 
 from __future__ import annotations
 

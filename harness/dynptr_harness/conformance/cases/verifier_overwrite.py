@@ -1,4 +1,4 @@
-"""VER-090 to VER-106: nothing overwrites a dynptr that holds a reservation, and nothing reads its bytes."""
+"""VER-090 to VER-106: writes to, and reads of, the bytes of a dynptr that holds a reservation."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ UNACQUIRED = "arg 1 is an unacquired reference"
 
 
 def over(*names: str) -> tuple[Program, ...]:
-    """Programs refused because they overwrite a reservation."""
+    """Return programs that are rejected because they overwrite a reservation."""
     return tuple(refused(name, EINVAL, OVERWRITE) for name in names)
 
 
 def late(reason: str, *names: str, errno: int = EINVAL) -> tuple[Older, ...]:
-    """What kernels said of them that noticed only later."""
+    """Return the answer of kernels that do not detect the overwrite itself."""
     return (Older((6, 3), NOT_BEFORE, tuple(refused(name, errno, reason) for name in names)),)
 
 

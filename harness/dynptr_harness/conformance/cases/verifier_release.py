@@ -1,4 +1,4 @@
-"""VER-001 to VER-035, RSV-045: a reservation is released on every path, once, and not used after that."""
+"""VER-001 to VER-035, RSV-045: a reservation is released once on every path, and not used afterwards."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SLICE_SOURCE = (
     "34d4ef5775f7)"
 )
 
-# How the verifier says that there is no dynptr to release, and that there is none to use.
+# The verifier log for a release, and for a use, of something that is not a valid dynptr.
 UNACQUIRED = "arg 1 is an unacquired reference"
 UNINITIALISED = "Expected an initialized dynptr as"
 NAMED = "between v6.17 and v7.2 the verifier log began to name arguments by register"

@@ -1,4 +1,4 @@
-"""VER-150 to VER-164: licences, capabilities, kernels without the helper, kernels without a compiler."""
+"""VER-150 to VER-165: licences, capabilities, kernels without the helper, and the BPF interpreter."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from dynptr_harness.conformance.experiments.verifier import (
     row,
 )
 
-ENOTSUPP = 524  # of the kernel's own
+ENOTSUPP = 524  # include/linux/errno.h; user space has no name for it
 
 LICENCE_SOURCE = "kernel/bpf/ringbuf.c and helpers.c: gpl_only is not set for helpers 134 and 198 to 203"
 GATE_SOURCE = (
@@ -52,7 +52,7 @@ UNKNOWN = "unknown func bpf_ringbuf_reserve_dynptr#198"
 OLDER_WORDS = "before v6.12 the verifier log calls a disallowed helper unknown"
 
 UNPRIVILEGED_TYPES = ("SOCKET_FILTER", "CGROUP_SKB")
-# What each type demands beside CAP_BPF; EXT demands both, for it may extend a program of any.
+# The types by the capability that they require beside CAP_BPF. EXT requires both, to extend any program.
 PLAIN_TYPES = (*UNPRIVILEGED_TYPES, "SK_LOOKUP", "SK_REUSEPORT", "SYSCALL")
 NETWORK_TYPES = (
     *("CGROUP_DEVICE", "CGROUP_SOCK", "CGROUP_SOCKOPT", "CGROUP_SOCK_ADDR", "CGROUP_SYSCTL"),
@@ -87,7 +87,7 @@ HELPER_CALLS = (
 
 
 def _gated(*capabilities: str, words: str = CANNOT_USE) -> Capabilities:
-    """Somebody who may load such types, but not use the helper."""
+    """A process that can load programs of these types, but not use the helper."""
     programs = tuple(
         (kind, program)
         for kind in UNPRIVILEGED_TYPES

@@ -1,4 +1,4 @@
-"""VER-040 to VER-057, DYN-022: what bpf_dynptr_data gives, and how far it may be used."""
+"""VER-040 to VER-057, DYN-022: slices of bpf_dynptr_data and the bounds of their use."""
 
 from __future__ import annotations
 

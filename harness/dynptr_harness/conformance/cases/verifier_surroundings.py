@@ -1,4 +1,4 @@
-"""VER-080 to VER-089, VER-130 to VER-140: callbacks, functions, tail calls, locks, exceptions, sleep."""
+"""VER-080 to VER-089, VER-130 to VER-140: callbacks, functions, tail calls, locks, exceptions, sleepable."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ UNACQUIRED = "arg 1 is an unacquired reference"
 UNINITIALISED = "Expected an initialized dynptr as"
 EARLIER = "between v6.17 and v7.2 the verifier began to check the state of the dynptr first"
 
-# A release of what a caller's frame holds is no reference of the callback's frame, and v6.12 warns of that.
+# The callback's frame has no reference for a dynptr of the caller's frame. v6.12 warns about such a release.
 WARNED = (
     Splat(
         "kernel/bpf/verifier.c",

@@ -1,4 +1,4 @@
-"""WKP: when a release wakes a consumer, as epoll and poll(2) see it."""
+"""WKP: wake-ups of the consumer by a release, as seen by epoll and poll(2)."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
 _COMMIT = "kernel/bpf/ringbuf.c, bpf_ringbuf_commit: wake if forced, or if the consumer is at this record"
 _POLL = "kernel/bpf/ringbuf.c, ringbuf_map_poll_kern: readable while there is data (v5.8, 457f44363a88)"
 
-UNKNOWN = 4, 1 << 40  # flags that a release does not look at
+UNKNOWN = 4, 1 << 40  # unknown to a release
 
 
-# A consumer lags that has a record before it, which was not announced.
+# A record without a wake-up makes the consumer lag.
 _ONE_BEHIND: tuple[Act, ...] = (Event((submitted(b"one behind", NO_WAKEUP),)), Wait(woken=False))
 
 
 def _wake(*flags: int, woken: bool, lagging: bool = False) -> list[Script]:
-    """A submit with each of the flags."""
+    """Return a script with a submit for each of the flags."""
     behind = _ONE_BEHIND if lagging else ()
     return [
         script(
@@ -54,7 +54,7 @@ def _wake(*flags: int, woken: bool, lagging: bool = False) -> list[Script]:
 
 
 def _discards(*flags: int, woken: bool, lagging: bool = False) -> Iterator[Act]:
-    """A discard with each of the flags, on a ring that is watched already; the consumer then catches up."""
+    """Discard with each of the flags, on a ring with a watch. The consumer then catches up."""
     for wake in flags:
         yield from _ONE_BEHIND if lagging else ()
         yield Event((discarded(b"a record", wake),))
@@ -62,7 +62,7 @@ def _discards(*flags: int, woken: bool, lagging: bool = False) -> Iterator[Act]:
 
 
 def _released_behind_an_open_one(wake_of_the_open_one: int, *, woken: bool) -> Script:
-    """B is submitted, with flags 0, while the older A is open; then A is, with these flags."""
+    """Submit B with flags 0 while the older A is open, then submit A with these flags."""
     a, b = Reserve(8, release_flags=wake_of_the_open_one), Reserve(8)
     return script(
         Watch(), Event((Step((a, b), order="BAC"),)), Wait(woken=woken), Poll(readable=True), Consume((8, 8))
@@ -70,7 +70,7 @@ def _released_behind_an_open_one(wake_of_the_open_one: int, *, woken: bool) -> S
 
 
 def _each(*scripts: Script) -> Experiment:
-    """All of them, each on a new ring."""
+    """Run the scripts in turn, each on a new ring."""
     acts: list[Act] = []
     for one in scripts:
         acts += [NewRing(), *one.acts]
@@ -124,7 +124,7 @@ CASES = (
         "WKP-008",
         "a discard wakes the consumer exactly if a submit would",
         script(
-            Watch(edge=True),  # by which each wake-up is told once
+            Watch(edge=True),  # epoll reports each wake-up once
             *_discards(0, FORCE_WAKEUP, *UNKNOWN, woken=True),
             *_discards(NO_WAKEUP, woken=False),
             *_discards(FORCE_WAKEUP, woken=True, lagging=True),
