@@ -35,7 +35,7 @@ ANSWERS: tuple[tuple[str, Statement], ...] = (
         "0",
         Statement(
             "in an empty ring, `size` is at most ring size - 16: a record has a header of 8 bytes, takes a "
-            "multiple of 8 bytes, and must leave a part of the ring free",
+            "multiple of 8 bytes, and cannot fill the ring to its last byte",
             ("RSV-004", "RSV-007", "RSV-013"),
         ),
     ),

@@ -193,8 +193,8 @@ CASES = (
     ),
     Case(
         "QRY-004",
-        "query 4 returns 0: it is unknown before v6.19, and since then the overwrite position of a normal "
-        "ring",
+        "query 4 returns 0: before v6.19 it is unknown, since then it is the overwrite position, 0 in a "
+        "normal ring",
         script(
             Event(
                 (

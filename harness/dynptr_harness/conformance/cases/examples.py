@@ -26,7 +26,7 @@ CASES = (
     ),
     Case(
         "EXA-002",
-        "a record of data that exceeds the example's limit holds the first bytes and the full length",
+        "if the data exceeds the example's limit, the record holds its first bytes and its full length",
         Example("variable_size", ((bytes(range(LIMIT - 1)),), (b"x" * LIMIT,), (b"y" * (LIMIT + 1),))),
         _RESERVE,
         loaders=_LOADERS,

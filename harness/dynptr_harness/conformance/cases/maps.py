@@ -184,13 +184,13 @@ CASES = (
     ),
     _row(
         13,
-        "lookup, update, delete and next key from user space fail with -ENOTSUPP on a ring",
+        "on a ring, lookup, update, delete and next key fail with -ENOTSUPP",
         _elements(ENOTSUPP, None),
         _NO_ELEMENTS,
     ),
     _row(
         14,
-        "lookup, update, delete and next key with a key fail with -EINVAL on a ring",
+        "on a ring, lookup, update, delete and next key fail with -EINVAL if a key is given",
         _elements(EINVAL, bytes(4)),
         _COPY_KEY,
     ),

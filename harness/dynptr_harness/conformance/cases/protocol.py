@@ -170,7 +170,7 @@ CASES = (
     ),
     _row(
         16,
-        "edge-triggered epoll reports nothing new to a consumer until it has read to the end",
+        "edge-triggered epoll reports no new record until the consumer has read to the end",
         script(
             Watch(edge=True),
             Event((submitted(b"consumed"), submitted(b"left"))),

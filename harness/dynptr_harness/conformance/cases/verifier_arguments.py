@@ -168,7 +168,7 @@ CASES = (
     ),
     row(
         "VER-074",
-        "the verifier rejects a dynptr with less than 16 bytes of the stack",
+        "the verifier rejects a dynptr where less than 16 bytes of the stack remain",
         "arguments",
         (
             refused("ver_074", EINVAL, "cannot pass in dynptr at an offset=-8"),

@@ -184,7 +184,7 @@ CASES = (
     ),
     row(
         "VER-121",
-        "after the release of a dynptr, the verifier rejects the use of its clones and of all their slices",
+        "after the release of one dynptr, the verifier rejects the use of all its clones and of their slices",
         "kfuncs",
         (
             refused("ver_121_clone", EINVAL, f"{UNINITIALISED} R3"),
@@ -210,7 +210,7 @@ CASES = (
     ),
     row(
         "VER-122",
-        "the verifier accepts an overwritten dynptr if its clone is released",
+        "the verifier accepts an overwrite of a dynptr or its clone if the other one is released",
         "kfuncs",
         (
             accepted("ver_122_store"),
@@ -243,7 +243,7 @@ CASES = (
     ),
     row(
         "VER-124",
-        "overwriting a dynptr ends the use of its own slices, but not of its clone's slices",
+        "after a dynptr is overwritten, the verifier rejects its slices but accepts those of its clone",
         "kfuncs",
         (
             refused("ver_124_overwritten", EACCES, DEAD_SLICE),

@@ -203,7 +203,7 @@ CASES = (
     ),
     Case(
         "VER-158",
-        "without capabilities, a process can neither create rings nor load programs if "
+        "without capabilities, a process can create no ring and load no program if "
         "unprivileged_bpf_disabled is 2",
         Capabilities(
             (

@@ -60,7 +60,7 @@ CASES = (
     ),
     row(
         "VER-045",
-        "the verifier rejects a variable index that is not bounded to the slice",
+        "the verifier rejects a variable index that may exceed the slice",
         "slice",
         (
             refused("ver_045_loose", EACCES, f"max value is {OUTSIDE}"),

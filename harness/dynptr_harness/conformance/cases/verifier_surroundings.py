@@ -41,7 +41,7 @@ CASES = (
     ),
     row(
         "VER-081",
-        "the verifier accepts callbacks of bpf_loop and bpf_for_each_map_elem that write to their caller's "
+        "the verifier accepts callbacks of bpf_loop and bpf_for_each_map_elem that write to a caller's "
         "reservation",
         "callbacks",
         (accepted("ver_081_loop"), accepted("ver_081_for_each")),

@@ -204,7 +204,7 @@ CASES = (
     ),
     Case(
         "WKP-016",
-        "a submit behind an open record wakes no consumer; the release of the open record decides",
+        "a submit behind an open record wakes no consumer; the flags of the open record's release decide",
         _each(
             _released_behind_an_open_one(NO_WAKEUP, woken=False),
             _released_behind_an_open_one(0, woken=True),
