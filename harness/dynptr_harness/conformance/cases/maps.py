@@ -99,7 +99,7 @@ def _mapped(*maps: Mmap) -> MapCalls:
 
 
 _OVERWRITING = Create(name="overwriting", map_flags=RB_OVERWRITE)
-_IN_ITS_PLACE = Element(EINVAL, name="outer", op="update", key=bytes(4), value="overwriting")
+_REPLACE = Element(EINVAL, name="outer", op="update", key=bytes(4), value="overwriting")
 
 CASES = (
     _row(
@@ -203,10 +203,10 @@ CASES = (
     _row(
         16,
         "an inner ring can be replaced by a ring of another size, but not by one that overwrites",
-        _inner(_OVERWRITING, _IN_ITS_PLACE),
+        _inner(_OVERWRITING, _REPLACE),
         "kernel/bpf/map_in_map.c, bpf_map_meta_equal: flags are compared, the number of entries is not",
         Difference(
-            _inner(replace(_OVERWRITING, errno=EINVAL), replace(_IN_ITS_PLACE, errno=None)),
+            _inner(replace(_OVERWRITING, errno=EINVAL), replace(_REPLACE, errno=None)),
             _OVERWRITE,
             before=OVERWRITE_SINCE,
         ),

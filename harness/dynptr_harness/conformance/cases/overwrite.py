@@ -98,7 +98,7 @@ def _marked(payload: bytes) -> OverwritingStep:
     return OverwritingStep((Reserve(len(payload)),), (Access("write", 0, len(payload)),), payload)
 
 
-def _asked(what: int, answer: int, *slots: Reserve) -> OverwritingStep:
+def _query(what: int, answer: int, *slots: Reserve) -> OverwritingStep:
     return OverwritingStep(slots, (Access("query", answer, flags=what),))
 
 
@@ -137,16 +137,16 @@ CASES = (
     _row(
         4,
         "bpf_ringbuf_query returns the overwrite position",
-        _script(_FULL, Event((_asked(OVERWRITE_POS, 720),))),
+        _script(_FULL, Event((_query(OVERWRITE_POS, 720),))),
         "kernel/bpf/ringbuf.c, bpf_ringbuf_query: BPF_RB_OVERWRITE_POS (v6.19, commit feeaf1346f80)",
     ),
     _row(
         5,
         "AVAIL_DATA counts from the overwrite position",
         _script(
-            Event((_asked(AVAIL_DATA, 16, Reserve(8)),)),
+            Event((_query(AVAIL_DATA, 16, Reserve(8)),)),
             _filled(8, 299),
-            Event((_asked(AVAIL_DATA, 4080),)),
+            Event((_query(AVAIL_DATA, 4080),)),
         ),
         _AVAILABLE,
     ),
@@ -164,8 +164,8 @@ CASES = (
         8,
         "an open record is not overwritten: a reservation that needs its space fails until its release",
         _script(
-            Event((_asked(OVERWRITE_POS, 0, Reserve(2040, release="discard"), Reserve(2040, errno=EINVAL)),)),
-            Event((_asked(OVERWRITE_POS, 2048, Reserve(2040)),)),
+            Event((_query(OVERWRITE_POS, 0, Reserve(2040, release="discard"), Reserve(2040, errno=EINVAL)),)),
+            Event((_query(OVERWRITE_POS, 2048, Reserve(2040)),)),
         ),
     ),
     _row(

@@ -20,9 +20,9 @@ UNACQUIRED = "arg 1 is an unacquired reference"
 UNINITIALISED = "Expected an initialized dynptr as"
 OVERWRITE = "cannot overwrite referenced dynptr"
 DEAD_SLICE = "invalid mem access 'scalar'"
-NAMED = "between v6.17 and v7.2 the verifier log began to name arguments by register"
-EARLIER = "between v6.17 and v7.2 the verifier began to check the state of the dynptr first"
-HOLDER = "v6.17 allows no overwrite of a dynptr with clones; v7.2 does"
+BY_REGISTER = "between v6.17 and v7.2 the verifier log began to name arguments by register"
+STATE_FIRST = "between v6.17 and v7.2 the verifier began to check the state of the dynptr first"
+NO_OVERWRITE = "v6.17 allows no overwrite of a dynptr with clones; v7.2 does"
 
 READ_ONLY_TYPES = (
     "raw_tracepoint",
@@ -160,7 +160,7 @@ CASES = (
         "kfuncs",
         (refused("ver_118", EINVAL, f"{UNINITIALISED} R1"), accepted("ver_117")),
         CLONE_SOURCE,
-        (Older((7, 2), EARLIER, (refused("ver_118", EINVAL, UNACQUIRED),)),),
+        (Older((7, 2), STATE_FIRST, (refused("ver_118", EINVAL, UNACQUIRED),)),),
         loaders=ELF,
         kfuncs=("bpf_dynptr_clone",),
     ),
@@ -198,7 +198,7 @@ CASES = (
         (
             Older(
                 (7, 2),
-                NAMED,
+                BY_REGISTER,
                 tuple(
                     refused(f"ver_121_{name}", EINVAL, f"{UNINITIALISED} arg #2")
                     for name in ("clone", "original", "sibling")
@@ -222,7 +222,7 @@ CASES = (
         (
             Older(
                 (7, 2),
-                HOLDER,
+                NO_OVERWRITE,
                 tuple(
                     refused(f"ver_122_{name}", EINVAL, OVERWRITE)
                     for name in ("store", "store_clone", "reserve")
@@ -253,7 +253,7 @@ CASES = (
         (
             Older(
                 (7, 2),
-                HOLDER,
+                NO_OVERWRITE,
                 (
                     refused("ver_124_overwritten", EINVAL, OVERWRITE),
                     refused("ver_124_surviving", EINVAL, OVERWRITE),

@@ -7,7 +7,7 @@ from errno import EACCES, EINVAL
 from dynptr_harness.conformance.experiments.verifier import Older, Program, accepted, refused, row
 
 SOURCE = "kernel/bpf/verifier.c, destroy_if_dynptr_stack_slot (v6.3, ef8fc7a07c0e)"
-NOT_BEFORE = (
+UNDETECTED = (
     "before v6.3 the verifier does not detect the overwrite itself and rejects the program with another error"
 )
 
@@ -17,14 +17,14 @@ UNINITIALISED = "Expected an initialized dynptr as arg #1"
 UNACQUIRED = "arg 1 is an unacquired reference"
 
 
-def over(*names: str) -> tuple[Program, ...]:
+def rejected_overwrites(*names: str) -> tuple[Program, ...]:
     """Return programs that are rejected because they overwrite a reservation."""
     return tuple(refused(name, EINVAL, OVERWRITE) for name in names)
 
 
-def late(reason: str, *names: str, errno: int = EINVAL) -> tuple[Older, ...]:
+def undetected(reason: str, *names: str, errno: int = EINVAL) -> tuple[Older, ...]:
     """Return the answer of kernels that do not detect the overwrite itself."""
-    return (Older((6, 3), NOT_BEFORE, tuple(refused(name, errno, reason) for name in names)),)
+    return (Older((6, 3), UNDETECTED, tuple(refused(name, errno, reason) for name in names)),)
 
 
 CASES = (
@@ -32,9 +32,9 @@ CASES = (
         "VER-090",
         "the verifier rejects a reservation into a dynptr that holds a reservation",
         "overwrite",
-        (*over("ver_090"), accepted("ver_090_accepted")),
+        (*rejected_overwrites("ver_090"), accepted("ver_090_accepted")),
         SOURCE,
-        late(INITIALISED, "ver_090"),
+        undetected(INITIALISED, "ver_090"),
     ),
     row(
         "VER-091",
@@ -54,15 +54,15 @@ CASES = (
         "VER-092",
         "the verifier rejects a dynptr to memory that replaces a reservation",
         "overwrite",
-        (*over("ver_092"), accepted("ver_092_accepted")),
+        (*rejected_overwrites("ver_092"), accepted("ver_092_accepted")),
         SOURCE,
-        late(INITIALISED, "ver_092"),
+        undetected(INITIALISED, "ver_092"),
     ),
     row(
         "VER-093",
         "the verifier rejects a dynptr that overlaps half of a reservation's dynptr",
         "overwrite",
-        (*over("ver_093", "ver_093_type"), accepted("ver_093_accepted")),
+        (*rejected_overwrites("ver_093", "ver_093_type"), accepted("ver_093_accepted")),
         SOURCE,
         (
             Older(
@@ -78,49 +78,53 @@ CASES = (
         "VER-094",
         "the verifier rejects a loop that reserves into the same dynptr without a release",
         "overwrite",
-        (*over("ver_094"), accepted("ver_094_accepted")),
+        (*rejected_overwrites("ver_094"), accepted("ver_094_accepted")),
         SOURCE,
-        late(INITIALISED, "ver_094"),
+        undetected(INITIALISED, "ver_094"),
     ),
     row(
         "VER-095",
         "the verifier rejects a store of 0 or of an unknown number into a reservation's dynptr",
         "overwrite",
-        (*over("ver_095_zero", "ver_095_unknown"), accepted("ver_095_accepted")),
+        (*rejected_overwrites("ver_095_zero", "ver_095_unknown"), accepted("ver_095_accepted")),
         SOURCE,
-        late(UNINITIALISED, "ver_095_zero", "ver_095_unknown"),
+        undetected(UNINITIALISED, "ver_095_zero", "ver_095_unknown"),
     ),
     row(
         "VER-096",
         "the verifier rejects a store of a constant into a reservation's dynptr",
         "overwrite",
-        (*over("ver_096"), accepted("ver_096_accepted")),
+        (*rejected_overwrites("ver_096"), accepted("ver_096_accepted")),
         SOURCE,
-        late(UNACQUIRED, "ver_096"),
+        undetected(UNACQUIRED, "ver_096"),
     ),
     row(
         "VER-097",
         "the verifier rejects a store into the second half of a reservation's dynptr",
         "overwrite",
-        (*over("ver_097_byte", "ver_097_word"), accepted("ver_097_accepted")),
+        (*rejected_overwrites("ver_097_byte", "ver_097_word"), accepted("ver_097_accepted")),
         SOURCE,
-        late(UNINITIALISED, "ver_097_byte", "ver_097_word"),
+        undetected(UNINITIALISED, "ver_097_byte", "ver_097_word"),
     ),
     row(
         "VER-098",
         "the verifier rejects a store at a variable stack offset that may hit a reservation's dynptr",
         "overwrite",
-        (*over("ver_098"), accepted("ver_098_accepted")),
+        (*rejected_overwrites("ver_098"), accepted("ver_098_accepted")),
         SOURCE,
-        late(UNINITIALISED, "ver_098"),
+        undetected(UNINITIALISED, "ver_098"),
     ),
     row(
         "VER-099",
         "the verifier rejects a callback that stores into a reservation's dynptr",
         "callbacks",
-        (*over("ver_099_loop", "ver_099_for_each"), accepted("ver_081_loop"), accepted("ver_081_for_each")),
+        (
+            *rejected_overwrites("ver_099_loop", "ver_099_for_each"),
+            accepted("ver_081_loop"),
+            accepted("ver_081_for_each"),
+        ),
         SOURCE,
-        late(UNACQUIRED, "ver_099_loop", "ver_099_for_each"),
+        undetected(UNACQUIRED, "ver_099_loop", "ver_099_for_each"),
         loaders=("libbpf",),
     ),
     row(
@@ -128,7 +132,7 @@ CASES = (
         "the verifier rejects a helper call that writes over a reservation's dynptr",
         "overwrite",
         (
-            *over("ver_100_probe_read", "ver_100_comm", "ver_100_itself"),
+            *rejected_overwrites("ver_100_probe_read", "ver_100_comm", "ver_100_itself"),
             accepted("ver_100_accepted"),
         ),
         SOURCE,
@@ -141,7 +145,7 @@ CASES = (
                     for name in ("ver_100_probe_read", "ver_100_comm", "ver_100_itself")
                 ),
             ),
-            *late(UNINITIALISED, "ver_100_probe_read", "ver_100_comm", "ver_100_itself"),
+            *undetected(UNINITIALISED, "ver_100_probe_read", "ver_100_comm", "ver_100_itself"),
         ),
     ),
     row(
@@ -194,7 +198,7 @@ CASES = (
         "VER-104",
         "the verifier rejects a reservation's dynptr that is overwritten on only one of two joining paths",
         "overwrite",
-        (*over("ver_104"), accepted("ver_106")),
+        (*rejected_overwrites("ver_104"), accepted("ver_106")),
         "kernel/bpf/verifier.c, stacksafe (v6.3, d6fefa1105da)",
         (
             Older(
@@ -209,7 +213,7 @@ CASES = (
         "VER-105",
         "the verifier rejects a dynptr that has another type on one of two joining paths",
         "overwrite",
-        (*over("ver_105"), accepted("ver_106")),
+        (*rejected_overwrites("ver_105"), accepted("ver_106")),
         "kernel/bpf/verifier.c, stacksafe (v6.3, d6fefa1105da)",
         (
             Older(

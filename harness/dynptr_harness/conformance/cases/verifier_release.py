@@ -18,7 +18,8 @@ SLICE_SOURCE = (
 # The verifier log for a release, and for a use, of something that is not a valid dynptr.
 UNACQUIRED = "arg 1 is an unacquired reference"
 UNINITIALISED = "Expected an initialized dynptr as"
-NAMED = "between v6.17 and v7.2 the verifier log began to name arguments by register"
+STATE_FIRST = "between v6.17 and v7.2 the verifier began to check the state of the dynptr first"
+BY_REGISTER = "between v6.17 and v7.2 the verifier log began to name arguments by register"
 DEAD_USES = ("ver_025_write_released", "ver_025_data_released", "ver_025_data_never_reserved")
 KFUNCS = ("size", "adjust", "is_null", "is_rdonly", "clone")
 DEAD_SLICE = "invalid mem access 'scalar'"
@@ -147,7 +148,7 @@ CASES = (
         (
             Older(
                 (7, 2),
-                "between v6.17 and v7.2 the verifier began to check the state of the dynptr first",
+                STATE_FIRST,
                 (refused("ver_020", EINVAL, UNACQUIRED),),
             ),
         ),
@@ -162,7 +163,7 @@ CASES = (
         (
             Older(
                 (7, 2),
-                "between v6.17 and v7.2 the verifier began to check the state of the dynptr first",
+                STATE_FIRST,
                 (refused("ver_021", EINVAL, UNACQUIRED),),
             ),
         ),
@@ -177,7 +178,7 @@ CASES = (
         (
             Older(
                 (7, 2),
-                "between v6.17 and v7.2 the verifier began to check the state of the dynptr first",
+                STATE_FIRST,
                 (refused("ver_022", EINVAL, UNACQUIRED),),
             ),
         ),
@@ -197,7 +198,7 @@ CASES = (
         (
             Older(
                 (7, 2),
-                "between v6.17 and v7.2 the verifier began to check the state of the dynptr first",
+                STATE_FIRST,
                 (
                     refused("ver_023_submit", EINVAL, UNACQUIRED),
                     refused("ver_023_discard_zeroed", EINVAL, UNACQUIRED),
@@ -219,7 +220,7 @@ CASES = (
         (
             Older(
                 (7, 2),
-                NAMED,
+                BY_REGISTER,
                 (
                     refused("ver_024_released", EINVAL, f"{UNINITIALISED} arg #2"),
                     refused("ver_024_never_reserved", EINVAL, f"{UNINITIALISED} arg #2"),
@@ -252,7 +253,7 @@ CASES = (
                 tuple(refused(name, EINVAL, f"{UNINITIALISED} {argument}") for name in DEAD_USES),
             )
             for before, why, argument in (
-                ((7, 2), NAMED, "arg #0"),
+                ((7, 2), BY_REGISTER, "arg #0"),
                 ((6, 12), "before v6.12 the verifier log counts arguments from 1", "arg #1"),
             )
         ),
@@ -269,7 +270,7 @@ CASES = (
         (
             Older(
                 (7, 2),
-                NAMED,
+                BY_REGISTER,
                 tuple(refused(f"ver_026_{name}", EINVAL, f"{UNINITIALISED} arg #0") for name in KFUNCS),
             ),
         ),
@@ -285,7 +286,7 @@ CASES = (
         (
             Older(
                 (7, 2),
-                "between v6.17 and v7.2 the verifier began to check the state of the dynptr first",
+                STATE_FIRST,
                 (refused("ver_027", EINVAL, UNACQUIRED),),
             ),
         ),

@@ -36,7 +36,7 @@ from dynptr_harness.conformance.experiments.verifier import (
 ENOTSUPP = 524  # include/linux/errno.h; user space has no name for it
 
 LICENCE_SOURCE = "kernel/bpf/ringbuf.c and helpers.c: gpl_only is not set for helpers 134 and 198 to 203"
-GATE_SOURCE = (
+CAPABILITY_SOURCE = (
     "kernel/bpf/helpers.c, bpf_base_func_proto: the helpers after the check of CAP_BPF (v6.1: bpf_capable)"
 )
 TYPE_SOURCE = (
@@ -49,7 +49,7 @@ INTERPRETED = {"net.core.bpf_jit_enable": 0}
 WITH_HELPER, WITHOUT_HELPER = "ver_001_accepted", "ver_152_nothing"
 CANNOT_USE = "program of this type cannot use helper bpf_ringbuf_reserve_dynptr#198"
 UNKNOWN = "unknown func bpf_ringbuf_reserve_dynptr#198"
-OLDER_WORDS = "before v6.12 the verifier log calls a disallowed helper unknown"
+OLDER_MESSAGE = "before v6.12 the verifier log calls a disallowed helper unknown"
 
 UNPRIVILEGED_TYPES = ("SOCKET_FILTER", "CGROUP_SKB")
 # The types by the capability that they require beside CAP_BPF. EXT requires both, to extend any program.
@@ -86,12 +86,12 @@ HELPER_CALLS = (
 )
 
 
-def _gated(*capabilities: str, words: str = CANNOT_USE) -> Capabilities:
+def _helper_denied(*capabilities: str, message: str = CANNOT_USE) -> Capabilities:
     """A process that can load programs of these types, but not use the helper."""
     programs = tuple(
         (kind, program)
         for kind in UNPRIVILEGED_TYPES
-        for program in (accepted(WITHOUT_HELPER), refused(WITH_HELPER, EINVAL, words))
+        for program in (accepted(WITHOUT_HELPER), refused(WITH_HELPER, EINVAL, message))
     )
     return Capabilities((LimitedProcess(capabilities, programs),))
 
@@ -100,7 +100,7 @@ def _in_types(program: Program, *kinds: str) -> tuple[tuple[str, Program], ...]:
     return tuple((kind, program) for kind in kinds)
 
 
-_MAY, _MAY_NOT = accepted(WITH_HELPER), refused(WITH_HELPER, EPERM)
+_ALLOWED, _DENIED = accepted(WITH_HELPER), refused(WITH_HELPER, EPERM)
 
 CASES = (
     row(
@@ -130,9 +130,9 @@ CASES = (
     Case(
         "VER-152",
         "without capabilities, a process can create a ring but cannot use the helper",
-        _gated(),
-        GATE_SOURCE,
-        (Difference(_gated(words=UNKNOWN), OLDER_WORDS, before=(6, 12)),),
+        _helper_denied(),
+        CAPABILITY_SOURCE,
+        (Difference(_helper_denied(message=UNKNOWN), OLDER_MESSAGE, before=(6, 12)),),
         types=ONE_TYPE,
     ),
     Case(
@@ -157,16 +157,16 @@ CASES = (
     Case(
         "VER-154",
         "CAP_PERFMON alone does not allow the helper",
-        _gated("PERFMON"),
-        GATE_SOURCE,
-        (Difference(_gated("PERFMON", words=UNKNOWN), OLDER_WORDS, before=(6, 12)),),
+        _helper_denied("PERFMON"),
+        CAPABILITY_SOURCE,
+        (Difference(_helper_denied("PERFMON", message=UNKNOWN), OLDER_MESSAGE, before=(6, 12)),),
         types=ONE_TYPE,
     ),
     Case(
         "VER-155",
         "CAP_BPF alone allows the helper in types that require no other capability",
-        Capabilities((LimitedProcess(("BPF",), _in_types(_MAY, *PLAIN_TYPES)),)),
-        GATE_SOURCE,
+        Capabilities((LimitedProcess(("BPF",), _in_types(_ALLOWED, *PLAIN_TYPES)),)),
+        CAPABILITY_SOURCE,
         types=ONE_TYPE,
     ),
     Case(
@@ -176,11 +176,11 @@ CASES = (
             (
                 LimitedProcess(
                     ("BPF", "PERFMON"),
-                    (*_in_types(_MAY, *TRACING_TYPES), *_in_types(_MAY_NOT, *NETWORK_TYPES)),
+                    (*_in_types(_ALLOWED, *TRACING_TYPES), *_in_types(_DENIED, *NETWORK_TYPES)),
                 ),
                 LimitedProcess(
                     ("BPF", "NET_ADMIN"),
-                    (*_in_types(_MAY, *NETWORK_TYPES), *_in_types(_MAY_NOT, *TRACING_TYPES)),
+                    (*_in_types(_ALLOWED, *NETWORK_TYPES), *_in_types(_DENIED, *TRACING_TYPES)),
                 ),
             )
         ),
@@ -194,7 +194,7 @@ CASES = (
             (
                 LimitedProcess(
                     ("SYS_ADMIN",),
-                    _in_types(_MAY, *PLAIN_TYPES, *NETWORK_TYPES, *TRACING_TYPES),
+                    _in_types(_ALLOWED, *PLAIN_TYPES, *NETWORK_TYPES, *TRACING_TYPES),
                 ),
             )
         ),
@@ -215,7 +215,7 @@ CASES = (
                     ),
                     ring=EPERM,
                 ),
-                LimitedProcess(("BPF",), _in_types(_MAY, *UNPRIVILEGED_TYPES)),
+                LimitedProcess(("BPF",), _in_types(_ALLOWED, *UNPRIVILEGED_TYPES)),
             ),
             ADMINISTRATORS,
         ),

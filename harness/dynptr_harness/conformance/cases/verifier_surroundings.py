@@ -18,7 +18,9 @@ ELF = ("libbpf",)
 LEAK = "Unreleased reference"
 UNACQUIRED = "arg 1 is an unacquired reference"
 UNINITIALISED = "Expected an initialized dynptr as"
-EARLIER = "between v6.17 and v7.2 the verifier began to check the state of the dynptr first"
+NO_DYNPTR_ARGUMENT = "before v6.8 a global function cannot take a dynptr"
+BY_REGISTER = "between v6.17 and v7.2 the verifier log began to name arguments by register"
+STATE_FIRST = "between v6.17 and v7.2 the verifier began to check the state of the dynptr first"
 
 # The callback's frame has no reference for a dynptr of the caller's frame. v6.12 warns about such a release.
 WARNED = (
@@ -55,7 +57,7 @@ CASES = (
         (refused("ver_082", EINVAL, f"{UNINITIALISED} R1"), accepted("ver_081_loop")),
         CALLBACK_SOURCE,
         (
-            Older((7, 2), EARLIER, (refused("ver_082", EINVAL, UNACQUIRED),)),
+            Older((7, 2), STATE_FIRST, (refused("ver_082", EINVAL, UNACQUIRED),)),
             Older((6, 12), "v6.1 verifies the callback first", (refused("ver_082", EINVAL, LEAK),)),
         ),
         loaders=ELF,
@@ -66,7 +68,7 @@ CASES = (
         "callbacks",
         (refused("ver_083", EINVAL, f"{UNINITIALISED} R1"), accepted("ver_081_loop")),
         CALLBACK_SOURCE,
-        (Older((7, 2), EARLIER, (refused("ver_083", EINVAL, UNACQUIRED),)),),
+        (Older((7, 2), STATE_FIRST, (refused("ver_083", EINVAL, UNACQUIRED),)),),
         loaders=ELF,
         splats=WARNED,
     ),
@@ -107,7 +109,7 @@ CASES = (
         (
             Older(
                 (6, 8),
-                "before v6.8 a global function cannot take a dynptr",
+                NO_DYNPTR_ARGUMENT,
                 (refused("ver_087", EACCES, "type=mem_or_null expected=fp, dynptr_ptr"),),
             ),
         ),
@@ -131,7 +133,7 @@ CASES = (
             ),
             Older(
                 (6, 8),
-                "before v6.8 a global function cannot take a dynptr",
+                NO_DYNPTR_ARGUMENT,
                 (
                     refused("ver_088_both", EACCES, "expected=fp, dynptr_ptr"),
                     refused("ver_088_callee", EACCES, "expected=fp, dynptr_ptr"),
@@ -152,7 +154,7 @@ CASES = (
         (
             Older(
                 (7, 2),
-                "between v6.17 and v7.2 the verifier log began to name arguments by register",
+                BY_REGISTER,
                 (
                     refused(
                         "ver_089", EINVAL, f"{UNINITIALISED} arg #0", "Caller passes invalid args into func#1"
@@ -161,7 +163,7 @@ CASES = (
             ),
             Older(
                 (6, 8),
-                "before v6.8 a global function cannot take a dynptr",
+                NO_DYNPTR_ARGUMENT,
                 (refused("ver_089", EACCES, "R4 type=mem", "expected=fp, dynptr_ptr"),),
             ),
         ),
@@ -187,12 +189,12 @@ CASES = (
         (
             Older(
                 (7, 2),
-                "between v6.17 and v7.2 the verifier log began to name arguments by register",
+                BY_REGISTER,
                 (refused("ver_131", EINVAL, "arg#0 expected pointer to stack or const struct bpf_dynptr"),),
             ),
             Older(
                 (6, 8),
-                "before v6.8 a global function cannot take a dynptr",
+                NO_DYNPTR_ARGUMENT,
                 (
                     refused("ver_131", EINVAL, "Caller passes invalid args"),
                     refused("ver_131_accepted", EINVAL, "Caller passes invalid args"),
