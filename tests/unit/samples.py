@@ -54,10 +54,9 @@ class Head:
 
     id: str
     title: str
-    column: str
 
 
-HEADS = [Head(f"RSV-{number:03}", f"what {number} says", f"case {number}") for number in range(1, 14)]
+HEADS = [Head(f"RSV-{number:03}", f"what {number} says") for number in range(1, 14)]
 
 
 def made_up(case_id: str, **changes: Any) -> Case:
@@ -65,9 +64,7 @@ def made_up(case_id: str, **changes: Any) -> Case:
     name = case_id.lower().replace("-", "_")
     programs = (refused(name, 22, "Unreleased reference"), accepted(f"{name}_accepted"))
     experiment = Verification(programs, "file")
-    return replace(
-        Case(case_id, "heading", f"what {case_id} says", experiment, "a file, a commit"), **changes
-    )
+    return replace(Case(case_id, f"what {case_id} says", experiment, "a file, a commit"), **changes)
 
 
 def made_up_type(name: str) -> ProgType:

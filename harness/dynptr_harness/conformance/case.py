@@ -69,7 +69,6 @@ class Case:
 
     Attributes:
         id: group and number. It never changes.
-        column: heading in the matrix, at most nine characters.
         title: the action and the expected behaviour, in one line.
         experiment: the request to the agent, with the expectations.
         source: source of the expectation, such as a kernel commit.
@@ -88,7 +87,6 @@ class Case:
     """
 
     id: str
-    column: str
     title: str
     experiment: Experiment
     source: str

@@ -61,10 +61,6 @@ class CaseHead(Protocol):
     def title(self) -> str:
         """What the case is about, in one line."""
 
-    @property
-    def column(self) -> str:
-        """A short heading."""
-
 
 Row = list["CellResult"]  # the cells of one program type on one kernel
 
@@ -204,10 +200,13 @@ def _rows(cells: Sequence[CellResult]) -> Mapping[tuple[str, str], Row]:
 
 def _fit(rows: Sequence[Row], heads: Sequence[CaseHead], room: int) -> tuple[_Layout, list[list[_Column]]]:
     """The richest layout that fits in `room`, and its columns, table by table."""
-    meanings = [f"{head.id}  {printable(head.title)}" for head in heads]
+    titles = [printable(head.title) for head in heads]
     ids = [frozenset({head.id}) for head in heads]
-    named = tuple(map(_Column, (head.column for head in heads), ids, meanings))
-    numbered = tuple(map(_Column, map(str, range(1, len(heads) + 1)), ids, meanings))
+    named = tuple(map(_Column, (head.id for head in heads), ids, titles))
+    numbered = tuple(
+        _Column(str(number), frozenset({head.id}), f"{head.id}  {title}")
+        for number, (head, title) in enumerate(zip(heads, titles, strict=True), 1)
+    )
     capitals = "CAPITALS = not as expected"
     for layout in (
         _Layout(named, _timed_words, _SHORT, capitals),

@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 
 FAILED = cell("LSM", "RSV-006", verdict=Verdict.FAIL, ok=False, expected="reserve: -22", seen="reserve: 0")
 LETTERS = ("RSV", "CMT", "WKP", "VER", "DYN", "KFN", "MAP", "QRY")
-MANY = [
-    Head(f"{group}-{number:03}", "a case", f"{group}{number}") for group in LETTERS for number in range(1, 51)
-]
+MANY = [Head(f"{group}-{number:03}", "a case") for group in LETTERS for number in range(1, 51)]
 FEW = HEADS[:3]
 
 
@@ -130,7 +128,7 @@ def test_groups_stand_closer_together_before_they_are_parted() -> None:
 
 
 def test_cases_of_one_group_are_counted_together_wherever_they_stand() -> None:
-    mixed = [Head(f"{group}-{number:03}", "t", "c") for number in range(1, 60) for group in ("AAA", "BBB")]
+    mixed = [Head(f"{group}-{number:03}", "t") for number in range(1, 60) for group in ("AAA", "BBB")]
     assert row(shown(result(full(mixed)), 80, cases=mixed), "LSM")[1:3] == ["59/59", "59/59"]
 
 
@@ -161,7 +159,7 @@ def test_a_count_tells_what_is_no_plain_pass(verdicts: list[Verdict], count: str
         cell("LSM", f"CMT-00{number}", verdict=verdict, ok=verdict not in (Verdict.FAIL, Verdict.NOT_RUN))
         for number, verdict in enumerate(verdicts, 1)
     ]
-    heads = [*MANY, *(Head(each.case, "t", "c") for each in new)]
+    heads = [*MANY, *(Head(each.case, "t") for each in new)]
     others = [each for each in full(MANY) if (each.prog_type, each.case[:3]) != ("LSM", "CMT")]
     text = shown(result([*others, *new]), cases=heads)
     assert row(text, "LSM")[2] == count
@@ -298,7 +296,7 @@ def test_known_defects_differences_and_absences_are_told_in_a_line_each_and_are_
 def test_the_type_of_a_case_that_is_asked_in_one_only_goes_without_saying() -> None:
     both = [cell("LSM", "VER-001", loader=loader) for loader in ("bcc", "libbpf")]
     known = {"verdict": Verdict.KNOWN_DEFECT, "reason": DEFECT}
-    heads = [*HEADS, Head("VER-001", "what it says", "c")]
+    heads = [*HEADS, Head("VER-001", "what it says")]
     each = [replace(one, **known) for one in both]  # type: ignore[arg-type]
     assert f"VER-001  what it says: {DEFECT}" in shown(result([*full(), *each]), 200, cases=heads)
     one_loader = shown(result([*full(), each[0], both[1]]), 200, cases=heads)

@@ -12,11 +12,13 @@ if TYPE_CHECKING:
 
     from dynptr_harness.conformance.experiments.script import Act, Step
 
-WIDENED = "sizes and offsets have 64 bits since v6.19, commit 531b87d865eb; before, the upper half is lost"
+WIDENED = (
+    "since v6.19 sizes and offsets have 64 bits (commit 531b87d865eb); older kernels ignore the upper half"
+)
 
 
 def kfunc_row(
-    case_id: str, column: str, title: str, acts: tuple[Act, ...], source: str, *, narrow: tuple[Act, ...] = ()
+    case_id: str, title: str, acts: tuple[Act, ...], source: str, *, narrow: tuple[Act, ...] = ()
 ) -> Case:
     """A row of acts whose steps call kfuncs.
 
@@ -27,7 +29,7 @@ def kfunc_row(
     differences = (Difference(script(*narrow, by=by), WIDENED, before=(6, 19)),) if narrow else ()
     experiment = script(*acts, by=by)
     kfuncs = tuple(dict.fromkeys(_kfuncs(experiment)))
-    return Case(case_id, column, title, experiment, source, differences, loaders=("libbpf",), kfuncs=kfuncs)
+    return Case(case_id, title, experiment, source, differences, loaders=("libbpf",), kfuncs=kfuncs)
 
 
 def _kfuncs(experiment: Script) -> Iterator[str]:

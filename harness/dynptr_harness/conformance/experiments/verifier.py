@@ -156,7 +156,6 @@ class Older:
 
 def row(
     case_id: str,
-    column: str,
     title: str,
     file: str,
     programs: tuple[Program | Call, ...],
@@ -187,7 +186,6 @@ def row(
     )
     return Case(
         case_id,
-        column,
         title,
         verification,
         source,
