@@ -72,18 +72,18 @@ class Run:
 
 RUNS = (
     Run("one cell, cold", ONE_CELL, "cold"),
-    Run("one cell, cold, and the snapshot made", ONE_CELL, "first"),
+    Run("one cell, cold, new snapshot", ONE_CELL, "first"),
     Run("one cell, warm", ONE_CELL, "warm"),
     Run("core cases in the documented types, cold", CORE_CASES, "cold"),
     Run("core cases in the documented types, warm", CORE_CASES, "warm"),
     Run("core cases in the documented types, warm", CORE_CASES, "warm", jobs=2),
     Run("whole catalogue in the documented types, warm", DOCUMENTED, "warm", 2, rounds="long_rounds"),
     Run("whole catalogue, cold", (), "cold", jobs=2, rounds="long_rounds"),
-    Run("whole catalogue, cold, and the snapshot made", (), "first", jobs=2, rounds="long_rounds"),
+    Run("whole catalogue, cold, new snapshot", (), "first", jobs=2, rounds="long_rounds"),
     Run("whole catalogue, warm", (), "warm", rounds="long_rounds"),
     Run("whole catalogue, warm", (), "warm", jobs=2, rounds="long_rounds"),
-    Run("matrix, cold, and the snapshots made", (), "first", rounds="matrix_rounds", matrix=True),
-    Run("matrix, cold, and the snapshots made", (), "first", 2, rounds="matrix_rounds", matrix=True),
+    Run("matrix, cold, new snapshots", (), "first", rounds="matrix_rounds", matrix=True),
+    Run("matrix, cold, new snapshots", (), "first", 2, rounds="matrix_rounds", matrix=True),
     Run("matrix, warm", (), "warm", rounds="matrix_rounds", matrix=True),
     Run("matrix, warm", (), "warm", jobs=2, rounds="matrix_rounds", matrix=True),
 )

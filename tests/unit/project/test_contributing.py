@@ -49,7 +49,7 @@ ROWS = [row(VERIFIER_ROW, verifier_release), row(SCRIPT_ROW, commit)]
 
 def programs(more: str) -> Programs:
     """Return all programs, with `more` added to the file that the section names."""
-    (name,) = re.findall(r"`bpf_src/(\S+\.c)` has its like", SECTION)
+    (name,) = re.findall(r"`bpf_src/(\S+\.c)` has similar", SECTION)
     texts = {str(path.relative_to(bpf_src())): path.read_text() for path in bpf_src().rglob("*.[ch]")}
     return Programs({**texts, name: f"{texts[name]}\n{more}"})
 
