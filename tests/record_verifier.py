@@ -1,7 +1,7 @@
-"""Record the answers of a real verifier to the programs of all cases: `python -m tests.record_verifier 7.3`.
+"""Record what a real verifier answers to the programs of all rows: `python -m tests.record_verifier 7.3`.
 
-The kernel model of the unit tests replies with these answers (unit/verifier_answers.json). Record them on the
-newest kernel after adding a case for the verifier.
+The model of a faultless kernel in the unit tests answers from that record, unit/verifier_answers.json; so
+a new row about the verifier is recorded once. Only the newest kernel is of use: older ones differ.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ if TYPE_CHECKING:
 RECORD = Path(__file__).parent / "unit" / "verifier_answers.json"
 DEADLINE_S = 120.0
 
-# Lines of a log that depend on the boot or the compiler (instructions, sources, statistics), and the long report
-# that newer kernels add.
+# Lines of a log that differ from one boot or compiler to the next, instructions, sources and statistics; and
+# the report in which newer kernels say it all once more, at length.
 NOISE = re.compile(
     r"^(\d+: |; |from \d+ to \d+|processed |arg#0 reference type|$)"
     r"|^(  |Verification failed:|Reason:|At:|Causal path:|Suggestion:)"
 )
 
 
-def reason(log: str) -> str:
-    """Return the lines that give the reason."""
+def telling(log: str) -> str:
+    """The lines that say why."""
     return "\n".join(line for line in log.splitlines() if not NOISE.match(line))
 
 
-async def record(subject: PreparedKernel) -> dict[str, Any]:
-    """Return the kernel release and its answers by the names of the functions."""
+async def ask(subject: PreparedKernel) -> dict[str, Any]:
+    """The answers by the names of the functions, and the release that gave them."""
     raw_tracepoint = next(each for each in PROG_TYPES if each.name == "RAW_TRACEPOINT")
     answers: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -54,15 +54,15 @@ async def record(subject: PreparedKernel) -> dict[str, Any]:
             release = machine.facts["release"]
     for answer in answers.values():
         if not answer["accepted"]:
-            answer["log"] = reason(answer["log"])
+            answer["log"] = telling(answer["log"])
     return {"release": release, "answers": dict(sorted(answers.items()))}
 
 
 def main() -> None:
-    """Record the answers of the kernel selected by the first argument."""
+    """Record the answers of the kernel that the first argument names."""
     settings = Settings.from_environment()
     (subject,), _image = prepare(sys.argv[1:2], settings=settings, progress=Silent(), modules=None)
-    RECORD.write_text(json.dumps(asyncio.run(record(subject)), indent=1) + "\n")
+    RECORD.write_text(json.dumps(asyncio.run(ask(subject)), indent=1) + "\n")
 
 
 if __name__ == "__main__":
