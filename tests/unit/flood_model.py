@@ -9,7 +9,7 @@ FOOTPRINT = 24
 
 
 def flood(request: dict[str, Any]) -> dict[str, Any]:
-    """Return a reply: of 16 attempts 10 are submitted, 4 discarded, 2 refused. The ring is full a few times."""
+    """Return a reply. Of 16 attempts 10 are submitted, 4 discarded, 2 refused, and a few find a full ring."""
     streams: list[dict[str, Any]] = []
     for cpu in range(CPUS):
         for context in ("outer", "nested"):

@@ -1,7 +1,7 @@
 """A model of a correct kernel, for tests without a VM. It replies to the requests of the host.
 
-It models a ring buffer with positions and records, and derives the replies from it. It follows the helper's
-documentation (include/uapi/linux/bpf.h) and Documentation/bpf/ringbuf.rst, not the expectations of the harness.
+It models a ring buffer with positions and records, and derives the replies from it. The sources are
+include/uapi/linux/bpf.h (the helper's documentation) and Documentation/bpf/ringbuf.rst, not the harness.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ RECEIVING = frozenset(
     }
 )
 
-# Types that need only CAP_BPF, and types that also need CAP_PERFMON. All others need CAP_NET_ADMIN, except two
-# that are unprivileged. Sources: capabilities(7), include/uapi/linux/capability.h.
+# Types that need only CAP_BPF, and types that also need CAP_PERFMON. All others need CAP_NET_ADMIN, except
+# two that are unprivileged. Sources: capabilities(7), include/uapi/linux/capability.h.
 NEED_BPF = frozenset({"SK_LOOKUP", "SK_REUSEPORT", "SYSCALL"})
 NEED_PERFMON = frozenset(
     {

@@ -60,7 +60,7 @@ class Head:
 HEADS = [Head(f"RSV-{number:03}", f"what {number} says", f"case {number}") for number in range(1, 14)]
 
 
-def made_up(case_id: str, **changes: Any) -> Case:
+def sample_case(case_id: str, **changes: Any) -> Case:
     """Return a case that is not in the catalogue."""
     name = case_id.lower().replace("-", "_")
     programs = (refused(name, 22, "Unreleased reference"), accepted(f"{name}_accepted"))
@@ -70,7 +70,7 @@ def made_up(case_id: str, **changes: Any) -> Case:
     )
 
 
-def made_up_type(name: str) -> ProgType:
+def sample_type(name: str) -> ProgType:
     """Return a program type that does not exist."""
     return ProgType(name, 1, (5, 19), f"the event of {name}")
 
