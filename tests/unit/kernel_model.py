@@ -451,16 +451,16 @@ class KernelModel:
         return {"functions": {name: {**VERIFIER_ANSWERS[name]} for name in request["functions"]}}
 
     def _rights(self, request: dict[str, Any]) -> dict[str, Any]:
-        anybody = request["unprivileged_bpf_disabled"] == 0
-        return {"holders": [_holder(holder, anybody=anybody) for holder in request["holders"]]}
+        unprivileged = request["unprivileged_bpf_disabled"] == 0
+        return {"holders": [_holder(holder, unprivileged=unprivileged) for holder in request["holders"]]}
 
 
-def _holder(holder: dict[str, Any], *, anybody: bool) -> dict[str, Any]:
+def _holder(holder: dict[str, Any], *, unprivileged: bool) -> dict[str, Any]:
     """Apply capabilities(7) and the documentation of unprivileged_bpf_disabled."""
     held = set(holder["capabilities"])
     if "SYS_ADMIN" in held:
         held |= {"BPF", "PERFMON", "NET_ADMIN"}
-    may = anybody or "BPF" in held
+    may = unprivileged or "BPF" in held
 
     def try_load(program: dict[str, str]) -> dict[str, Any]:
         name = program["prog_type"]
