@@ -1,4 +1,4 @@
-"""An agent that does as it is told, over the descriptors that it is started with."""
+"""An agent that answers the requests of test_machine.py. It inherits its file descriptors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ REQUESTS, EVENTS = map(int, os.environ["DYNPTR_HARNESS_PORTS"].split(","))
 
 
 def send(**event: object) -> None:
-    """Send one event."""
+    """Send an event."""
     os.write(EVENTS, json.dumps(event).encode() + b"\n")
 
 

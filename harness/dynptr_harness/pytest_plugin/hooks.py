@@ -126,7 +126,7 @@ def _prog_types(node: pytest.Item) -> list[str]:
 
 @pytest.fixture
 def kernel(request: pytest.FixtureRequest, dynptr_harness_kernel: str) -> Kernel:
-    """The kernel under test: `release`, `package` and so on. Skips the test if min_kernel is newer."""
+    """The kernel under test, with `release` and `package`. Skips the test if min_kernel is newer."""
     from dynptr_harness.conformance.judge import version_of
     from dynptr_harness.pytest_plugin import stash
 
@@ -139,7 +139,7 @@ def kernel(request: pytest.FixtureRequest, dynptr_harness_kernel: str) -> Kernel
 
 @pytest.fixture
 def prog_type(dynptr_harness_prog_type: str) -> str:
-    """A program type in lower case: each of the marker prog_types, or each of all."""
+    """A program type in lower case. The marker prog_types selects the types; the default is all."""
     return dynptr_harness_prog_type
 
 

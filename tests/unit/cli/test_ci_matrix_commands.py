@@ -17,7 +17,7 @@ from dynptr_harness.report import ci_matrix
 from junitparser import JUnitXml
 from ruamel.yaml import YAML
 
-from tests.unit.made_up_harness import KERNELS
+from tests.unit.fake_command import KERNELS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,7 +95,7 @@ class JobDirectory:
         folder = self.folder / name
         command = folder / ".venv/bin/dynptr-harness"
         command.parent.mkdir(parents=True)
-        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tests.unit.made_up_harness "$@"\n')
+        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tests.unit.fake_command "$@"\n')
         command.chmod(0o755)
         if self.baselines:
             shutil.copytree(self.baselines, folder / "baselines")
@@ -182,6 +182,7 @@ def suites_of(place: JobDirectory) -> list[Any]:
     return list(JUnitXml.fromstring((place.folder / "report/matrix.xml").read_bytes()))
 
 
+@pytest.mark.slow
 def test_shards_are_run_merged_reported_and_compared(tmp_path: Path, baselines: Path) -> None:
     place = JobDirectory(tmp_path, baselines)
     said, summary = run_pipeline(place)
@@ -195,6 +196,7 @@ def test_shards_are_run_merged_reported_and_compared(tmp_path: Path, baselines: 
     assert "no regression" in said
 
 
+@pytest.mark.slow
 def test_a_kernel_that_regresses_fails_its_job_and_the_comparison_and_is_in_every_report(
     tmp_path: Path, baselines: Path
 ) -> None:

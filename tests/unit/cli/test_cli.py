@@ -31,7 +31,7 @@ from dynptr_harness.results.json_format import schema
 from dynptr_harness.vm.failures import FailureKind, MachineFailed
 from jsonschema import Draft202012Validator
 
-from tests.unit.samples import FakeGuest, made_up, subject
+from tests.unit.samples import FakeGuest, sample_case, subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -401,7 +401,7 @@ def test_a_row_that_is_no_test_is_listed_and_shown_with_the_reason(
 def test_a_wrong_row_is_one_message_and_nothing_is_booted(
     command: Command, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
-    wrong = (made_up("VER-900"), made_up("VER-900", types=("KPROBES",)))
+    wrong = (sample_case("VER-900"), sample_case("VER-900", types=("KPROBES",)))
     monkeypatch.setattr("dynptr_harness.conformance.loader.CASES", wrong)
     ended = command(*arguments)
     assert ended.status == 2

@@ -13,7 +13,7 @@ from dynptr_harness.conformance.prog_types import LISTED
 from dynptr_harness.core.paths import bpf_src
 
 from tests.unit.kernel_model import TYPE_NUMBERS
-from tests.unit.samples import made_up_type
+from tests.unit.samples import sample_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,8 +57,8 @@ def test_every_type_has_an_example_in_a_file_of_its_name(prog_type: object) -> N
 def test_the_documentation_lists_eleven_types_that_there_are() -> None:
     assert len(LISTED) == 11
     assert set(TYPE_NUMBERS) > LISTED
-    assert made_up_type("KPROBE/kretprobe").is_listed
-    assert not made_up_type("XDP").is_listed
+    assert sample_type("KPROBE/kretprobe").is_listed
+    assert not sample_type("XDP").is_listed
 
 
 def test_each_type_has_the_row_of_its_number_and_says_whether_it_is_listed() -> None:

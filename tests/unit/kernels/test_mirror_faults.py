@@ -70,6 +70,7 @@ def serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         server.shutdown()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["silent", "refusing"])
 def test_a_mirror_that_does_not_answer_is_told_in_bounded_time(
     tmp_path: Path, request: pytest.FixtureRequest, fault: str

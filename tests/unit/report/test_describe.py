@@ -37,12 +37,12 @@ from dynptr_harness.report.case_list import as_document, as_lines
 from dynptr_harness.report.describe import describe, errno, in_words
 from rich.console import Console
 
-from tests.unit.samples import made_up, made_up_type
+from tests.unit.samples import sample_case, sample_type
 
 if TYPE_CHECKING:
     from dynptr_harness.conformance.experiments.script import Act
 
-TYPES = [made_up_type(name) for name in ("KPROBE", "LSM", "SYSCALL", "TRACING", "SK_MSG")]
+TYPES = [sample_type(name) for name in ("KPROBE", "LSM", "SYSCALL", "TRACING", "SK_MSG")]
 CODE = "/* AAA-001: what it does. */\nint aaa_001(void *ctx)\n{\n\treturn 0;\n}\n"
 PROGRAMS = Programs({"cases/file.c": f"{CODE}\n{CODE.replace('aaa_001', 'aaa_001_accepted')}"})
 
@@ -185,7 +185,7 @@ def test_every_case_of_the_catalogue_has_words() -> None:
 
 
 OLDER = Verification((accepted("aaa_001"), accepted("aaa_001_accepted")), "file")
-CASE = made_up(
+CASE = sample_case(
     "AAA-001",
     title="a title",
     differences=(Difference(OLDER, "mended in v6.19", before=(6, 19), since=(6, 12), defect=True),),

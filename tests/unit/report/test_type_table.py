@@ -11,9 +11,9 @@ from dynptr_harness.conformance.prog_types import PROG_TYPES
 from dynptr_harness.conformance.verdict import Verdict
 from dynptr_harness.report.type_table import as_lines, rows, unknown_types
 
-from tests.unit.samples import FACTS, cell, kernel_run, made_up_type, result
+from tests.unit.samples import FACTS, cell, kernel_run, result, sample_type
 
-TYPES = [made_up_type("KPROBE"), made_up_type("XDP"), made_up_type("XDP/generic")]
+TYPES = [sample_type("KPROBE"), sample_type("XDP"), sample_type("XDP/generic")]
 
 
 def _wrong(verdict: Verdict, **changes: Any) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from dynptr_harness.conformance.plan import make
 from dynptr_harness.runner.batches import Batch, Query, cut
 from dynptr_harness.runner.isolation import Isolation
 
-from tests.unit.samples import made_up
+from tests.unit.samples import sample_case
 
-EXPERIMENT = made_up("AAA-001").experiment
-ALIKE = [made_up(f"AAA-00{number}", experiment=EXPERIMENT) for number in (1, 2, 3)]
-BY_BOTH = made_up("BBB-001", loaders=("bcc", "libbpf"))
+EXPERIMENT = sample_case("AAA-001").experiment
+ALIKE = [sample_case(f"AAA-00{number}", experiment=EXPERIMENT) for number in (1, 2, 3)]
+BY_BOTH = sample_case("BBB-001", loaders=("bcc", "libbpf"))
 WHOLE = make(PROG_TYPES, CASES).cells
 
 

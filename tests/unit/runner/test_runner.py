@@ -24,7 +24,7 @@ from dynptr_harness.runner.timing import Timed
 from dynptr_harness.vm.agent_client import RequestFailed
 from dynptr_harness.vm.failures import FailureKind, MachineFailed
 
-from tests.unit.samples import FACTS, RELEASE, SMALL, FakeGuest, answer, made_up, subject
+from tests.unit.samples import FACTS, RELEASE, SMALL, FakeGuest, answer, sample_case, subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -181,9 +181,9 @@ def test_an_agent_that_always_fails_is_no_reason_to_give_the_kernel_up() -> None
     assert verdicts(ask(machines)) == [L] * CELLS
 
 
-EXPERIMENT = made_up("AAA-001").experiment
-ALIKE = [made_up(f"AAA-00{number}", experiment=EXPERIMENT) for number in (1, 2, 3)]
-ANOTHER = made_up("BBB-001")
+EXPERIMENT = sample_case("AAA-001").experiment
+ALIKE = [sample_case(f"AAA-00{number}", experiment=EXPERIMENT) for number in (1, 2, 3)]
+ANOTHER = sample_case("BBB-001")
 
 
 def alike(*cases: Case, types: Sequence[str] = ("KPROBE",)) -> Plan:
@@ -200,7 +200,7 @@ def test_equal_requests_are_asked_once_and_cost_their_time_once() -> None:
 
 def test_another_type_or_loader_is_asked_on_its_own() -> None:
     machine = FakeGuest()
-    by_both = made_up("AAA-001", loaders=("bcc", "libbpf"))
+    by_both = sample_case("AAA-001", loaders=("bcc", "libbpf"))
     cells = ask([machine], plan=alike(by_both, types=["SYSCALL", "LSM"])).result.cells
     assert [(cell.prog_type, cell.loader) for cell in cells] == [
         ("LSM", "bcc"),

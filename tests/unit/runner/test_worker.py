@@ -21,7 +21,7 @@ from dynptr_harness.runner.parallelism import CpuSlot
 from dynptr_harness.runner.timing import Timed
 from dynptr_harness.vm.failures import FailureKind, MachineFailed
 
-from tests.unit.samples import FACTS, FakeGuest, made_up, subject
+from tests.unit.samples import FACTS, FakeGuest, sample_case, subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 FIRST, SECOND, THIRD = "6.12.1", "7.2.1", "7.3.1"
 PLAN = make(PROG_TYPES, CASES, ["KPROBE", "LSM", "SYSCALL"], ["CMT-00[12]", "VER-001"])
 CELLS = len(PLAN.cells)
-ONE_BY_ONE = make(PROG_TYPES, [made_up(f"AAA-0{n:02}") for n in range(12)], ["LSM"])
-ALIKE = [made_up(f"AAA-00{n}", experiment=made_up("AAA-001").experiment) for n in (1, 2)]
+ONE_BY_ONE = make(PROG_TYPES, [sample_case(f"AAA-0{n:02}") for n in range(12)], ["LSM"])
+ALIKE = [sample_case(f"AAA-00{n}", experiment=sample_case("AAA-001").experiment) for n in (1, 2)]
 
 
 def failed(kind: FailureKind) -> MachineFailed:

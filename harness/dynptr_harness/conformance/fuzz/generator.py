@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.conformance.experiments.script import KFUNC_OF
 from dynptr_harness.conformance.fuzz.sequence import Act, Sequence, Setting, seconds_of
-from dynptr_harness.conformance.model.ring import FORCE_WAKEUP, NO_WAKEUP, footprint
+from dynptr_harness.conformance.model.ring import FORCE_WAKEUP, NO_WAKEUP
+from dynptr_harness.protocol.ring import footprint
 
 if TYPE_CHECKING:
     from random import Random

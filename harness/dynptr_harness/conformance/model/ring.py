@@ -8,9 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from dynptr_harness.conformance.model.octets import Octets
+from dynptr_harness.protocol.ring import BUSY, DISCARDED, HEADER_BYTES, footprint
 
-HEADER = 8  # bytes of struct bpf_ringbuf_hdr
-BUSY, DISCARDED = 1 << 31, 1 << 30  # bits in the length of a header
 NO_WAKEUP, FORCE_WAKEUP = 1, 2
 PAGE = 4096
 FIRST_DATA_PAGE = 3  # after the kernel's own page and the pages of the two positions
@@ -18,11 +17,6 @@ MAX_RECORD = (1 << 32) // 4 - 1  # RINGBUF_MAX_RECORD_SZ
 U64 = 1 << 64
 
 AVAIL_DATA, RING_SIZE, CONS_POS, PROD_POS, OVERWRITE_POS = range(5)  # flags of bpf_ringbuf_query
-
-
-def footprint(size: int) -> int:
-    """Return the bytes that a record of `size` occupies, header included."""
-    return (size + HEADER + 7) & ~7
 
 
 @dataclass(eq=False)
@@ -125,11 +119,13 @@ class Ring:
 
     def payload(self, record: Record, offset: int = 0, length: int | None = None) -> Octets:
         """Return bytes of a record. They may wrap around the end of the ring."""
-        return self.memory.get(record.position + HEADER + offset, record.size if length is None else length)
+        return self.memory.get(
+            record.position + HEADER_BYTES + offset, record.size if length is None else length
+        )
 
     def write(self, record: Record, offset: int, data: Octets) -> None:
         """Write bytes into a record."""
-        self.memory.put(record.position + HEADER + offset, data)
+        self.memory.put(record.position + HEADER_BYTES + offset, data)
 
     @property
     def readable(self) -> bool:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from dynptr_harness.conformance.model.dynptr import Dynptr
 from dynptr_harness.conformance.model.features import Features
 from dynptr_harness.conformance.model.octets import Octets
-from dynptr_harness.conformance.model.ring import FORCE_WAKEUP, HEADER, NO_WAKEUP, Record, Ring
+from dynptr_harness.conformance.model.ring import FORCE_WAKEUP, NO_WAKEUP, Record, Ring
+from dynptr_harness.protocol.ring import HEADER_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -161,7 +162,7 @@ class ScriptModel:
         ring = self.ring
         if not ring.overwrites:
             return {}
-        at_consumer = ring.memory.get(ring.consumer, HEADER)
+        at_consumer = ring.memory.get(ring.consumer, HEADER_BYTES)
         return {"pending": ring.pending, "overwrite": ring.overwrite, "at_consumer": at_consumer}
 
     def _consume(self, act: dict[str, Any]) -> Reply:

@@ -8,12 +8,12 @@ import pytest
 from dynptr_harness.conformance.catalogue import CASES, PROG_TYPES
 from dynptr_harness.conformance.experiments.maps import RB_OVERWRITE
 from dynptr_harness.conformance.experiments.script import Script
-from dynptr_harness.conformance.kfuncs import KFUNCS
 from dynptr_harness.conformance.model.features import Features
 from dynptr_harness.conformance.model.octets import Octets
 from dynptr_harness.conformance.model.ring import Ring
 from dynptr_harness.conformance.model.script import ScriptModel
-from dynptr_harness.guest.ringbuf.raw_reader import told
+from dynptr_harness.guest.ringbuf.raw_reader import payload_text
+from dynptr_harness.protocol.kfuncs import KFUNCS
 
 RAW_TRACEPOINT = next(each for each in PROG_TYPES if each.name == "RAW_TRACEPOINT")
 FACTS: dict[str, Any] = {"release": "7.3.4", "arch": "x86_64", "kfuncs": list(KFUNCS)}
@@ -36,7 +36,7 @@ def model_of(request: dict[str, Any], features: Features) -> ScriptModel:
 def as_told(reply: Any) -> Any:
     """Return a reply of the model as the agent would send it."""
     if isinstance(reply, Octets):
-        return told(bytes(reply.data))
+        return payload_text(bytes(reply.data))
     if isinstance(reply, dict):
         return {key: as_told(part) for key, part in reply.items()}
     return [as_told(part) for part in reply] if isinstance(reply, list) else reply
