@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dynptr_harness.core.kernel_version import series_of
+from dynptr_harness.core.kernel_version import KernelVersion
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,4 +40,4 @@ class Kernel:
     @property
     def series(self) -> str:
         """The kernel's series, e.g. '6.12'."""
-        return series_of(self.release)
+        return KernelVersion(self.release).series

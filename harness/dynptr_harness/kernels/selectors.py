@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from dynptr_harness.conformance.judge import HELPER_SINCE, version_of
+from dynptr_harness.core.kernel_version import HELPER_SINCE, KernelVersion
 from dynptr_harness.kernels.debian.packages import best_of_series
 
 if TYPE_CHECKING:
@@ -49,7 +49,9 @@ def pick(selector: str, kernels: Sequence[KernelPackage]) -> list[Match]:
         return [Match(each, selector) for each in kernels if each.fits(selector)][:1]
     best = best_of_series(kernels)
     if selector == OLDEST:
-        best = _until_complete([each for each in best if version_of(each.release) >= HELPER_SINCE])
+        best = _until_complete(
+            [each for each in best if KernelVersion(each.release).major_minor >= HELPER_SINCE]
+        )
     elif selector == NEWEST:
         best = _until_complete(best[::-1])
     elif selector != ALL:

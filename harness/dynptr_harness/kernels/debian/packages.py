@@ -9,7 +9,7 @@ from functools import cache, cmp_to_key
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from dynptr_harness.core.kernel_version import series_of
+from dynptr_harness.core.kernel_version import KernelVersion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,7 +52,7 @@ class KernelPackage:
     @property
     def series(self) -> str:
         """The kernel's series, e.g. '6.12'."""
-        return series_of(self.release)
+        return KernelVersion(self.release).series
 
     @property
     def key(self) -> str:
@@ -80,7 +80,7 @@ def from_json(fields: dict[str, Any]) -> KernelPackage:
 
 def ranked(kernels: Iterable[KernelPackage]) -> list[KernelPackage]:
     """The oldest series first, and in each the best first: complete, made for its suite, newest."""
-    by_series = sorted(kernels, key=lambda each: _numbers(each.series))
+    by_series = sorted(kernels, key=lambda each: KernelVersion(each.series))
     return [
         each
         for _series, members in groupby(by_series, key=lambda each: each.series)
@@ -94,10 +94,6 @@ def best_of_series(kernels: Iterable[KernelPackage]) -> list[KernelPackage]:
     for each in kernels:
         best.setdefault(each.series, each)
     return list(best.values())
-
-
-def _numbers(series: str) -> list[int]:
-    return [int(number) for number in series.split(".")]
 
 
 def _compare(one: KernelPackage, other: KernelPackage) -> int:
