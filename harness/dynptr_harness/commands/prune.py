@@ -11,8 +11,8 @@ from dynptr_harness.core.cache import Cache, room_taken
 from dynptr_harness.core.errors import WrongUsage
 from dynptr_harness.guest_image import boot_files
 from dynptr_harness.kernels.debian import store
+from dynptr_harness.kernels.debian.matching import fitting, similar
 from dynptr_harness.kernels.debian.packages import best_of_series
-from dynptr_harness.kernels.selectors import fitting, hint
 from dynptr_harness.vm import migration, snapshots
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _fitting(selector: str, stored: Sequence[KernelPackage]) -> list[KernelPacka
     found = fitting(selector, stored)
     if not found:
         raise WrongUsage(
-            f"the cache has no kernel {selector!r}{hint(selector, stored)}",
+            f"the cache has no kernel {selector!r}{similar(selector, stored)}",
             "'dynptr-harness kernels --offline' lists the cached kernels",
         )
     return found

@@ -53,11 +53,9 @@ def judge(case: Case, prog_type: ProgType, facts: Mapping[str, Any], reply: Repl
     """
     judgement = _judge_answer(case, prog_type, facts, reply)
     splats = reply.get("splats", ())
-    return (
-        _with_splats(case, KernelVersion(facts["release"]).major_minor, splats, judgement)
-        if splats
-        else judgement
-    )
+    if not splats:
+        return judgement
+    return _with_splats(case, KernelVersion(facts["release"]).major_minor, splats, judgement)
 
 
 def _with_splats(case: Case, version: Version, splats: Sequence[str], judgement: Judgement) -> Judgement:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import struct
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dynptr_harness.core.errors import WrongUsage
 from dynptr_harness.kernels.model import Kernel
+from dynptr_harness.kernels.selectors import is_set
+from dynptr_harness.kernels.source import Choice, KernelSource
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
+
+    from dynptr_harness.core.progress import Progress
+    from dynptr_harness.core.settings import Settings
 
 # The setup header of an x86 kernel image: Documentation/arch/x86/boot.rst in the kernel's source.
 MAGIC, MAGIC_OFFSET = b"HdrS", 0x202
@@ -21,11 +26,40 @@ VERSION_LENGTH = 512
 MENDING = "give a bzImage of Linux for x86-64, such as arch/x86/boot/bzImage or /boot/vmlinuz-RELEASE"
 
 
+class BzImageSource(KernelSource):
+    """Kernels given as files."""
+
+    help = "the path of a bzImage"
+    takes_modules = True
+
+    def matches(self, selector: str) -> bool:
+        """Return True for a path: it contains a slash, or names a file in the current directory."""
+        return "/" in selector or (Path(selector).is_file() and not is_set(selector))
+
+    def choose(
+        self,
+        selector: str,
+        *,
+        settings: Settings,  # noqa: ARG002
+        progress: Progress,  # noqa: ARG002
+        modules: Path | None,
+    ) -> Iterator[Choice]:
+        """Yield the kernel. It is read immediately, so that a wrong file is reported before the others."""
+        kernel = resolve(Path(selector), modules)
+        yield Choice(selector, kernel.origin, lambda: kernel)
+
+    def path(self, selector: str) -> Path:
+        """Return the path."""
+        return Path(selector)
+
+
 def resolve(image: Path, modules: Path | None) -> Kernel:
     """The kernel in a bzImage, with the folder of its modules where some are needed.
 
     `modules` is …/lib/modules/RELEASE, or the root of a tree that has it. Raises WrongUsage.
     """
+    import hashlib  # slow to import, and --help needs this module
+
     release = release_of(image)
     with image.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()

@@ -11,17 +11,19 @@ import io
 import json
 import re
 import shutil
-import tarfile
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.core import subprocesses
-from dynptr_harness.core.cache import Cache
 from dynptr_harness.core.errors import WrongUsage
 from dynptr_harness.kernels import bzimage
 from dynptr_harness.kernels.model import Kernel
+from dynptr_harness.kernels.source import Choice, KernelSource
 
+# Modules that are slow to import are imported where they are used: --help and completion need the source.
 if TYPE_CHECKING:
+    import tarfile
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -41,6 +43,27 @@ ROOM_MIB = 2000
 DEPMOD_DEADLINE = 300.0
 
 
+class ContainerImageSource(KernelSource):
+    """Kernels in container images."""
+
+    help = f"{PREFIX}IMAGE for the kernel in a container image"
+
+    def matches(self, selector: str) -> bool:
+        """Return True for a selector with the prefix."""
+        return selector.startswith(PREFIX)
+
+    def choose(
+        self,
+        selector: str,
+        *,
+        settings: Settings,
+        progress: Progress,
+        modules: Path | None,  # noqa: ARG002
+    ) -> Iterator[Choice]:
+        """Yield the kernel. The image is pulled when the kernel is fetched."""
+        yield Choice(selector, selector, partial(fetch, selector, settings, progress))
+
+
 def fetch(selector: str, settings: Settings, progress: Progress) -> Kernel:
     """The kernel in the image that `selector` names behind 'oci:', from the cache where that has it.
 
@@ -48,7 +71,8 @@ def fetch(selector: str, settings: Settings, progress: Progress) -> Kernel:
         WrongUsage: there is no such image, or it has no kernel, or several.
         EnvironmentFailed: there is no container engine, or it failed.
     """
-    from dynptr_harness.containers import engine  # takes long, and few runs need it
+    from dynptr_harness.containers import engine
+    from dynptr_harness.core.cache import Cache
 
     name = selector.removeprefix(PREFIX)
     if not name:
@@ -97,6 +121,8 @@ def _extract(client: DockerClient, image: Image, name: str, folder: Path) -> Non
 @contextmanager
 def _content(client: DockerClient, image: Image) -> Iterator[tarfile.TarFile]:
     """All files of an image, one after the other. The container that this takes is never started."""
+    import tarfile
+
     container = client.containers.create(image, command=["never run"])
     try:
         chunks: Any = container.export()  # an iterator over bytes, whatever the stubs say

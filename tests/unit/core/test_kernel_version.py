@@ -48,7 +48,8 @@ def test_a_release_without_two_numbers_is_its_own_series(release: str) -> None:
 def test_releases_are_ordered(oldest_first: list[str]) -> None:
     versions = [KernelVersion(release) for release in oldest_first]
     assert all(one < other and other > one and one != other for one, other in pairwise(versions))
-    assert sorted(versions[::-1]) == versions
+    newest_first = versions[::-1]
+    assert sorted(newest_first) == versions
 
 
 def test_equal_releases_are_equal() -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from dynptr_harness.kernels.debian.matching import fitting, pick
 from dynptr_harness.kernels.debian.packages import KernelPackage, ranked
-from dynptr_harness.kernels.selectors import fitting, is_set, pick
+from dynptr_harness.kernels.selectors import is_set
 
 
 def kernel(release: str, *missing: str, own: bool = True) -> KernelPackage:

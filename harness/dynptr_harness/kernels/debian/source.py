@@ -9,8 +9,9 @@ from dynptr_harness.core.errors import EnvironmentFailed, HarnessError, WrongUsa
 from dynptr_harness.kernels.debian import apt, store
 from dynptr_harness.kernels.debian import index as debian_index
 from dynptr_harness.kernels.debian.index import Index
+from dynptr_harness.kernels.debian.matching import Match, fitting, pick, similar
 from dynptr_harness.kernels.debian.packages import best_of_series, ranked
-from dynptr_harness.kernels.selectors import Match, fitting, hint, is_set, pick
+from dynptr_harness.kernels.selectors import is_set
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -115,7 +116,7 @@ def _fitting(selector: str, kernels: Sequence[KernelPackage]) -> list[KernelPack
     if found := fitting(selector, kernels):
         return found
     raise WrongUsage(
-        f"there is no kernel {selector!r}{hint(selector, kernels)}",
+        f"there is no kernel {selector!r}{similar(selector, kernels)}",
         "'dynptr-harness kernels --all' lists them all",
     )
 
@@ -158,7 +159,7 @@ def _unknown(selector: str, incomplete: Sequence[KernelPackage], index: Index) -
             apt.MENDING_MIRROR,
         )
     complete = [each for each in index.kernels if not each.missing]
-    served = f": {_named(incomplete)}" if incomplete else hint(selector, complete)
+    served = f": {_named(incomplete)}" if incomplete else similar(selector, complete)
     return WrongUsage(
         f"Debian serves no complete kernel {selector!r}{served}",
         f"name one of the series {_series(complete)}, a release, or the path of a kernel image",
