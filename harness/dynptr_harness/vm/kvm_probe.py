@@ -68,8 +68,8 @@ async def probe(files: BootFiles, transcript: Path) -> str | None:
         None if the kernel reached user space, else the reason of the failure.
     """
     console = Console(transcript)
-    features = qemu.probe(Accelerator("kvm", "probe"))
-    argv = qemu.command(files, features, memory_mib=512, cmdline=(PROBE_ARGUMENT,))
+    accelerator = Accelerator("kvm", "probe")
+    argv = qemu.boot_command(files, accelerator, memory_mib=512, cpus=1, cmdline=[PROBE_ARGUMENT])
     process = await QemuProcess.start(argv, console)
     try:
         await asyncio.wait({process.ended}, timeout=PROBE_DEADLINE)
