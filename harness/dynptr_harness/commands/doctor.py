@@ -157,7 +157,7 @@ def _mirror(settings: Settings, _progress: Progress) -> str:
     with archive.lock():
         troubles = archive.update(MIRROR_DEADLINE)
     if troubles:
-        raise Warned(f"{where.main}: {troubles[0]}", apt.MENDING_MIRROR)
+        raise Warned(f"{where.main}: {troubles[0]}", apt.MIRROR_HINT)
     return f"{where.main} serves all {len(apt.SUITES) + len(apt.SECURITY_SUITES)} suites"
 
 

@@ -74,7 +74,7 @@ def _fitting(selector: str, stored: Sequence[KernelPackage]) -> list[KernelPacka
 def _removed(kernel: KernelPackage, cache: Cache, *, dry_run: bool) -> Removal:
     """Remove the kernel first, because every user of its boot files and snapshots locks the kernel too."""
     derived = [*_boot_files(kernel, cache), *(snapshots := list(_snapshots(kernel, cache)))]
-    entries = [cache.folder / store.KIND / kernel.key, *derived]
+    entries = [cache.directory / store.KIND / kernel.key, *derived]
     removal = Removal(kernel, sum(map(room_taken, entries)), len(snapshots))
     if dry_run:
         return removal

@@ -1,4 +1,4 @@
-"""A kernel that the user gives as a file."""
+"""Kernels given as files."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 # The setup header of an x86 kernel image: Documentation/arch/x86/boot.rst in the kernel's source.
 MAGIC, MAGIC_OFFSET = b"HdrS", 0x202
-VERSION_POINTER_OFFSET = 0x20E  # where the version string is, less 0x200
+VERSION_POINTER_OFFSET = 0x20E  # the pointer is the offset of the version string, less 0x200
 HEADER_END = 0x210
 VERSION_LENGTH = 512
 
-MENDING = "give a bzImage of Linux for x86-64, such as arch/x86/boot/bzImage or /boot/vmlinuz-RELEASE"
+HINT = "give a bzImage of Linux for x86-64, such as arch/x86/boot/bzImage or /boot/vmlinuz-RELEASE"
 
 
 class BzImageSource(KernelSource):
@@ -54,9 +54,14 @@ class BzImageSource(KernelSource):
 
 
 def resolve(image: Path, modules: Path | None) -> Kernel:
-    """The kernel in a bzImage, with the folder of its modules where some are needed.
+    """Return the kernel in a bzImage.
 
-    `modules` is …/lib/modules/RELEASE, or the root of a tree that has it. Raises WrongUsage.
+    Args:
+        image: the bzImage.
+        modules: …/lib/modules/RELEASE, or a root directory that contains it. None for no modules.
+
+    Raises:
+        WrongUsage: the file is not a bzImage, or the modules are of another kernel.
     """
     import hashlib  # slow to import, and --help needs this module
 
@@ -74,19 +79,19 @@ def resolve(image: Path, modules: Path | None) -> Kernel:
 
 
 def release_of(image: Path) -> str:
-    """The release that a bzImage says it is. Raises WrongUsage when it is not one."""
+    """Return the release in the header of a bzImage. Raise WrongUsage if the file is not a bzImage."""
     try:
         with image.open("rb") as content:
             header = content.read(HEADER_END)
             if header[MAGIC_OFFSET : MAGIC_OFFSET + len(MAGIC)] != MAGIC or len(header) < HEADER_END:
-                raise WrongUsage(f"{image} is not a bootable kernel: it has no x86 setup header", MENDING)
+                raise WrongUsage(f"{image} is not a bootable kernel: it has no x86 setup header", HINT)
             (pointer,) = struct.unpack_from("<H", header, VERSION_POINTER_OFFSET)
             content.seek(pointer + 0x200)
             words = content.read(VERSION_LENGTH).split(b"\0")[0].decode("ascii", "replace").split()
     except OSError as error:
-        raise WrongUsage(f"cannot read the kernel {image}: {error.strerror}", MENDING) from error
+        raise WrongUsage(f"cannot read the kernel {image}: {error.strerror}", HINT) from error
     if not pointer or not words:
-        raise WrongUsage(f"{image} does not say which release it is", MENDING)
+        raise WrongUsage(f"{image} does not contain its release", HINT)
     return words[0]
 
 
@@ -98,5 +103,5 @@ def _modules(given: Path, release: str) -> Path:
             return place.absolute()
     raise WrongUsage(
         f"no modules of {release} in {given}: there is no modules.dep",
-        f"give the folder lib/modules/{release} that `make modules_install` made, after depmod",
+        f"give the directory lib/modules/{release} of `make modules_install`, after depmod",
     )

@@ -1,8 +1,7 @@
-"""A kernel out of a container image: the image is looked through, and never run.
+"""Kernels in container images. The image is searched, not run.
 
-The kernel is a bzImage whose name begins with vmlinuz or bzImage, in any folder (boot/vmlinuz-RELEASE,
-/vmlinuz, /kernel/bzImage); its modules, where it has some, are in a folder lib/modules/RELEASE, at any depth
-as well.
+The kernel is a bzImage whose name begins with vmlinuz or bzImage, in any directory: boot/vmlinuz-RELEASE,
+/vmlinuz, /kernel/bzImage. Its modules are in a directory lib/modules/RELEASE at any depth, if it has some.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from dynptr_harness.core.settings import Settings
 
 PREFIX = "oci:"
-KIND = "oci-kernels"  # of cache entry
+KIND = "oci-kernels"  # kind of cache entry
 PROVENANCE = "kernel.json"
 KERNEL = re.compile(r"(?:.*/)?(?:vmlinuz|bzImage)[^/]*")
 MODULE = re.compile(r"(?:.*/)?lib/modules/([^/]+/.+)")
@@ -65,10 +64,10 @@ class ContainerImageSource(KernelSource):
 
 
 def fetch(selector: str, settings: Settings, progress: Progress) -> Kernel:
-    """The kernel in the image that `selector` names behind 'oci:', from the cache where that has it.
+    """Return the kernel of a selector. Pull the image if the cache does not have the kernel.
 
     Raises:
-        WrongUsage: there is no such image, or it has no kernel, or several.
+        WrongUsage: the image does not exist, or does not contain exactly one kernel.
         EnvironmentFailed: there is no container engine, or it failed.
     """
     from dynptr_harness.containers import engine
@@ -80,9 +79,9 @@ def fetch(selector: str, settings: Settings, progress: Progress) -> Kernel:
     with engine.connected() as client:
         image = engine.image(client, name, progress, offline=settings.offline)
 
-        def build(folder: Path) -> None:
-            with progress.phase(f"taking the kernel out of {name}"):
-                _extract(client, image, name, folder)
+        def build(directory: Path) -> None:
+            with progress.phase(f"extracting the kernel from {name}"):
+                _extract(client, image, name, directory)
 
         key = str(image.id).removeprefix("sha256:")
         entry = Cache(settings.cache).entry(KIND, key, build, room_mib=ROOM_MIB)
@@ -98,34 +97,34 @@ def fetch(selector: str, settings: Settings, progress: Progress) -> Kernel:
     )
 
 
-def _extract(client: DockerClient, image: Image, name: str, folder: Path) -> None:
-    """Put vmlinuz, its modules where there are some, and the provenance into `folder`."""
-    modules = folder / "usr/lib/modules"
+def _extract(client: DockerClient, image: Image, name: str, directory: Path) -> None:
+    """Write vmlinuz, the modules and the provenance to a directory."""
+    modules = directory / "usr/lib/modules"
     modules.mkdir(parents=True)
-    (folder / "lib").symlink_to("usr/lib")  # depmod and modprobe look in either, by their version
+    (directory / "lib").symlink_to("usr/lib")  # depmod and modprobe use one or the other, by version
     with _content(client, image) as tar:
-        kernel = _only(_unpack(tar, folder / "found", modules), name)
-    kernel.image.rename(folder / "vmlinuz")
-    shutil.rmtree(folder / "found")
+        kernel = _only(_unpack(tar, directory / "found", modules), name)
+    kernel.image.rename(directory / "vmlinuz")
+    shutil.rmtree(directory / "found")
     for other in modules.iterdir():
         if other.name != kernel.release:
             shutil.rmtree(other)
     has_modules = (modules / kernel.release).is_dir()
     if has_modules:
         what = f"indexing modules of {kernel.release}"
-        subprocesses.run(["depmod", "-b", folder, kernel.release], what=what, deadline=DEPMOD_DEADLINE)
+        subprocesses.run(["depmod", "-b", directory, kernel.release], what=what, deadline=DEPMOD_DEADLINE)
     facts = {"release": kernel.release, "sha256": kernel.sha256, "modules": has_modules}
-    (folder / PROVENANCE).write_text(json.dumps(facts))
+    (directory / PROVENANCE).write_text(json.dumps(facts))
 
 
 @contextmanager
 def _content(client: DockerClient, image: Image) -> Iterator[tarfile.TarFile]:
-    """All files of an image, one after the other. The container that this takes is never started."""
+    """Yield the files of an image as a stream. This creates a container, which is never started."""
     import tarfile
 
     container = client.containers.create(image, command=["never run"])
     try:
-        chunks: Any = container.export()  # an iterator over bytes, whatever the stubs say
+        chunks: Any = container.export()  # an iterator of bytes; the stubs are wrong
         stream = io.BufferedReader(_Stream(chunks))
         with tarfile.open(fileobj=stream, mode="r|") as tar:
             yield tar
@@ -134,7 +133,7 @@ def _content(client: DockerClient, image: Image) -> Iterator[tarfile.TarFile]:
 
 
 class _Stream(io.RawIOBase):
-    """Chunks of bytes as a file."""
+    """A file of chunks of bytes."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
@@ -155,7 +154,7 @@ class _Stream(io.RawIOBase):
 
 
 def _unpack(tar: tarfile.TarFile, found: Path, modules: Path) -> dict[str, Kernel]:
-    """Put modules into `modules`, what may be a kernel into `found`; the kernels there, by their place."""
+    """Write modules to `modules` and files that may be kernels to `found`. Return the kernels by path."""
     found.mkdir()
     kernels: dict[str, Kernel] = {}
     for member in tar:
@@ -171,22 +170,22 @@ def _unpack(tar: tarfile.TarFile, found: Path, modules: Path) -> dict[str, Kerne
         with target.open("wb") as file:
             shutil.copyfileobj(content, file)
         if target.parent == found:
-            with suppress(WrongUsage):  # called like a kernel, and is none
+            with suppress(WrongUsage):  # not a kernel, in spite of its name
                 kernels[member.name] = bzimage.resolve(target, None)
     return kernels
 
 
 def _only(kernels: dict[str, Kernel], image: str) -> Kernel:
-    """The kernel of an image; the same one in two places counts once."""
+    """Return the kernel of an image. Two equal files count as one kernel."""
     different = {kernel.sha256: place for place, kernel in kernels.items()}
     if not different:
         raise WrongUsage(
             f"there is no kernel in the image {image}",
-            "it must have a bzImage for x86-64 called vmlinuz* or bzImage*, in any folder",
+            "it must have a bzImage for x86-64 called vmlinuz* or bzImage*, in any directory",
         )
     if len(different) > 1:
         raise WrongUsage(
             f"there are several kernels in the image {image}: {', '.join(sorted(different.values()))}",
-            "copy the one that you mean out of it, and give its path to --kernel",
+            "copy one of them out of the image, and give its path to --kernel",
         )
     return next(iter(kernels.values()))

@@ -103,7 +103,7 @@ class MachineSession:
             for query in batch.queries
             for cell in query.cells
         }
-        folder = self._machines(selector).folder
+        folder = self._machines(selector).directory
         return KernelJob(
             self.subject(selector), Plan(cells), Isolation.CASE, folder, Silent(), first_alone=True
         )

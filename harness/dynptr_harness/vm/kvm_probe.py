@@ -50,9 +50,9 @@ def choose(files: BootFiles, *, settings: Settings) -> Accelerator:
         digest.update(part.read_bytes())
     key = digest.hexdigest()[:24]
 
-    def answer(folder: Path) -> None:
-        failure = asyncio.run(probe(files, folder / "console.txt"))
-        (folder / "answer.json").write_text(json.dumps({"failure": failure}))
+    def answer(directory: Path) -> None:
+        failure = asyncio.run(probe(files, directory / "console.txt"))
+        (directory / "answer.json").write_text(json.dumps({"failure": failure}))
 
     entry = Cache(settings.cache).entry("kvm-probe", key, answer)
     failure = json.loads((entry / "answer.json").read_text())["failure"]

@@ -33,7 +33,7 @@ class Options:
     """What a machine is made of beside its kernel; the fields are options of commands.
 
     Attributes:
-        modules: folder of modules, for a single kernel that is given as a file.
+        modules: directory of modules, for a single kernel that is given as a file.
         accelerator: 'kvm', 'tcg', or 'auto' for KVM where it works.
         append: texts of kernel arguments, as `dynptr_harness.vm.cmdline.words` takes them.
         cpus: processors of the guest.
@@ -84,17 +84,17 @@ class Machines:
         self._started = 0
 
     @cached_property
-    def folder(self) -> Path:
+    def directory(self) -> Path:
         """Gets the consoles."""
         return run_dir.create(self._settings.cache)
 
     async def start(
-        self, subject: PreparedKernel, folder: Path | None = None, *, round_robin: bool = False
+        self, subject: PreparedKernel, directory: Path | None = None, *, round_robin: bool = False
     ) -> Machine:
         """A machine that nobody has asked anything; whoever has it ends it.
 
         Args:
-            folder: for its console; else one of our own.
+            directory: for its console; else one of our own.
             round_robin: its processors had better take turns, which only those can that are emulated.
 
         Raises:
@@ -102,7 +102,7 @@ class Machines:
         """
         self._started += 1
         spec = self._spec(subject, round_robin=round_robin)
-        place = folder or self.folder / f"{subject.kernel.release}-{self._started}"
+        place = directory or self.directory / f"{subject.kernel.release}-{self._started}"
         machine = await self._start(spec, place)
         try:
             confirm(subject.accelerator, machine.facts)

@@ -51,7 +51,7 @@ def prepare(
 
     Args:
         selectors: kernels as in `dynptr_harness.kernels.choose`; those that mean the same one count once.
-        modules: folder of modules, for a single kernel that is given as a file.
+        modules: directory of modules, for a single kernel that is given as a file.
         accelerator: 'kvm', 'tcg', or 'auto' for KVM where it works.
         append: further kernel arguments, as `dynptr_harness.vm.cmdline.words` has them.
 

@@ -41,7 +41,7 @@ class Snapshots:
         self._cache = Cache(settings.cache)
         self._limit_mib = settings.snapshot_limit_mib
 
-    async def start(self, spec: Spec, folder: Path) -> Machine:
+    async def start(self, spec: Spec, directory: Path) -> Machine:
         """A machine that nobody has asked anything: restored, or else booted and saved for the next time.
 
         A snapshot that cannot be restored is thrown away, and one that cannot be saved is done without; a
@@ -50,31 +50,31 @@ class Snapshots:
         Args:
             spec: what the machine is made of. One that is booted has its processors at the same time in any
                 case: it compiles and imports side by side.
-            folder: gets console.txt.
+            directory: gets console.txt.
 
         Raises:
             HarnessError: as `Machine.boot`.
         """
         name = key(spec)
-        return await self._restored(spec, name, folder) or await self._saved(spec, name, folder)
+        return await self._restored(spec, name, directory) or await self._saved(spec, name, directory)
 
     def has(self, spec: Spec) -> bool:
         """Whether a machine made of `spec` was saved, so that the next one need not boot."""
         return self._cache.find(KIND, key(spec)) is not None
 
-    async def _restored(self, spec: Spec, name: str, folder: Path) -> Machine | None:
+    async def _restored(self, spec: Spec, name: str, directory: Path) -> Machine | None:
         saved = self._cache.find(KIND, name)
         if not saved:
             return None
         try:
-            return await Machine.restore(spec, saved, folder=folder, deadline=RESTORE_DEADLINE)
+            return await Machine.restore(spec, saved, directory=directory, deadline=RESTORE_DEADLINE)
         except (HarnessError, OSError, ValueError) as error:
             log.warning("snapshot %s is of no use and is made anew: %s", saved, error)
             self._cache.discard(KIND, name)
         return None
 
-    async def _saved(self, spec: Spec, name: str, folder: Path) -> Machine:
-        machine = await Machine.boot(spec, folder)
+    async def _saved(self, spec: Spec, name: str, directory: Path) -> Machine:
+        machine = await Machine.boot(spec, directory)
         try:
             await self._save(machine, spec, name)
         except BaseException:

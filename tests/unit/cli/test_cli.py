@@ -173,7 +173,7 @@ def test_a_limit_that_is_no_number_is_wrong_usage(command: Command, monkeypatch:
     [
         (["run", "-t", "KPROB"], ["no program type 'KPROB'", "did you mean KPROBE"]),
         (["run", "-c", "RSV-01"], ["no case 'RSV-01'", "did you mean RSV-01"]),
-        (["run", "--json", "/nonexistent/a.json"], ["there is no folder /nonexistent", "mkdir -p"]),
+        (["run", "--json", "/nonexistent/a.json"], ["there is no directory /nonexistent", "mkdir -p"]),
         (["run", "--junit", "/nonexistent/a.xml"], ["--junit /nonexistent/a.xml"]),
         (["run", "--json", "same", "--junit", "./same"], ["both name same"]),
         (["run", "--accel", "xen"], ["xen"]),

@@ -40,8 +40,8 @@ def _fake_qemu(fake_qemu: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine_module, "GRACE", 0.5)
 
 
-def boot(folder: Path, how: str = "", deadline: float = 10) -> Coroutine[Any, Any, Machine]:
-    return Machine.boot(Spec(FILES, TCG, cmdline=(f"fake={how}",)), folder, boot_deadline=deadline)
+def boot(directory: Path, how: str = "", deadline: float = 10) -> Coroutine[Any, Any, Machine]:
+    return Machine.boot(Spec(FILES, TCG, cmdline=(f"fake={how}",)), directory, boot_deadline=deadline)
 
 
 def is_alive(pid: int) -> bool:
@@ -252,12 +252,12 @@ def test_a_qemu_that_does_not_obey_is_killed(tmp_path: Path) -> None:
     assert not children()
 
 
-async def _while_booting(folder: Path) -> None:
-    await boot(folder, "silent", 60)
+async def _while_booting(directory: Path) -> None:
+    await boot(directory, "silent", 60)
 
 
-async def _while_asking(folder: Path) -> None:
-    async with await boot(folder) as machine:
+async def _while_asking(directory: Path) -> None:
+    async with await boot(directory) as machine:
         await machine.ask({"do": "hang"}, 60)
 
 
@@ -286,12 +286,12 @@ def test_a_console_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     assert not children()
 
 
-def hold_a_guest(program: str, folder: Path, pipe: Connection) -> None:
+def hold_a_guest(program: str, directory: Path, pipe: Connection) -> None:
     """Boot, tell QEMU's process id, and wait for an end that comes from outside."""
     qemu.PROGRAM, qemu.version = program, lambda: "10.0.2"  # type: ignore[assignment]
 
     async def life() -> None:
-        async with await boot(folder) as machine:
+        async with await boot(directory) as machine:
             pipe.send(machine.pid)
             await machine.ask({"do": "hang"}, 600)
 

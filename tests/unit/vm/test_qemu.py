@@ -79,8 +79,8 @@ def test_emulated_vcpus_that_take_turns_share_one_thread(accelerator: Accelerato
     assert argv[argv.index("-accel") + 1] == flag
 
 
-def program(folder: Path, script: str) -> str:
-    path = folder / "qemu"
+def program(directory: Path, script: str) -> str:
+    path = directory / "qemu"
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return str(path)

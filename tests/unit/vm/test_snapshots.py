@@ -52,11 +52,11 @@ def saved(tmp_path: Path) -> list[Path]:
     return Cache(tmp_path / "cache").entries(KIND)
 
 
-def start(snapshots: Snapshots, spec: Spec, folder: Path, how: str = "") -> dict[str, Any]:
+def start(snapshots: Snapshots, spec: Spec, directory: Path, how: str = "") -> dict[str, Any]:
     """Start a machine, ask it something, and say what it was."""
 
     async def life() -> dict[str, Any]:
-        machine: Machine = await snapshots.start(replace(spec, cmdline=(f"fake={how}",)), folder)
+        machine: Machine = await snapshots.start(replace(spec, cmdline=(f"fake={how}",)), directory)
         async with machine:
             answer = await machine.ask({"do": "echo"}, 10)
             assert answer["do"] == "echo"
@@ -102,17 +102,17 @@ def test_a_damaged_snapshot_is_told_and_made_anew(
     content: str | None,
 ) -> None:
     start(snapshots, spec, tmp_path / "a")
-    (folder,) = saved(tmp_path)
-    (folder / name).unlink() if content is None else (folder / name).write_text(content)
+    (directory,) = saved(tmp_path)
+    (directory / name).unlink() if content is None else (directory / name).write_text(content)
     with caplog.at_level(logging.WARNING):
         assert not start(snapshots, spec, tmp_path / "b")["restored"]
-    assert f"{folder} is damaged" in caplog.text
+    assert f"{directory} is damaged" in caplog.text
     assert start(snapshots, spec, tmp_path / "c")["restored"]
 
 
-def damage_unseen(folder: Path, name: str, content: str) -> None:
+def damage_unseen(directory: Path, name: str, content: str) -> None:
     """Change a file so that size and time do not tell."""
-    file, manifest = folder / name, folder / ".manifest.json"
+    file, manifest = directory / name, directory / ".manifest.json"
     file.write_text(content)
     files = json.loads(manifest.read_text())
     files[name] = [file.stat().st_size, file.stat().st_mtime_ns]
@@ -139,11 +139,11 @@ def test_a_snapshot_that_qemu_cannot_use_is_told_and_made_anew(
 ) -> None:
     monkeypatch.setattr(snapshot, "RESTORE_DEADLINE", 0.3 if content == "hang" else 10)
     start(snapshots, spec, tmp_path / "a")
-    (folder,) = saved(tmp_path)
-    damage_unseen(folder, name, content)
+    (directory,) = saved(tmp_path)
+    damage_unseen(directory, name, content)
     with caplog.at_level(logging.WARNING):
         assert not start(snapshots, spec, tmp_path / "b")["restored"]
-    assert f"{folder} is of no use and is made anew" in caplog.text
+    assert f"{directory} is of no use and is made anew" in caplog.text
     assert reason in caplog.text
     assert start(snapshots, spec, tmp_path / "c")["restored"]
 
@@ -207,7 +207,7 @@ def test_many_at_the_same_time_do_no_harm(snapshots: Snapshots, spec: Spec, tmp_
 def test_the_limit_is_kept_by_removing_what_was_not_used_for_long(spec: Spec, tmp_path: Path) -> None:
     cache = Cache(tmp_path / "cache")
     for number, name in enumerate(("old", "older", "used")):
-        (entry := cache.entry(KIND, name, lambda folder: _mebibyte(folder / "state")))
+        (entry := cache.entry(KIND, name, lambda directory: _mebibyte(directory / "state")))
         os.utime(entry / ".manifest.json", (1000 - number, 1000 - number))
     assert cache.find(KIND, "used")
     start(Snapshots(Settings(tmp_path / "cache", snapshot_limit_mib=2)), spec, tmp_path / "a")
@@ -220,7 +220,7 @@ def _mebibyte(path: Path) -> None:
 
 def test_the_newest_stays_whatever_the_limit_is(tmp_path: Path) -> None:
     cache = Cache(tmp_path / "cache")
-    cache.entry(KIND, "mine", lambda folder: _mebibyte(folder / "state"))
+    cache.entry(KIND, "mine", lambda directory: _mebibyte(directory / "state"))
     cache.prune(KIND, 0, keep="mine")
     assert [entry.name for entry in cache.entries(KIND)] == ["mine"]
 
