@@ -1,4 +1,4 @@
-"""Snapshots of real guests: what goes on from one is whole, and what cannot is told and made anew."""
+"""Snapshots of real guests: restored guests work, and broken snapshots are created again."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def cache(spec: Spec, tmp_path_factory: pytest.TempPathFactory) -> Path:
     async def life() -> None:
         async with await Snapshots(Settings(folder)).start(spec, folder / "first") as machine:
             assert not machine.restored
-            assert (await machine.ask({"do": "echo", "n": 1}, 20))["n"] == 1  # it goes on after it was saved
+            assert (await machine.ask({"do": "echo", "n": 1}, 20))["n"] == 1  # it continues after the save
 
     asyncio.run(life())
     return folder
@@ -147,7 +147,7 @@ def test_damage_is_noticed_and_the_snapshot_made_anew(
         with caplog.at_level(logging.WARNING):
             assert not asyncio.run(life(tmp_path / damage.__name__)).restored
         # QEMU says what is wrong, or runs into garbage and crashes: it depends on where the damage is.
-        assert "is of no use and is made anew: machine lost: QEMU" in caplog.text
+        assert "cannot be restored and is created again: machine lost: QEMU" in caplog.text
     assert asyncio.run(life(tmp_path / "last")).restored
 
 

@@ -115,7 +115,7 @@ def _machines(request: Request, plan: Plan, settings: Settings, progress: Progre
     machines = Machines(request.kernels, request.machine, settings=settings, progress=progress)
     at_a_time = request.jobs or parallelism.default(request.machine.memory_mib)
     return Backend(
-        machines.subjects,
+        machines.kernels,
         plan,
         machines.start,
         at_a_time,

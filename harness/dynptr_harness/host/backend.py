@@ -71,14 +71,14 @@ def ready(
         else:
             progress.tell("the running kernel has no BPF object that it had not before")
 
-    subject = PreparedKernel(HOST, _kernel(), files, Accelerator("none", "the running kernel"))
+    prepared = PreparedKernel(HOST, _kernel(), files, Accelerator("none", "the running kernel"))
     chosen = plan if disturb else _undisturbing(plan, progress)
 
-    async def start(subject: PreparedKernel, folder: Path, *, round_robin: bool) -> HostMachine:
+    async def start(prepared: PreparedKernel, folder: Path, *, round_robin: bool) -> HostMachine:
         del round_robin  # its processors are our own
-        return await HostMachine.start(subject, folder, disturb=disturb)
+        return await HostMachine.start(prepared, folder, disturb=disturb)
 
-    return Backend((subject,), chosen, start, 1, "", image.packages, leave)
+    return Backend((prepared,), chosen, start, 1, "", image.packages, leave)
 
 
 def _undisturbing(plan: Plan, progress: Timed) -> Plan:

@@ -38,7 +38,7 @@ class HostMachine(AgentClient):
         self._log = log
 
     @classmethod
-    async def start(cls, subject: PreparedKernel, folder: Path, *, disturb: bool = False) -> HostMachine:
+    async def start(cls, prepared: PreparedKernel, folder: Path, *, disturb: bool = False) -> HostMachine:
         """Start the agent.
 
         Args:
@@ -55,7 +55,7 @@ class HostMachine(AgentClient):
         argv = [
             *("env", f"DYNPTR_HARNESS_PORTS={theirs[0]},{theirs[1]}"),
             *ISOLATED,
-            *("sh", str(START), str(subject.files.root), str(subject.files.payload), "disturb" * disturb),
+            *("sh", str(START), str(prepared.files.root), str(prepared.files.payload), "disturb" * disturb),
         ]
         try:
             process = await QemuProcess.start(argv, Console(folder / "console.txt"), theirs)

@@ -130,7 +130,7 @@ def kernel(request: pytest.FixtureRequest, dynptr_harness_kernel: str) -> Kernel
     from dynptr_harness.core.kernel_version import KernelVersion
     from dynptr_harness.pytest_plugin import stash
 
-    found = stash.session(request.config).subject(dynptr_harness_kernel).kernel
+    found = stash.session(request.config).prepared(dynptr_harness_kernel).kernel
     marker = request.node.get_closest_marker("min_kernel")
     if marker and KernelVersion(found.release).major_minor < KernelVersion(marker.args[0]).major_minor:
         pytest.skip(f"{found.release} is older than {marker.args[0]}")

@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 # Seconds for QEMU to end by itself, after "quit" or after a panic of the kernel.
 GRACE = 5.0
-SAVED_HERE = b"\n--- the machine was saved here, and goes on from that ---\n"
+SAVED_HERE = b"\n--- saved here; the restored machine continues ---\n"
 
 # The package logs every end of a connection as an error. MachineFailed says what it means.
 logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)
@@ -142,9 +142,9 @@ class Machine(AgentClient):
         failure = await self._migration.save(directory / STATE)
         try:
             async with asyncio.timeout(GRACE):
-                await self._migration.go_on()
+                await self._migration.resume()
         except (QMPError, TimeoutError):
-            raise await self._post_mortem("it does not go on after it was saved") from None
+            raise await self._post_mortem("it does not continue after it was saved") from None
         if failure:
             raise EnvironmentFailed(f"the machine could not be saved: {failure}")
         # A power failure of the host must not leave a file of the right size with holes in it.
@@ -249,9 +249,9 @@ class Machine(AgentClient):
                 return talk.result()
         except NotTheProtocol as error:
             await self.kill()
-            raise self._failed(FailureKind.LOST, f"the guest sent what is no message: {error}") from None
+            raise self._failed(FailureKind.LOST, f"the guest sent an invalid message: {error}") from None
         except (EOFError, OSError):
-            late = "the guest closed its port, and QEMU goes on"
+            late = "the guest closed its port, and QEMU is still running"
             await asyncio.wait({ended}, timeout=GRACE)
         finally:
             talk.cancel()

@@ -177,7 +177,7 @@ def test_a_limit_that_is_no_number_is_wrong_usage(command: Command, monkeypatch:
         (["run", "--junit", "/nonexistent/a.xml"], ["--junit /nonexistent/a.xml"]),
         (["run", "--json", "same", "--junit", "./same"], ["both name same"]),
         (["run", "--accel", "xen"], ["xen"]),
-        (["run", "--append", "panic=0"], ["--append panic=0 cannot be", "reset at once"]),
+        (["run", "--append", "panic=0"], ["--append panic=0 is not allowed", "immediate reset"]),
         (["run", "--cpus", "0"], ["--cpus"]),
         (["run", "--nonsense"], ["--nonsense"]),
         (["nonsense"], ["nonsense"]),

@@ -35,7 +35,7 @@ class FakeMachines:
     started: list[str]
 
     def __init__(self, selectors: list[str], *_: Any, **__: Any) -> None:
-        self.subjects = [subject()]
+        self.kernels = [subject()]
         self.directory = Path("/runs/1")
         self._selector = selectors[0]
 
