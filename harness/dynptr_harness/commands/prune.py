@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dynptr_harness.core.cache import Cache, room_taken
+from dynptr_harness.core.cache import Cache, disk_usage
 from dynptr_harness.core.errors import WrongUsage
 from dynptr_harness.guest_image import boot_files
 from dynptr_harness.kernels.debian import store
@@ -75,7 +75,7 @@ def _removed(kernel: KernelPackage, cache: Cache, *, dry_run: bool) -> Removal:
     """Remove the kernel first, because every user of its boot files and snapshots locks the kernel too."""
     derived = [*_boot_files(kernel, cache), *(snapshots := list(_snapshots(kernel, cache)))]
     entries = [cache.directory / store.KIND / kernel.key, *derived]
-    removal = Removal(kernel, sum(map(room_taken, entries)), len(snapshots))
+    removal = Removal(kernel, sum(map(disk_usage, entries)), len(snapshots))
     if dry_run:
         return removal
     if not cache.discard(store.KIND, kernel.key):

@@ -42,7 +42,7 @@ class Cache:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
 
-    def entry(self, kind: str, key: str, build: Callable[[Path], None], *, room_mib: int = 0) -> Path:
+    def entry(self, kind: str, key: str, build: Callable[[Path], None], *, needed_mib: int = 0) -> Path:
         """Return the directory of a complete entry. Build it if it is missing or its files have changed.
 
         One process builds, and others that need the entry wait. It is not discarded while this process runs.
@@ -50,18 +50,18 @@ class Cache:
 
         Args:
             build: fills the empty directory that it gets.
-            room_mib: disk space that the build needs at most, in MiB.
+            needed_mib: disk space that the build needs at most, in MiB.
         """
         home = self._home(kind, key)
         while not (_held(home) and _is_complete(home)):
             with self.locked(kind, key):
                 if not _is_complete(home):  # otherwise another process built it meanwhile
-                    with self._made(home, room_mib) as draft:
+                    with self._made(home, needed_mib) as draft:
                         build(draft)
         return home
 
     @contextmanager
-    def draft(self, kind: str, key: str, *, room_mib: int = 0) -> Iterator[Path | None]:
+    def draft(self, kind: str, key: str, *, needed_mib: int = 0) -> Iterator[Path | None]:
         """Yield a directory that becomes the entry when the block ends without an exception.
 
         Yield None if the entry is complete or another process is building it. This does not wait.
@@ -71,7 +71,7 @@ class Cache:
             if not ours or _is_complete(home):
                 yield None
                 return
-            with self._made(home, room_mib) as draft:
+            with self._made(home, needed_mib) as draft:
                 yield draft
 
     def find(self, kind: str, key: str) -> Path | None:
@@ -99,7 +99,7 @@ class Cache:
         The entry with the key `keep` is not removed.
         """
         used = {home: _last_used(home) for home in self.entries(kind)}
-        sizes = {home: room_taken(home) for home in used}
+        sizes = {home: disk_usage(home) for home in used}
         for home in sorted(used, key=lambda home: used[home]):
             if sum(sizes.values()) <= limit_mib << 20:
                 return
@@ -131,15 +131,15 @@ class Cache:
         return self.directory / kind / key
 
     @contextmanager
-    def _made(self, home: Path, room_mib: int) -> Iterator[Path]:
+    def _made(self, home: Path, needed_mib: int) -> Iterator[Path]:
         """Yield a directory that becomes the entry. The caller holds the lock of the entry."""
         self._remove_leftovers(home)
         if home.exists():
             log.warning("cache entry %s is damaged and is built again", home)
         free = free_mib(home)
-        if free < room_mib:
+        if free < needed_mib:
             raise EnvironmentFailed(
-                f"{self.directory} has {free} MiB free, {room_mib} MiB are needed for {home.name}",
+                f"{self.directory} has {free} MiB free, {needed_mib} MiB are needed for {home.name}",
                 SPACE_HINT,
             )
         draft = Path(tempfile.mkdtemp(prefix=f".{home.name}.tmp-", dir=home.parent))
@@ -196,7 +196,7 @@ def _last_used(home: Path) -> int:
         return 0
 
 
-def room_taken(home: Path) -> int:
+def disk_usage(home: Path) -> int:
     """Return the bytes that a directory takes on the disk. Holes in files do not count."""
     return sum(path.stat().st_blocks * 512 for path in home.rglob("*") if path.is_file())
 

@@ -53,7 +53,7 @@ LEFT_OUT = (
 MOUNT_POINTS = ("dev", "mnt", "payload", "proc", "run", "sys", "tmp")
 RECIPE_VERSION = 1  # raise it if this module builds a different image from the same packages
 
-ROOM_MIB = 1200
+NEEDED_MIB = 1200
 MMDEBSTRAP_DEADLINE = 1200.0
 TOOL_DEADLINE = 300.0
 # With these variables, two builds from the same packages are equal byte by byte.
@@ -89,7 +89,7 @@ def ensure(settings: Settings, progress: Progress) -> GuestImage:
         )
     if not is_cached(settings) and not subprocesses.find_tool("mmdebstrap"):
         _build_in_container(settings, progress)
-    entry = Cache(settings.cache).entry(KIND, key, build, room_mib=ROOM_MIB)
+    entry = Cache(settings.cache).entry(KIND, key, build, needed_mib=NEEDED_MIB)
     return GuestImage(
         root=entry / "root.erofs",
         busybox=entry / "busybox",

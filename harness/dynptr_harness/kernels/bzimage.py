@@ -96,11 +96,11 @@ def release_of(image: Path) -> str:
 
 
 def _modules(given: Path, release: str) -> Path:
-    for place in (given, given / "lib/modules" / release, given / "usr/lib/modules" / release):
-        if (place / "modules.dep").is_file():
-            if place.name != release:
-                raise WrongUsage(f"the modules in {place} are not of the kernel's release {release}")
-            return place.absolute()
+    for directory in (given, given / "lib/modules" / release, given / "usr/lib/modules" / release):
+        if (directory / "modules.dep").is_file():
+            if directory.name != release:
+                raise WrongUsage(f"the modules in {directory} are not of the kernel's release {release}")
+            return directory.absolute()
     raise WrongUsage(
         f"no modules of {release} in {given}: there is no modules.dep",
         f"give the directory lib/modules/{release} of `make modules_install`, after depmod",

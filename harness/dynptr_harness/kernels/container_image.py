@@ -38,7 +38,7 @@ PROVENANCE = "kernel.json"
 KERNEL = re.compile(r"(?:.*/)?(?:vmlinuz|bzImage)[^/]*")
 MODULE = re.compile(r"(?:.*/)?lib/modules/([^/]+/.+)")
 
-ROOM_MIB = 2000
+NEEDED_MIB = 2000
 DEPMOD_DEADLINE = 300.0
 
 
@@ -84,7 +84,7 @@ def fetch(selector: str, settings: Settings, progress: Progress) -> Kernel:
                 _extract(client, image, name, directory)
 
         key = str(image.id).removeprefix("sha256:")
-        entry = Cache(settings.cache).entry(KIND, key, build, room_mib=ROOM_MIB)
+        entry = Cache(settings.cache).entry(KIND, key, build, needed_mib=NEEDED_MIB)
         digest = next(iter(image.attrs.get("RepoDigests", ())), f"{name}, image {image.id}")
     facts = json.loads((entry / PROVENANCE).read_text())
     return Kernel(

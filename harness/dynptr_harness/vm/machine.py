@@ -256,7 +256,7 @@ class Machine(AgentClient):
         finally:
             talk.cancel()
             panicked.cancel()
-            await asyncio.wait({talk, panicked})  # both have let go of the sockets
+            await asyncio.wait({talk, panicked})  # both have released the sockets
         raise await self._post_mortem(late)
 
     async def _post_mortem(self, late: str) -> MachineFailed:

@@ -83,7 +83,7 @@ class Snapshots:
 
     async def _save(self, machine: Machine, spec: Spec, name: str) -> None:
         try:
-            with self._cache.draft(KIND, name, room_mib=spec.memory_mib) as draft:
+            with self._cache.draft(KIND, name, needed_mib=spec.memory_mib) as draft:
                 if draft:
                     await machine.ask({"kind": "warm"}, WARM_DEADLINE)
                     await machine.save(draft)

@@ -129,7 +129,7 @@ def test_a_full_disk_is_reported(cache: Cache, error: Exception) -> None:
 
 def test_too_little_space_is_reported_before_the_build(cache: Cache) -> None:
     with pytest.raises(EnvironmentFailed, match=rf"{1 << 40} MiB are needed for {KEY}"):
-        cache.entry(KIND, KEY, never, room_mib=1 << 40)
+        cache.entry(KIND, KEY, never, needed_mib=1 << 40)
 
 
 def test_a_file_in_place_of_the_cache_is_reported(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_a_key_must_be_one_directory_name(cache: Cache, key: str) -> None:
         cache.entry(KIND, key, never)
 
 
-# What the tests with other processes run: say so, then wait for a line before the end of the build.
+# Program of the other processes: report the build, then wait for a line before its end.
 CHILD = """
 import sys
 from pathlib import Path

@@ -65,11 +65,11 @@ def test_a_missing_tool_is_reported_with_a_hint() -> None:
     assert "make setup" in caught.value.hint
 
 
-# A tool that has a child of its own; both say who they are.
+# A tool with a child. Both write their process IDs.
 FAMILY = "sleep 600 & echo $! >> {pids}; echo $$ >> {pids}; wait"
 
 
-# A process of ours that runs such a tool. (A shell's background jobs ignore SIGINT, and so do theirs.)
+# A process that runs such a tool. Background jobs of a shell, and their children, ignore SIGINT.
 PARENT = """
 import signal, sys
 from dynptr_harness.core import subprocesses

@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from dynptr_harness.core import subprocesses
-from dynptr_harness.core.cache import Cache, room_taken
+from dynptr_harness.core.cache import Cache, disk_usage
 from dynptr_harness.core.errors import EnvironmentFailed
 from dynptr_harness.kernels.debian import apt
 from dynptr_harness.kernels.debian.index import ARCHITECTURE
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 KIND = "kernels"  # kind of cache entry
 MACHINE = "x86_64"  # the kernel's name for the architecture
 PROVENANCE = "kernel.json"
-ROOM_MIB = 600
+NEEDED_MIB = 600
 UNPACK_DEADLINE = 300.0
 
 
@@ -45,7 +45,7 @@ def cached(settings: Settings) -> list[KernelPackage]:
 def sizes(kernels: Iterable[KernelPackage], settings: Settings) -> dict[str, int]:
     """Return the bytes on the disk of each cached kernel, by key."""
     home = settings.cache / KIND
-    return {each.key: room_taken(home / each.key) for each in kernels if each.cached}
+    return {each.key: disk_usage(home / each.key) for each in kernels if each.cached}
 
 
 def fetch(kernel: KernelPackage, settings: Settings, progress: Progress) -> Kernel:
@@ -66,7 +66,7 @@ def fetch(kernel: KernelPackage, settings: Settings, progress: Progress) -> Kern
             detail("unpacking")
             _unpack(kernel, directory)
 
-    entry = Cache(settings.cache).entry(KIND, kernel.key, build, room_mib=ROOM_MIB)
+    entry = Cache(settings.cache).entry(KIND, kernel.key, build, needed_mib=NEEDED_MIB)
     facts = json.loads((entry / PROVENANCE).read_text())
     return Kernel(
         release=kernel.release,
