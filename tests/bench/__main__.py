@@ -89,18 +89,17 @@ RUNS = (
 )
 
 
-def boot_bare(subject: PreparedKernel, cpus: int) -> float:
+def boot_bare(prepared: PreparedKernel, cpus: int) -> float:
     """Return the seconds from the start of QEMU to the first process of the guest."""
 
     async def boot(folder: Path) -> float:
-        features = (
-            qemu.Processor(subject.accelerator, cpus),
-            qemu.SerialConsole(),
-            qemu.EndOnPanic(),
-            qemu.SecurityModules(),
-            qemu.FastGracePeriods(),
+        argv = qemu.boot_command(
+            prepared.files,
+            prepared.accelerator,
+            memory_mib=1024,
+            cpus=cpus,
+            cmdline=(*qemu.FOR_PROGRAMS, PROBE_ARGUMENT),
         )
-        argv = qemu.command(subject.files, features, memory_mib=1024, cmdline=(PROBE_ARGUMENT,))
         console = Console(folder / "console.txt")
         begin = time.monotonic()
         process = await QemuProcess.start(argv, console)
@@ -167,16 +166,16 @@ def main() -> None:
     )
     options = parser.parse_args()
     settings = Settings.from_environment()
-    (subject,), _image = prepare([options.kernel], settings=settings, progress=Silent())
+    (prepared,), _image = prepare([options.kernel], settings=settings, progress=Silent())
     others, _image = prepare(options.matrix, settings=settings, progress=Silent())
 
     def forget() -> None:
-        for each in (subject, *others):
+        for each in (prepared, *others):
             Cache(settings.cache).discard(KIND, key(qemu.Spec(each.files, each.accelerator)))
 
-    floors = [boot_bare(subject, qemu.Spec.cpus) for _ in range(options.rounds)]
+    floors = [boot_bare(prepared, qemu.Spec.cpus) for _ in range(options.rounds)]
     floor = statistics.median(floors)
-    print(f"Linux {subject.kernel.release}, QEMU {qemu.version()}, {subject.accelerator.name}, ", end="")
+    print(f"Linux {prepared.kernel.release}, QEMU {qemu.version()}, {prepared.accelerator.name}, ", end="")
     print(f"{os.cpu_count()} processors, load before {os.getloadavg()[0]:.1f}; ", end="")
     print(f"the matrix: {', '.join(each.kernel.release for each in others)}\n")
     print("| what | jobs | cells | median, s | from, to | x bare boot |\n|---|---|---|---|---|---|")

@@ -91,7 +91,7 @@ def fuzz(
     progress, out = boot.progress(), console_on()
     machines = Machines(kernel, boot.options(), settings=boot.settings(), progress=progress)
     different = False
-    for prepared in machines.subjects:
+    for prepared in machines.kernels:
         fuzzer = fuzzing.Fuzzer(machines, prepared, names[prog_type.upper()], progress.tell)
         if again:
             lines = fuzzer.replay(again)

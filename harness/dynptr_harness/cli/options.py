@@ -14,6 +14,7 @@ import typer
 
 from dynptr_harness.cli import completion
 from dynptr_harness.core.settings import Settings
+from dynptr_harness.kernels import selector_help
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,9 +50,7 @@ KernelOption = Annotated[
         "--kernel",
         "-k",
         metavar="KERNEL",
-        help="Kernel to use; repeatable. A series (6.12), a release or its leading part (6.12.107), a "
-        "pattern ('6.*'), oldest, newest, all, the path of a bzImage, oci:IMAGE for the kernel in a "
-        "container image, or host for the running kernel. See `kernels`.",
+        help=f"Kernel to use; repeatable: {selector_help()}, or host for the running kernel. See `kernels`.",
         autocompletion=completion.kernels,
     ),
 ]

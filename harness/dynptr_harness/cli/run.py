@@ -167,15 +167,15 @@ def setup(
     from dynptr_harness.report.console_progress import for_console
     from dynptr_harness.vm.prepare import prepare
 
-    subjects, image = prepare(
+    kernels, image = prepare(
         kernel,
         settings=settings_for(offline=offline),
         progress=for_console(console_on(stderr=True)),
         modules=modules,
     )
-    for subject in subjects:
-        accelerator = f"{subject.accelerator.name}: {subject.accelerator.reason}"
-        print(f"Linux {subject.kernel.release} is ready ({accelerator})")
+    for each in kernels:
+        accelerator = f"{each.accelerator.name}: {each.accelerator.reason}"
+        print(f"Linux {each.kernel.release} is ready ({accelerator})")
     print(f"guest image: {image.root}")
 
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dynptr_harness.core import kvm, subprocesses
+from dynptr_harness.core import kvm, memory, subprocesses
 from dynptr_harness.core.cache import free_mib
 from dynptr_harness.core.errors import EnvironmentFailed, HarnessError
 from dynptr_harness.guest_image import boot_files, bpf_objects, rootfs
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from dynptr_harness.core.progress import Progress
     from dynptr_harness.core.settings import Settings
 
-MEMINFO = Path("/proc/meminfo")
 OLDEST_PYTHON = (3, 11)
 MIRROR_DEADLINE = 60.0
 GUEST_MIB = 1024  # default memory of a guest
@@ -111,9 +110,7 @@ def _qemu(_settings: Settings, _progress: Progress) -> str:
 
 
 def _memory(_settings: Settings, _progress: Progress) -> str:
-    lines = MEMINFO.read_text().splitlines()
-    fields = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}
-    available = fields["MemAvailable"] >> 10
+    available = memory.available_mib()
     if available < GUEST_MIB:
         fact = f"{available} MiB available, a guest has {GUEST_MIB} MiB"
         raise EnvironmentFailed(fact, "end other programs, or give guests less with --memory")
@@ -160,7 +157,7 @@ def _mirror(settings: Settings, _progress: Progress) -> str:
     with archive.lock():
         troubles = archive.update(MIRROR_DEADLINE)
     if troubles:
-        raise Warned(f"{where.main}: {troubles[0]}", apt.MENDING_MIRROR)
+        raise Warned(f"{where.main}: {troubles[0]}", apt.MIRROR_HINT)
     return f"{where.main} serves all {len(apt.SUITES) + len(apt.SECURITY_SUITES)} suites"
 
 

@@ -12,9 +12,9 @@ from dynptr_harness.conformance.fuzz.coverage import Coverage
 from dynptr_harness.conformance.fuzz.generator import Generator
 from dynptr_harness.conformance.fuzz.sequence import Sequence, Setting
 from dynptr_harness.conformance.fuzz.shrink import shrink
-from dynptr_harness.conformance.judge import version_of
 from dynptr_harness.conformance.model.features import documented
 from dynptr_harness.core.errors import EnvironmentFailed
+from dynptr_harness.core.kernel_version import KernelVersion
 from dynptr_harness.core.signals import until_signal
 from dynptr_harness.vm.agent_client import RequestFailed
 from dynptr_harness.vm.failures import MachineFailed
@@ -147,7 +147,7 @@ class Fuzzer:
                 f"Linux {facts['release']} does not have bpf_ringbuf_reserve_dynptr",
                 "use Linux 5.19 or newer",
             )
-        features = documented(version_of(facts["release"]))
+        features = documented(KernelVersion(facts["release"]).major_minor)
         return Setting(self._prog_type, frozenset(facts["kfuncs"]), features)
 
     async def _chunk(self, chunk: list[Sequence], setting: Setting, result: FuzzResult) -> None:

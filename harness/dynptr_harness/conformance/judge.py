@@ -8,6 +8,7 @@ from errno import EOPNOTSUPP
 from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.conformance.verdict import Verdict
+from dynptr_harness.core.kernel_version import HELPER_SINCE, KernelVersion
 from dynptr_harness.protocol.kfuncs import KFUNCS
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from dynptr_harness.conformance.experiments.base import Finding, Reply
     from dynptr_harness.conformance.prog_types import ProgType, Version
 
-HELPER_SINCE: Version = (5, 19)  # commit bc34dee65a65
 OVERWRITING_SINCE: Version = (6, 19)
 
 ATTACHED = "the program is attached"  # the expectation when an attach fails
@@ -43,18 +43,6 @@ class Judgement:
     reason: str | None = None
 
 
-def version_of(release: str) -> Version:
-    """Return (major, minor) of a kernel release such as '6.12.117+deb13-cloud-amd64'.
-
-    Raises:
-        ValueError: it does not begin with two numbers.
-    """
-    found = re.match(r"(\d+)\.(\d+)", release)
-    if not found:
-        raise ValueError(f"no kernel release: {release!r}")
-    return int(found.group(1)), int(found.group(2))
-
-
 def judge(case: Case, prog_type: ProgType, facts: Mapping[str, Any], reply: Reply) -> Judgement:
     """Judge a reply of the agent.
 
@@ -65,7 +53,9 @@ def judge(case: Case, prog_type: ProgType, facts: Mapping[str, Any], reply: Repl
     """
     judgement = _judge_answer(case, prog_type, facts, reply)
     splats = reply.get("splats", ())
-    return _with_splats(case, version_of(facts["release"]), splats, judgement) if splats else judgement
+    if not splats:
+        return judgement
+    return _with_splats(case, KernelVersion(facts["release"]).major_minor, splats, judgement)
 
 
 def _with_splats(case: Case, version: Version, splats: Sequence[str], judgement: Judgement) -> Judgement:
@@ -106,7 +96,7 @@ def _nothing_to_show(
     log: str | None,
 ) -> Judgement | None:
     """Return the judgement if the kernel lacks a feature that the case needs, otherwise None."""
-    version = version_of(facts["release"])
+    version = KernelVersion(facts["release"]).major_minor
     if "no_type" in reply:
         return _judge_no_type(prog_type, version, facts.get("options_set", ()))
     if not case.without_helper and _lacks_helper(refusals, facts):
@@ -148,7 +138,7 @@ def _differing(
 ) -> Judgement:
     """Return the judgement of a reply that differs from the newest kernels. It may be expected here."""
     for difference in case.differences:
-        if not difference.covers(version_of(facts["release"])):
+        if not difference.covers(KernelVersion(facts["release"]).major_minor):
             continue
         other = _compare(list(difference.experiment.findings(prog_type, facts, reply)), judgement.log)
         if other.ok:

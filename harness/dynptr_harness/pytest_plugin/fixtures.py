@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.commands.user_program import COMPILE_DEADLINE, CompileFailed, UserProgram
 from dynptr_harness.conformance import plan
-from dynptr_harness.conformance.judge import version_of
 from dynptr_harness.conformance.prog_types import PROG_TYPES
 from dynptr_harness.core.errors import HarnessError, WrongUsage
+from dynptr_harness.core.kernel_version import KernelVersion
 from dynptr_harness.core.text import printable
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Guest:
     @property
     def version(self) -> Version:
         """Kernel version, such as (6, 12) for '6.12.117+deb13-cloud-amd64'."""
-        return version_of(self.facts["release"])
+        return KernelVersion(self.facts["release"]).major_minor
 
     def run(self, *argv: str, stdin: bytes = b"", timeout: float = DEADLINE) -> Ran:
         """Run a command in the guest and wait for it, at most `timeout` seconds.

@@ -11,7 +11,7 @@ from rich.text import Text
 from dynptr_harness.conformance.c_sources import functions_of
 from dynptr_harness.conformance.case import COMPARED_IN
 from dynptr_harness.conformance.groups import GROUPS, group_of
-from dynptr_harness.conformance.judge import HELPER_SINCE
+from dynptr_harness.core.kernel_version import HELPER_SINCE
 from dynptr_harness.core.text import columns
 from dynptr_harness.protocol.kfuncs import KFUNCS
 from dynptr_harness.report.case_list import version_text

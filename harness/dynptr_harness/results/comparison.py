@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dynptr_harness.conformance.verdict import Verdict
 from dynptr_harness.core.errors import ExitStatus
-from dynptr_harness.core.kernel_version import series_of
-from dynptr_harness.results.merge import numbers
+from dynptr_harness.core.kernel_version import KernelVersion, series_of
 from dynptr_harness.results.model import UNANSWERED, RunResult, key_of
 
 if TYPE_CHECKING:
@@ -150,7 +149,7 @@ def _pairs(before: Sequence[KernelRun], after: Sequence[KernelRun]) -> list[Pair
 
 
 def _newest_first(kernels: Iterable[KernelRun]) -> list[KernelRun]:
-    return sorted(kernels, key=lambda kernel: numbers(kernel.release), reverse=True)
+    return sorted(kernels, key=lambda kernel: KernelVersion(kernel.release), reverse=True)
 
 
 def _kind(before: CellResult | None, after: CellResult) -> Kind | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dynptr_harness.core.errors import WrongUsage
+from dynptr_harness.core.kernel_version import KernelVersion
 from dynptr_harness.results.model import COMPLETE, KernelRun, Provenance, RunResult, key_of
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def _kernels(results: Sequence[Named]) -> tuple[KernelRun, ...]:
                 )
             first.setdefault(kernel.release, name)
             merged[kernel.release] = _together(known, kernel) if known else kernel
-    return tuple(sorted(merged.values(), key=lambda kernel: (numbers(kernel.release), kernel.release)))
+    return tuple(sorted(merged.values(), key=lambda kernel: KernelVersion(kernel.release)))
 
 
 def _together(one: KernelRun, other: KernelRun) -> KernelRun:
@@ -107,8 +107,3 @@ def _provenance(results: Iterable[RunResult], kernels: tuple[KernelRun, ...]) ->
 def _words(words: Iterable[str | None], between: str = ", ") -> str:
     """Those that there are, each once."""
     return between.join(dict.fromkeys(word for word in words if word))
-
-
-def numbers(release: str) -> tuple[int, ...]:
-    """The numbers in a kernel's release, by which kernels are put in order: (6, 12, 117, 13, 64)."""
-    return tuple(map(int, re.findall(r"\d+", release)))

@@ -50,9 +50,9 @@ def choose(files: BootFiles, *, settings: Settings) -> Accelerator:
         digest.update(part.read_bytes())
     key = digest.hexdigest()[:24]
 
-    def answer(folder: Path) -> None:
-        failure = asyncio.run(probe(files, folder / "console.txt"))
-        (folder / "answer.json").write_text(json.dumps({"failure": failure}))
+    def answer(directory: Path) -> None:
+        failure = asyncio.run(probe(files, directory / "console.txt"))
+        (directory / "answer.json").write_text(json.dumps({"failure": failure}))
 
     entry = Cache(settings.cache).entry("kvm-probe", key, answer)
     failure = json.loads((entry / "answer.json").read_text())["failure"]
@@ -68,8 +68,8 @@ async def probe(files: BootFiles, transcript: Path) -> str | None:
         None if the kernel reached user space, else the reason of the failure.
     """
     console = Console(transcript)
-    features = qemu.probe(Accelerator("kvm", "probe"))
-    argv = qemu.command(files, features, memory_mib=512, cmdline=(PROBE_ARGUMENT,))
+    accelerator = Accelerator("kvm", "probe")
+    argv = qemu.boot_command(files, accelerator, memory_mib=512, cpus=1, cmdline=[PROBE_ARGUMENT])
     process = await QemuProcess.start(argv, console)
     try:
         await asyncio.wait({process.ended}, timeout=PROBE_DEADLINE)

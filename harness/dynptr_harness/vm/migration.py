@@ -59,7 +59,7 @@ class Migration:
         """
         return await self._migrate("migrate-incoming", f"file:/dev/fd/{descriptor}")
 
-    async def go_on(self) -> None:
+    async def resume(self) -> None:
         """Let the guest run after a save.
 
         QEMU reports a migration as completed shortly before it accepts "cont".

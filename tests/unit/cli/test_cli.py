@@ -173,11 +173,11 @@ def test_a_limit_that_is_no_number_is_wrong_usage(command: Command, monkeypatch:
     [
         (["run", "-t", "KPROB"], ["no program type 'KPROB'", "did you mean KPROBE"]),
         (["run", "-c", "RSV-01"], ["no case 'RSV-01'", "did you mean RSV-01"]),
-        (["run", "--json", "/nonexistent/a.json"], ["there is no folder /nonexistent", "mkdir -p"]),
+        (["run", "--json", "/nonexistent/a.json"], ["there is no directory /nonexistent", "mkdir -p"]),
         (["run", "--junit", "/nonexistent/a.xml"], ["--junit /nonexistent/a.xml"]),
         (["run", "--json", "same", "--junit", "./same"], ["both name same"]),
         (["run", "--accel", "xen"], ["xen"]),
-        (["run", "--append", "panic=0"], ["--append panic=0 cannot be", "reset at once"]),
+        (["run", "--append", "panic=0"], ["--append panic=0 is not allowed", "immediate reset"]),
         (["run", "--cpus", "0"], ["--cpus"]),
         (["run", "--nonsense"], ["--nonsense"]),
         (["nonsense"], ["nonsense"]),

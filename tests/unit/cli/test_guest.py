@@ -14,7 +14,6 @@ import pytest
 from dynptr_harness import cli
 from dynptr_harness.commands import user_program
 from dynptr_harness.core.signals import SIGNALS
-from dynptr_harness.core.verifier_log import reason_in
 from dynptr_harness.vm.failures import FailureKind, MachineFailed
 
 from tests.unit.samples import RELEASE, FakeGuest, subject
@@ -236,30 +235,6 @@ def test_clang_has_the_word_where_it_does_not_take_the_file(command: Command, fi
 def test_a_file_says_itself_who_compiles_it(file: Path, text: str, loader: str) -> None:
     file.write_text(text)
     assert user_program.UserProgram.read(file).loader == loader
-
-
-@pytest.mark.parametrize(
-    ("log", "reason"),
-    [
-        ("", "Invalid argument"),
-        (
-            "0: R1=ctx() R10=fp0\n5: (95) exit\nUnreleased reference\nprocessed 9 insns\n",
-            "Unreleased reference",
-        ),
-        ("R0 !read_ok\nprocessed 3 insns\nverification time 3 usec\n\n", "R0 !read_ok"),
-        (
-            (
-                "libbpf: prog 'f': missing BPF prog type, check ELF section name 'x'\n"
-                "libbpf: prog 'f': failed to load: -22\nlibbpf: failed to load object 'own'\n"
-            ),
-            "libbpf: prog 'f': missing BPF prog type, check ELF section name 'x'",
-        ),
-        ("libbpf: no BTF\nlibbpf: prog 'f': failed to load: -22\n", "libbpf: no BTF"),
-        ("R2 unbounded memory access, use 'x'\nstack depth 264\n", "R2 unbounded memory access, use 'x'"),
-    ],
-)
-def test_the_reason_is_the_last_line_that_says_something(log: str, reason: str) -> None:
-    assert reason_in(log, 22) == reason
 
 
 def test_a_demonstration_shows_its_source_its_records_and_what_they_mean(command: Command) -> None:

@@ -156,7 +156,11 @@ def test_as_json_a_kernel_has_all_its_fields(command: Callable[..., Ended]) -> N
     [
         (["6.13"], 2, ["there is no kernel '6.13'; near: ", "kernels --all"]),
         (["fetch"], 2, ["KERNEL"]),
-        (["fetch", "latest"], 2, ["'latest' is not a kernel", "all, oldest or newest"]),
+        (
+            ["fetch", "latest"],
+            2,
+            ["'latest' is not a kernel", "oldest, newest, all", "or oci:IMAGE"],
+        ),
         (["fetch", "6.12,7.3"], 2, ["once for each"]),
         (["fetch", "7.1"], 2, ["7.1.13+deb13 lacks linux-modules-7.1.13+deb13"]),
         (["prune", "7.3"], 2, ["the cache has no kernel '7.3'", "kernels --offline"]),

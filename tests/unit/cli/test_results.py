@@ -124,7 +124,7 @@ def test_baselines_go_into_a_folder_a_series_a_file_and_make_no_difference(
     ("arguments", "words"),
     [
         (["report", "{foreign}"], ["foreign.json is not a result of dynptr-harness", "run --json"]),
-        (["report", "{good}", "--html", "/nonexistent/r.html"], ["there is no folder /nonexistent"]),
+        (["report", "{good}", "--html", "/nonexistent/r.html"], ["there is no directory /nonexistent"]),
         (["report", "{good}", "--html", "x", "--svg", "./x"], ["--html and --svg both name x"]),
         (["report"], ["RESULT"]),
         (["diff", "{good}"], ["AFTER"]),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from dynptr_harness.commands import doctor
 from dynptr_harness.commands.doctor import Finding, State
-from dynptr_harness.core import kvm, subprocesses
+from dynptr_harness.core import kvm, memory, subprocesses
 from dynptr_harness.core.errors import EnvironmentFailed
 from dynptr_harness.core.progress import Silent
 from dynptr_harness.core.settings import Settings
@@ -53,7 +53,7 @@ def sound(monkeypatch: Patch) -> None:
     monkeypatch.setattr(apt, "KEYRING", "/proc/self/exe")
     monkeypatch.setattr(bpf_objects, "HEADERS", Path("/proc/self"))
     monkeypatch.setattr(qemu, "version", lambda: "10.0.2")
-    monkeypatch.setattr(doctor, "MEMINFO", doctor.MEMINFO)
+    monkeypatch.setattr(memory, "MEMINFO", memory.MEMINFO)
     monkeypatch.setattr(doctor, "free_mib", lambda _path: 100_000)
     monkeypatch.setattr(rootfs, "is_cached", lambda _settings: False)
     monkeypatch.setattr(kvm, "unusable", lambda: None)
@@ -94,7 +94,7 @@ def old_qemu(patch: Patch, _tmp: Path) -> None:
 def memory_of(mib: int) -> Callable[[Patch, Path], None]:
     def prepare(patch: Patch, tmp: Path) -> None:
         (tmp / "meminfo").write_text(f"MemTotal: 99999999 kB\nMemAvailable:  {mib << 10} kB\n")
-        patch.setattr(doctor, "MEMINFO", tmp / "meminfo")
+        patch.setattr(memory, "MEMINFO", tmp / "meminfo")
 
     return prepare
 

@@ -10,7 +10,7 @@ import pytest
 from dynptr_harness.conformance.case import Splat
 from dynptr_harness.conformance.catalogue import CASES, PROG_TYPES
 from dynptr_harness.conformance.experiments.script import Script
-from dynptr_harness.conformance.judge import judge, version_of
+from dynptr_harness.conformance.judge import judge
 from dynptr_harness.conformance.verdict import Verdict
 
 from tests.unit.kernel_model import BUSY, DISCARDED, FACTS, LEAK, KernelModel
@@ -556,19 +556,6 @@ def test_a_program_that_cannot_be_attached_fails_with_the_reason() -> None:
     judgement = judged("CMT-001", reply)
     assert judgement.verdict is Verdict.FAIL
     assert "sockmap" in judgement.seen
-
-
-@pytest.mark.parametrize(
-    ("release", "version"),
-    [("6.12.117+deb13-cloud-amd64", (6, 12)), ("5.19-rc1", (5, 19)), ("7.3.4", (7, 3))],
-)
-def test_the_version_is_read_from_the_release(release: str, version: tuple[int, int]) -> None:
-    assert version_of(release) == version
-
-
-def test_a_release_without_a_version_is_an_error() -> None:
-    with pytest.raises(ValueError, match="vanilla"):
-        version_of("vanilla")
 
 
 @pytest.mark.parametrize(

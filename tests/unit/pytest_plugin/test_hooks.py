@@ -35,8 +35,8 @@ class FakeMachines:
     started: list[str]
 
     def __init__(self, selectors: list[str], *_: Any, **__: Any) -> None:
-        self.subjects = [subject()]
-        self.folder = Path("/runs/1")
+        self.kernels = [subject()]
+        self.directory = Path("/runs/1")
         self._selector = selectors[0]
 
     async def start(self, *_: Any, **_options: Any) -> FakeGuest:

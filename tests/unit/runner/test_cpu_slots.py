@@ -19,7 +19,7 @@ if TYPE_CHECKING:
         (("--kernel", "host", "--yes", "--in", "docker"), ("cannot be asked from a container", "--in")),
         (("--kernel", "host", "--kernel", "6.12", "--yes"), ("cannot be combined", "merge")),
         (("--kernel", "host", "--yes", "--append", "quiet"), ("kernels that are booted",)),
-        (("--in", "docker", "--json", "/result.json"), ("root of the file system",)),
+        (("--in", "docker", "--json", "/result.json"), ("in the root directory",)),
         (("--in", "nowhere"), ("nowhere", "docker")),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from dynptr_harness.core import cgroups, memory
 from dynptr_harness.runner import parallelism
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Host:
         meminfo = f"MemTotal:       99999999 kB\nMemAvailable:   {available_mib << 10} kB\n"
         (tmp_path / "proc/meminfo").write_text(meminfo)
         (tmp_path / "proc/self/cgroup").write_text(f"4:memory:/elsewhere\n0::/{group}\n")
-        monkeypatch.setattr(parallelism, "ROOT", tmp_path)
+        monkeypatch.setattr(cgroups, "ROOT", tmp_path)
+        monkeypatch.setattr(memory, "MEMINFO", tmp_path / "proc/meminfo")
         monkeypatch.setattr("os.sched_getaffinity", lambda _pid: set(range(processors)))
 
     return made

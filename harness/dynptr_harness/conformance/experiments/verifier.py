@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.conformance.case import Case, Difference, Splat
 from dynptr_harness.conformance.experiments.base import Finding
+from dynptr_harness.core.verifier_log import reasons_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -56,10 +57,8 @@ def _answer(errno: int, reason: str) -> str:
 
 
 def telling_line(log: str) -> str:
-    """The last line of a verifier's log that is not about its work, nor of the report that newer ones add."""
-    classic = log.partition("\nVerification failed:")[0]
-    lines = [line for line in classic.splitlines() if line.strip() and not line.startswith("processed ")]
-    return lines[-1] if lines else "(no log)"
+    """Return the last reason in a verifier log."""
+    return (reasons_in(log) or ["(no log)"])[-1]
 
 
 @dataclass(frozen=True)
