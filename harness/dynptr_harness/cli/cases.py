@@ -131,7 +131,7 @@ def show_cases(
         console.print(*([""] if number else []), report, sep="\n", soft_wrap=not console.is_terminal)
     for name, reason in exceptions.items():
         console.print(
-            f"{name}  no test of its own: {reason}", markup=False, soft_wrap=not console.is_terminal
+            f"{name}  no case of its own: {reason}", markup=False, soft_wrap=not console.is_terminal
         )
 
 

@@ -362,7 +362,7 @@ def test_a_case_is_shown_with_what_is_done_and_why_and_its_program(command: Comm
     by_id = {case.id: case for case in CASES}
     for words in (
         "VER-001  ", "load ver_001 -> ", "int ver_001(void *ctx)", "int ver_001_accepted(void *ctx)",
-        "CMT-002  ", "the event is fired", "run_step, bpf_src/steps.c",
+        "CMT-002  ", "trigger the event", "run_step, bpf_src/steps.c",
         by_id["VER-001"].source, by_id["CMT-002"].source,
     ):  # fmt: skip
         assert words in ended.out
@@ -394,7 +394,7 @@ def test_a_row_that_is_no_test_is_listed_and_shown_with_the_reason(
 ) -> None:
     monkeypatch.setattr("dynptr_harness.conformance.loader.NOT_TESTED", {"RSV-999": "nobody can see it"})
     assert "RSV-999  nobody can see it" in command("cases", "RSV-99*").out
-    assert command("cases", "show", "RSV-999").out == "RSV-999  no test of its own: nobody can see it\n"
+    assert command("cases", "show", "RSV-999").out == "RSV-999  no case of its own: nobody can see it\n"
 
 
 @pytest.mark.parametrize("arguments", [["run"], ["cases"], ["cases", "show", "RSV-001"]])

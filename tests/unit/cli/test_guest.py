@@ -277,7 +277,7 @@ def test_a_demonstration_of_a_type_shows_all_three_phases(command: Command) -> N
     ended = command("demo", "-q", "kprobe")
     assert ended.status == 0, ended
     assert "int kprobe_example(struct pt_regs *ctx)" in ended.out
-    assert "while it is attached: the program ran 1 time, 1 record announced" in ended.out
+    assert "while the example is attached: the program ran 1 time, 1 record reported by poll" in ended.out
     assert "prog_type  2: BPF_PROG_TYPE_KPROBE" in ended.out
 
 

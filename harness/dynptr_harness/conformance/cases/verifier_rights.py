@@ -24,10 +24,10 @@ from dynptr_harness.conformance.experiments.script import (
 from dynptr_harness.conformance.experiments.verifier import (
     ALL_TYPES,
     ONE_TYPE,
-    Call,
+    HelperCall,
     Older,
-    Program,
     Verification,
+    VerifierProgram,
     accepted,
     refused,
     row,
@@ -94,7 +94,7 @@ def _gated(*capabilities: str, words: str = CANNOT_USE) -> Capabilities:
     return Capabilities((LimitedProcess(capabilities, programs),))
 
 
-def _in_types(program: Program, *kinds: str) -> tuple[tuple[str, Program], ...]:
+def _in_types(program: VerifierProgram, *kinds: str) -> tuple[tuple[str, VerifierProgram], ...]:
     return tuple((kind, program) for kind in kinds)
 
 
@@ -255,9 +255,9 @@ CASES = (
         "helpers",
         "the kernel knows each of the helpers 198 to 203",
         "release",
-        tuple(Call(*call) for call in HELPER_CALLS),
+        tuple(HelperCall(*call) for call in HELPER_CALLS),
         HELPER_SOURCE,
-        (Older((5, 19), HELPER_SOURCE, tuple(Call(*call, known=False) for call in HELPER_CALLS)),),
+        (Older((5, 19), HELPER_SOURCE, tuple(HelperCall(*call, known=False) for call in HELPER_CALLS)),),
         types=ALL_TYPES,
         loaders=("bcc",),
         without_helper=True,

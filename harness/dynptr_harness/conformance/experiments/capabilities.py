@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from dynptr_harness.conformance.experiments.base import Experiment, Reply
-    from dynptr_harness.conformance.experiments.verifier import Program
+    from dynptr_harness.conformance.experiments.verifier import VerifierProgram
     from dynptr_harness.conformance.prog_types import ProgType
 
 ANYBODY, ADMINISTRATORS = 0, 2  # who may use bpf(2) without capabilities: kernel.unprivileged_bpf_disabled
@@ -28,7 +28,7 @@ class LimitedProcess:
     """
 
     capabilities: tuple[str, ...]
-    programs: tuple[tuple[str, Program], ...]
+    programs: tuple[tuple[str, VerifierProgram], ...]
     ring: int = 0
 
     @property

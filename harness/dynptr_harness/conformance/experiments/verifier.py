@@ -22,7 +22,7 @@ BOTH_LOADERS = ("bcc", "libbpf")
 
 
 @dataclass(frozen=True)
-class Program:
+class VerifierProgram:
     """A C function as a program, and the verifier's answer.
 
     Attributes:
@@ -63,7 +63,7 @@ def telling_line(log: str) -> str:
 
 
 @dataclass(frozen=True)
-class Call:
+class HelperCall:
     """A C function that calls a helper, as a program: refused or not, the verifier must know the helper.
 
     Attributes:
@@ -89,14 +89,14 @@ class Call:
         return replace(self, known=f"invalid func unknown#{self.helper}\n" not in log).answer
 
 
-def accepted(name: str) -> Program:
+def accepted(name: str) -> VerifierProgram:
     """A program that the verifier must take."""
-    return Program(name)
+    return VerifierProgram(name)
 
 
-def refused(name: str, errno: int, *reasons: str) -> Program:
+def refused(name: str, errno: int, *reasons: str) -> VerifierProgram:
     """A program that the verifier must refuse for these reasons."""
-    return Program(name, errno, reasons)
+    return VerifierProgram(name, errno, reasons)
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Verification:
         sections: load each program into the type that its section names, not into the cell's.
     """
 
-    programs: tuple[Program | Call, ...]
+    programs: tuple[VerifierProgram | HelperCall, ...]
     object: str
     sections: bool = False
 
@@ -126,7 +126,7 @@ class Verification:
         for program in self.programs:
             yield Finding(f"{program.name} is", program.answer, program.seen(functions.get(program.name, {})))
 
-    def with_answers(self, *programs: Program | Call) -> Verification:
+    def with_answers(self, *programs: VerifierProgram | HelperCall) -> Verification:
         """The same programs with other answers for some."""
         others = {program.name: program for program in programs}
         unknown = others.keys() - {program.name for program in self.programs}
@@ -149,7 +149,7 @@ class Older:
 
     before: Version
     source: str
-    programs: tuple[Program | Call, ...]
+    programs: tuple[VerifierProgram | HelperCall, ...]
     defect: bool = False
     since: Version | None = None
 
@@ -159,7 +159,7 @@ def row(
     column: str,
     title: str,
     file: str,
-    programs: tuple[Program | Call, ...],
+    programs: tuple[VerifierProgram | HelperCall, ...],
     source: str,
     older: tuple[Older, ...] = (),
     *,
