@@ -38,7 +38,9 @@ class CaseReport:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         """Yield the parts for rich to print."""
         width = None if options.no_wrap else options.max_width
-        yield Text.assemble((self.case.id, "bold"), f"  {self.case.title}")
+        title = Text("\n".join(columns([(self.case.id, self.case.title)], width)))
+        title.stylize("bold", 0, len(self.case.id))
+        yield title
         yield Text("\n".join(columns(self._facts(), width)))
         yield from self._section(self._heading(), describe(self.case.experiment), width)
         for difference in self.case.differences:
@@ -69,7 +71,7 @@ class CaseReport:
         return f"Steps -> expected result{kernels}"
 
     def _section(self, heading: str, lines: Sequence[str], width: int | None) -> Iterator[RenderableType]:
-        yield Text(f"\n{heading}", "bold")
+        yield Text("\n" + "\n".join(columns([(heading,)], width)), "bold")
         for line in lines:
             text = line.lstrip()
             yield Text("\n".join(columns([(" " * (len(line) - len(text)), text)], width)))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from dynptr_harness.conformance.prog_types import ProgType, Version
 
 _NAMED_TYPES = 3  # more types than this are counted, not named
+_NARROW = 104  # columns of a terminal below which GROUP is left out and several types are only counted
 
 
 def as_document(
@@ -50,11 +51,22 @@ def as_lines(
         width: columns of the terminal, to wrap the titles; None for one line for each case.
     """
     if cases:
+        narrow = width is not None and width < _NARROW
+        named = 1 if narrow else _NAMED_TYPES
         rows = [
-            (case.id, group_of(case.id), _types(case, prog_types), " ".join(case.loaders), case.title)
-            for case in cases
+            ("ID", "GROUP", "TYPES", "LOADERS", "TITLE"),
+            *(
+                (
+                    case.id,
+                    group_of(case.id),
+                    _types(case, prog_types, named),
+                    " ".join(case.loaders),
+                    case.title,
+                )
+                for case in cases
+            ),
         ]
-        yield from columns([("ID", "GROUP", "TYPES", "LOADERS", "TITLE"), *rows], width)
+        yield from columns([(row[0], *row[2:]) for row in rows] if narrow else rows, width)
     if cases and exceptions:
         yield ""
     if exceptions:
@@ -62,11 +74,11 @@ def as_lines(
         yield from columns(list(exceptions.items()), width)
 
 
-def _types(case: Case, prog_types: Sequence[ProgType]) -> str:
+def _types(case: Case, prog_types: Sequence[ProgType], named: int) -> str:
     if not case.types:
         return "all"
     names = [prog_type.name for prog_type in prog_types if case.applies(prog_type)]
-    return " ".join(names) if len(names) <= _NAMED_TYPES else f"{len(names)} of {len(prog_types)}"
+    return " ".join(names) if len(names) <= named else f"{len(names)} of {len(prog_types)}"
 
 
 def _difference(difference: Difference) -> dict[str, Any]:

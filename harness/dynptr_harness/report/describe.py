@@ -166,7 +166,7 @@ def _(stress: Stress) -> Lines:
     }
     return [
         f"create a ring of {stress.ring_size} bytes",
-        f"try {stress.attempts} reservations on all CPUs, in the program and in perf events that interrupt it",
+        f"try {stress.attempts} reservations on all CPUs, in the program and in interrupting perf events",
         *interruption[stress.interruption],
         "at the end -> each reservation was submitted, was discarded, was rejected, or found the ring full",
         "at the end -> the consumer read each submitted record once, complete, and in order for each CPU",

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING
 import pytest
 from dynptr_harness.conformance.c_sources import Programs
 from dynptr_harness.conformance.case import Difference
-from dynptr_harness.conformance.catalogue import CASES
+from dynptr_harness.conformance.catalogue import CASES, PROG_TYPES
 from dynptr_harness.conformance.experiments.base import Phases
 from dynptr_harness.conformance.experiments.capabilities import Capabilities, LimitedProcess, WithSysctl
 from dynptr_harness.conformance.experiments.maps import (
     Create,
+    Element,
     Freeze,
+    Info,
     MapCalls,
     Mmap,
+    Mprotect,
 )
 from dynptr_harness.conformance.experiments.script import (
     BUSY,
@@ -37,6 +40,7 @@ from dynptr_harness.conformance.experiments.script import (
 )
 from dynptr_harness.conformance.experiments.stress import Stress
 from dynptr_harness.conformance.experiments.verifier import Verification, accepted, refused
+from dynptr_harness.conformance.loader import load
 from dynptr_harness.core.text import columns
 from dynptr_harness.report.case_detail import CaseReport
 from dynptr_harness.report.case_list import as_document, as_lines
@@ -56,16 +60,20 @@ PROGRAMS = Programs({"cases/file.c": f"{CODE}\n{CODE.replace('aaa_001', 'aaa_001
 @pytest.mark.parametrize(
     ("step", "words"),
     [
-        (Step((Reserve(8),)), "reserve 8 bytes -> granted; submit"),
+        (Step((Reserve(8, release_flags=2),)), "reserve 8 bytes -> granted; submit FORCE_WAKEUP"),
         (
-            Step((Reserve(8, 1, 22, "discard", 2),), (Access("write", -22, 8), Access("slice", 0, 4, 1))),
-            "reserve 8 bytes flags 0x1, write 8 bytes at 0 -> -EINVAL; data slice of 4 bytes at 1 -> NULL;"
-             " discard FORCE_WAKEUP",
+            Step((Reserve(8, 1, 22, "discard"),), (Access("read", -22, 8), Access("slice", 0, 4, 1))),
+            (
+                "reserve 8 bytes flags 0x1, read 8 bytes at 0 -> -EINVAL; "
+                "data slice of 4 bytes at 1 -> NULL; discard"
+            ),
         ),
         (
-            Step((Reserve(8), Reserve(9, errno=7)), (Access("read", 0, 8, slot=1),), order="BAC"),
-            "A: reserve 8 bytes -> granted; B: reserve 9 bytes -> -E2BIG; B: read 8 bytes at 0 -> 0;"
-             " B: submit, A: submit",
+            Step((Reserve(8), Reserve(9, errno=7)), (Access("size", 9, slot=1),), order="BAC"),
+            (
+                "A: reserve 8 bytes -> granted; B: reserve 9 bytes -> -E2BIG; B: bpf_dynptr_size -> 9; "
+                "B: submit, A: submit"
+            ),
         ),
         (
             Step((Reserve(8), Reserve(9)), (Access("query", 0, flags=7),)),
@@ -117,7 +125,7 @@ class Strange:
 
 
 def test_an_unknown_act_is_described_by_its_fields() -> None:
-    told = describe_act(Strange(2, b"ab", (Seek(8),)))
+    told = describe_act(Strange(2, b"ab", (Seek(8),)))  # type: ignore[arg-type]
     assert told == ["strange: how often 2, data 'ab', inner [(seek: ahead 8)]"]
 
 
@@ -129,6 +137,14 @@ def test_an_unknown_act_is_described_by_its_fields() -> None:
         (
             Mmap(1, offset=4096, prot="rw"),
             "mmap 4096 bytes of the map ring at offset 4096, PROT_READ | PROT_WRITE, MAP_SHARED -> -EPERM",
+        ),
+        (Mprotect(13, prot="rw"), "mprotect the mapping, PROT_READ | PROT_WRITE -> -EACCES"),
+        (Info(max_entries=8192), "get the info of the map ring -> type 27, max_entries 8192, map_flags 0x0"),
+        (Info(9), "get the info of the map ring -> -EBADF"),
+        (Element(524, op="next"), "get the next key of the map ring, key NULL -> -ENOTSUPP"),
+        (
+            Element(0, "outer", op="update", key=bytes(4), value="small"),
+            "update an element of the map outer, key 00000000, value small -> success",
         ),
         (Freeze(None), "freeze -> no such map"),
     ],
@@ -256,8 +272,27 @@ def test_cases_prints_one_line_for_each_case_and_wraps_titles() -> None:
         "BBB-002  no way",
     ]
     narrow = list(as_lines(ROWS, {}, TYPES, 60))
+    assert narrow[0] == "ID       TYPES   LOADERS     TITLE"
     assert max(map(len, narrow)) <= 60
-    assert narrow[3].startswith(" " * 36 + "long")
+    assert narrow[3].startswith(" " * 29 + "long")
+
+
+def test_a_narrow_list_names_only_single_types() -> None:
+    few = replace(CASE, types=("LSM", "KPROBE"))
+    assert list(as_lines([few], {}, TYPES, 80))[1].split()[1:4] == ["2", "of", "5"]
+    assert list(as_lines([few], {}, TYPES, 120))[1].split()[2:4] == ["KPROBE", "LSM"]
+
+
+def test_no_case_of_the_catalogue_is_wider_than_80_columns() -> None:
+    programs = load().programs
+    for case in CASES:
+        out = io.StringIO()
+        report = CaseReport(case, PROG_TYPES, programs)
+        Console(file=out, width=80, highlight=False).print(report)
+        text = out.getvalue()
+        assert max(map(len, text.splitlines())) <= 80, case.id
+        words = {*case.title.split(), *case.source.split()}
+        assert words <= set(text.split()), case.id
 
 
 def test_cases_json_has_all_fields_but_the_program() -> None:

@@ -236,7 +236,7 @@ def test_of_many_consoles_the_first_are_named() -> None:
     text = shown(result([cell(verdict=Verdict.FAIL, ok=False)], [kernel]))
     assert "/runs/1/4/console.txt" in text
     assert "/runs/1/5/console.txt" not in text
-    assert "and 3 more beside it" in text
+    assert "and 3 more in the same directory" in text
 
 
 def test_one_wrong_answer_in_several_types_is_told_once() -> None:
@@ -271,7 +271,7 @@ def test_a_flood_of_failures_is_cut_and_says_so() -> None:
     cells = [cell(each.prog_type, each.case, verdict=Verdict.FAIL, ok=False) for each in full(MANY[:60])]
     text = shown(result(cells), cases=MANY[:60])
     assert text.count("    expected: ") == 25
-    assert f"and {35 * len(TYPES)} cells more not as expected" in text
+    assert f"and {35 * len(TYPES)} more cells not as expected" in text
     assert all(head.id in text for head in MANY[:60])
 
 

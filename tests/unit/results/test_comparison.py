@@ -234,5 +234,5 @@ def test_a_result_has_not_changed_since_the_baseline_that_was_made_of_it(kind: C
 
 
 def test_a_result_with_missing_answers_is_no_baseline() -> None:
-    with pytest.raises(WrongUsage, match="1 of 2 cells have no answer"):
+    with pytest.raises(WrongUsage, match="1 of 2 cells without an answer"):
         dict(baselines(result([LOST, cell("LSM")])))

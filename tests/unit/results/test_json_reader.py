@@ -65,12 +65,12 @@ def spoiled(change: Callable[[dict[str, Any]], object]) -> bytes:
         (b"", "r.json is not JSON: "),
         (b"\xff\xfe", "r.json is not JSON: "),
         (b"<testsuites/>", "r.json is not JSON: "),
-        (b"[]", "is not a result of dynptr-harness: it is no JSON object"),
+        (b"[]", "is not a result of dynptr-harness: it is not a JSON object"),
         (b'{"name": "x"}', 'is not a result of dynptr-harness: at the top: "schema_version" is a required'),
         (spoiled(lambda it: it.update(schema_version=2)), "is a result of format 2, and this"),
         (spoiled(lambda it: it["cells"][1].update(verdict="good")), 'at cells/1/verdict: "good" is not one'),
-        (spoiled(lambda it: it["cells"].pop()), "is damaged: 2 cells were planned, and it has 1"),
-        (spoiled(lambda it: it["cells"][0].update(kernel="x")), "is damaged: it says nothing of th"),
+        (spoiled(lambda it: it["cells"].pop()), "is damaged: it has 1 of 2 cells"),
+        (spoiled(lambda it: it["cells"][0].update(kernel="x")), "is damaged: it lacks the kernel"),
         (spoiled(lambda it: it["cells"][1].update(prog_type="KPROBE")), " KPROBE RSV-011 bcc twice"),
     ],
 )  # fmt: skip
@@ -95,7 +95,7 @@ def test_a_folder_stands_for_the_results_in_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("nowhere.json", "cannot read the result"), ("empty", "no *.json in the folder")],
+    [("nowhere.json", "cannot read the result"), ("empty", "no *.json in the directory")],
 )
 def test_a_file_or_folder_that_has_no_result_is_wrong_usage(tmp_path: Path, name: str, words: str) -> None:
     (tmp_path / "empty").mkdir()
@@ -156,9 +156,9 @@ def test_a_cell_with_the_same_answer_in_two_shards_is_taken_once() -> None:
         (
             result([cell()]),
             result([cell("LSM")], [kernel_run(sha256="a" * 64)]),
-            f"a.json and b.json are of two kernels of one release, {RELEASE}",
+            f"a.json and b.json have different kernels of one release, {RELEASE}",
         ),
-        (result([cell()]), result([cell("LSM")], [SPLATS]), "are of two kernels of one release"),
+        (result([cell()]), result([cell("LSM")], [SPLATS]), "have different kernels of one release"),
     ],
 )
 def test_shards_that_contradict_each_other_are_not_merged(one: RunResult, two: RunResult, words: str) -> None:
