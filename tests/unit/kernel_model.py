@@ -81,6 +81,15 @@ ORDERS = {
 }
 
 
+class NotRecorded(AssertionError):
+    """The verifier's answers to some programs are not in verifier_answers.json."""
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__(
+            f"no recorded verifier answer for {', '.join(names)}: run `make record`, which boots a kernel"
+        )
+
+
 @dataclass
 class Record:
     """A reservation: where it is, how long, and its header."""
@@ -442,7 +451,9 @@ class KernelModel:
         return {"in": self.ring.producer != self.ring.consumer, "out": False}
 
     def _load(self, request: dict[str, Any]) -> dict[str, Any]:
-        """What a real kernel answered, see record_verifier.py."""
+        """Return the recorded answers of a real kernel; see record_verifier.py."""
+        if missing := [name for name in request["functions"] if name not in VERIFIER_ANSWERS]:
+            raise NotRecorded(missing)
         return {"functions": {name: {**VERIFIER_ANSWERS[name]} for name in request["functions"]}}
 
     def _rights(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -129,6 +129,25 @@ def test_groups_stand_closer_together_before_they_are_parted() -> None:
     assert len(re.findall("^LSM ", shown(result(full(MANY)), 80, cases=MANY), re.MULTILINE)) == 1
 
 
+def test_a_divided_matrix_leaves_out_rows_without_a_cell() -> None:
+    lonely = [each for each in full(MANY) if each.prog_type != "LSM" or each.case.startswith("QRY")]
+    text = shown(result(lonely), 60, cases=MANY)
+    assert row(text, "LSM")[:2] == ["LSM", "."]
+    assert len(re.findall(r"^LSM ", text, re.MULTILINE)) == 1
+    assert len(re.findall(r"^KPROBE ", text, re.MULTILINE)) == 2
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_no_word_of_the_matrix_is_broken_or_cut(width: int) -> None:
+    absent = [cell(name, "RSV-001", verdict=Verdict.ABSENT, reason="no helper") for name in TYPES]
+    text = shown(replaced(*absent, cases=CASES), width, cases=CASES)
+    words = set(text.split())
+    assert {"program", "type", *TYPES, *(group_of(case.id) for case in CASES)} <= words
+    for meaning in GROUPS.values():
+        assert set(meaning.split()) <= words
+    assert "…" not in text
+
+
 def test_cases_of_one_group_are_counted_together_wherever_they_stand() -> None:
     mixed = [Head(f"{group}-{number:03}", "t", "c") for number in range(1, 60) for group in ("AAA", "BBB")]
     assert row(shown(result(full(mixed)), 80, cases=mixed), "LSM")[1:3] == ["59/59", "59/59"]
