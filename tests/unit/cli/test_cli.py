@@ -20,7 +20,7 @@ from dynptr_harness import __version__, cli
 from dynptr_harness.cli import completion
 from dynptr_harness.cli.app import PANELS, app
 from dynptr_harness.cli.doctor_table import as_lines
-from dynptr_harness.commands.doctor import Finding, State
+from dynptr_harness.commands.doctor import CheckResult, State
 from dynptr_harness.conformance.catalogue import CASES, PROG_TYPES
 from dynptr_harness.conformance.not_tested import NOT_TESTED
 from dynptr_harness.conformance.plan import make
@@ -315,7 +315,7 @@ def test_help_lists_every_command_in_a_panel(command: Command) -> None:
 @pytest.mark.parametrize("width", [60, 80])
 def test_the_doctor_table_breaks_no_word(width: int) -> None:
     path = "/var/cache/" + "x" * width
-    findings = [Finding("guest image", State.WARN, f"not used, see {path}", "run `make setup` " * 9)]
+    findings = [CheckResult("guest image", State.WARN, f"not used, see {path}", "run `make setup` " * 9)]
     lines = [line.plain for line in as_lines(findings, width)]
     words = " ".join(lines).split()
     assert words[:3] == ["guest", "image", "WARN"]
@@ -424,7 +424,7 @@ def test_a_wrong_row_is_one_message_and_nothing_is_booted(
 def test_doctor_shows_every_check_and_fails_when_one_does(
     command: Command, monkeypatch: pytest.MonkeyPatch, states: list[State], status: int
 ) -> None:
-    findings = [Finding(f"check {n}", state, f"fact {n}", f"mend {n}") for n, state in enumerate(states)]
+    findings = [CheckResult(f"check {n}", state, f"fact {n}", f"mend {n}") for n, state in enumerate(states)]
     monkeypatch.setattr("dynptr_harness.commands.doctor.examine", lambda *_: iter(findings))
     ended = command("doctor")
     assert ended.status == status

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from dynptr_harness.commands import doctor
-from dynptr_harness.commands.doctor import Finding, State
+from dynptr_harness.commands.doctor import CheckResult, State
 from dynptr_harness.core import kvm, subprocesses
 from dynptr_harness.core.errors import EnvironmentFailed
 from dynptr_harness.core.progress import Silent
@@ -61,7 +61,7 @@ def sound(monkeypatch: Patch) -> None:
     monkeypatch.setattr(apt, "Archive", Archive)
 
 
-def examine(tmp_path: Path) -> dict[str, Finding]:
+def examine(tmp_path: Path) -> dict[str, CheckResult]:
     findings = list(doctor.examine(Settings(tmp_path), Silent()))
     assert [finding.name for finding in findings] == list(doctor.CHECKS), "a check is missing or came twice"
     return {finding.name: finding for finding in findings}
