@@ -1,4 +1,4 @@
-"""Commands that show what is tested: types and cases."""
+"""Commands that list program types and cases."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The output of `types --result`: whether each program type was loaded, attached and fired on each kernel."""
+"""The output of `types --result`: load, attach and firing of each program type on each kernel."""
 
 from __future__ import annotations
 

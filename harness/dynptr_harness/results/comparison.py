@@ -123,7 +123,7 @@ def compare(before: RunResult, after: RunResult) -> Comparison:
 def only_asked(
     after: RunResult, before: RunResult, asked: Callable[[CellResult], bool] = lambda _cell: True
 ) -> RunResult:
-    """Return `before` without the kernels that `after` lacks, and without the cells that `asked` rejects."""
+    """Return `before` without the kernels that `after` lacks, and without cells that `asked` rejects."""
     pairs = _pairs(before.run.kernels, after.run.kernels)
     releases = {pair.before for pair in pairs if pair.after}
     kernels = tuple(kernel for kernel in before.run.kernels if kernel.release in releases)

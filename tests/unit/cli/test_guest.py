@@ -151,7 +151,7 @@ def test_a_command_has_its_own_output_errors_and_status(command: Command) -> Non
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_what_cannot_be_is_told_once(
+def test_impossible_requests_are_one_message(
     command: Command, file: Path, arguments: tuple[str, ...], words: str
 ) -> None:
     command.kernels = [RELEASE, "6.1.0"]
@@ -161,9 +161,7 @@ def test_what_cannot_be_is_told_once(
     assert words in ended.err
 
 
-def test_a_program_is_shown_for_each_type_and_kernel_with_the_reason_once(
-    command: Command, file: Path
-) -> None:
+def test_probe_shows_each_reason_once(command: Command, file: Path) -> None:
     command.kernels = ["6.1.0-x", RELEASE]
     command.machines = [OwnGuest(REFUSED, REFUSED), OwnGuest()]
     ended = command("probe", "-q", str(file), "-t", "xdp", "-t", "kprobe", "-f", "bad")
@@ -191,9 +189,7 @@ def test_all_accepted_is_status_0_and_the_answers_are_there_as_json(command: Com
     ]
 
 
-def test_a_kernel_that_a_program_brings_down_is_an_answer_and_the_rest_is_asked_on(
-    command: Command, file: Path
-) -> None:
+def test_a_crash_is_an_answer_and_the_rest_is_loaded(command: Command, file: Path) -> None:
     command.machines = [OwnGuest({"program": 0}, CRASH), OwnGuest({"no_type": True})]
     ended = command("probe", "-q", str(file), "-t", "XDP", "-t", "LSM", "-f", "good", "--json")
     assert ended.status == 1
@@ -202,7 +198,7 @@ def test_a_kernel_that_a_program_brings_down_is_an_answer_and_the_rest_is_asked_
     assert command.machines  # nothing was left to ask
 
 
-def test_a_machine_that_was_lost_is_no_answer(command: Command, file: Path) -> None:
+def test_a_lost_machine_is_not_an_answer(command: Command, file: Path) -> None:
     lost = MachineFailed(FailureKind.LOST, "QEMU was ended by SIGKILL", tail="last words", console=Path("/c"))
     command.machines = [OwnGuest(lost)]
     ended = command("probe", "-q", str(file), "-t", "XDP")
@@ -213,7 +209,7 @@ def test_a_machine_that_was_lost_is_no_answer(command: Command, file: Path) -> N
 @pytest.mark.parametrize(
     "text", ["int f(void *ctx) { return x; }", '#define SEC(x)\nSEC("xdp") int f() { return x; }']
 )
-def test_clang_has_the_word_where_it_does_not_take_the_file(command: Command, file: Path, text: str) -> None:
+def test_clang_errors_are_shown_unchanged(command: Command, file: Path, text: str) -> None:
     file.write_text(text)
     command.machines = [
         OwnGuest(compiled={"diagnostics": "own.c:1:27: error: use of undeclared identifier 'x'\n"})
@@ -233,7 +229,7 @@ def test_clang_has_the_word_where_it_does_not_take_the_file(command: Command, fi
         ('#define PROGRAM __attribute__((section("xdp")))\n', "bcc"),
     ],
 )
-def test_a_file_says_itself_who_compiles_it(file: Path, text: str, loader: str) -> None:
+def test_the_file_decides_who_compiles_it(file: Path, text: str, loader: str) -> None:
     file.write_text(text)
     assert user_program.UserProgram.read(file).loader == loader
 
@@ -258,11 +254,11 @@ def test_a_file_says_itself_who_compiles_it(file: Path, text: str, loader: str) 
         ("R2 unbounded memory access, use 'x'\nstack depth 264\n", "R2 unbounded memory access, use 'x'"),
     ],
 )
-def test_the_reason_is_the_last_line_that_says_something(log: str, reason: str) -> None:
+def test_the_reason_is_the_last_informative_line(log: str, reason: str) -> None:
     assert reason_in(log, 22) == reason
 
 
-def test_a_demonstration_shows_its_source_its_records_and_what_they_mean(command: Command) -> None:
+def test_a_demonstration_explains_its_records(command: Command) -> None:
     command.machines = [OwnGuest()]
     ended = command("demo", "-q", "In-Pieces")
     assert ended.status == 0, ended
@@ -281,7 +277,7 @@ def test_a_demonstration_of_a_type_shows_all_three_phases(command: Command) -> N
     assert "prog_type  2: BPF_PROG_TYPE_KPROBE" in ended.out
 
 
-def test_everything_that_can_be_shown_is_listed(command: Command) -> None:
+def test_all_demonstrations_are_listed(command: Command) -> None:
     ended = command("demo", "--list")
     assert ended.status == 0
     names = [line.split()[0] for line in ended.out.splitlines()]

@@ -29,8 +29,8 @@ BUSY, DISCARDED = 1 << 31, 1 << 30  # bits in the length of a record's header
 U32, U64 = 1 << 32, 1 << 64
 
 # How long epoll waits for an expected wake-up, and for an unexpected one. A wake-up goes through irq_work
-# (kernel/bpf/ringbuf.c, bpf_ringbuf_commit). The CPU interrupts itself for it (arch/x86/kernel/irq_work.c), so
-# it is done before the event's system call returns. With both set to zero, all wake-up cases pass in every
+# (kernel/bpf/ringbuf.c, bpf_ringbuf_commit). The CPU interrupts itself for it (arch/x86/kernel/irq_work.c),
+# so it is done before the event's system call returns. With both set to zero, all wake-up cases pass in every
 # program type on 6.1, 6.12 and 7.3.
 WAKE_S, NO_WAKE_S = 2.0, 0.001
 
@@ -127,8 +127,8 @@ class Step:
     """Up to three reservations held at the same time, accesses, and the releases in the order of `order`.
 
     Attributes:
-        clone: expected result of cloning the first dynptr; None to not clone it. The clone is in slot 3. It is
-            released in place of the first dynptr if the order begins with 'D'.
+        clone: expected result of cloning the first dynptr; None to not clone it. The clone is in slot 3. It
+            is released in place of the first dynptr if the order begins with 'D'.
     """
 
     slots: tuple[Reserve, ...]
