@@ -329,6 +329,29 @@ def test_the_program_types_are_listed_as_text_and_as_json(command: Command) -> N
     assert [line.split()[0] for line in command("types").out.splitlines()] == PROG_TYPE_NAMES
 
 
+def test_types_fit_80_columns_of_a_terminal(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dynptr_harness.cli.cases.terminal_width", lambda: 80)
+    lines = command("types").out.splitlines()
+    assert max(map(len, lines)) <= 80
+    events = " ".join(line[min(35, len(line)) :].strip() for line in lines)
+    assert all(each.event in events for each in PROG_TYPES)
+
+
+def test_the_types_of_a_result_fit_80_columns(command: Command) -> None:
+    for baseline in sorted((Path(__file__).parents[3] / "baselines").glob("*.json")):
+        text = command("types", "--result", str(baseline)).out
+        assert max(map(len, text.splitlines())) <= 80, baseline
+        assert text.splitlines()[1].split() == [
+            "program",
+            "type",
+            "listed",
+            "loaded",
+            "attached",
+            "fired",
+            "ok",
+        ]
+
+
 def test_the_catalogue_is_listed_as_text_and_as_json(command: Command) -> None:
     made = json.loads(command("cases", "--json").out)
     assert [row["case"] for row in made["cases"]] == [case.id for case in CASES]
