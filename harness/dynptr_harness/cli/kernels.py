@@ -78,7 +78,7 @@ def fetch_kernels(
     progress = for_console(console_on(stderr=True))
     for choice in choose(kernel, settings=settings_for(), progress=progress):
         fetched = choice.fetch()
-        print(f"{fetched.release} is there: {fetched.image}")
+        print(f"{fetched.release} is in the cache: {fetched.image}")
 
 
 @kernels_app.command("prune")
