@@ -353,5 +353,5 @@ def test_the_provenance_of_the_run_is_shown(opened: Callable[..., Page]) -> None
     page.click("#about")
     text = page.locator("#panel").inner_text()
     assert "2026-01-02T03:04:05Z" in text
-    page.get_by_text("Packages of the guest").click()
+    page.get_by_text("Guest packages").click()
     assert "python3-bpfcc" in page.locator("#panel").inner_text()

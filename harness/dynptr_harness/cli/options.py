@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import os
+import shutil
+import sys
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from functools import wraps
@@ -189,6 +191,11 @@ def console_on(*, stderr: bool = False) -> Console:
     if not console.file.isatty() and "COLUMNS" not in os.environ:
         console.width = PIPE_WIDTH
     return console
+
+
+def terminal_width() -> int | None:
+    """Return the columns of the terminal on standard output, or None for a pipe or a file."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def progress_for(*, quiet: bool) -> Progress:

@@ -142,7 +142,7 @@ def _consent(run_in: RunIn, *, yes: bool) -> None:
         WrongUsage: the user did not, or cannot be asked.
     """
     if run_in is not RunIn.HERE:
-        raise WrongUsage("the running kernel cannot be asked from a container", "omit --in")
+        raise WrongUsage("the running kernel cannot be tested from a container", "omit --in")
     what = f"this loads and attaches BPF programs in this machine's own kernel, {os.uname().release}"
     if yes:
         return

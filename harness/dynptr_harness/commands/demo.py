@@ -52,11 +52,11 @@ class Demonstration:
         reply = await machine.ask(self.case.request(self.prog_type, loader), DEADLINE)
         experiment = self.case.experiment
         if isinstance(experiment, Example):
-            console.print(demo.Calls(experiment, machine.facts, reply))
+            console.print(demo.ExampleRecords(experiment, machine.facts, reply))
         else:
             console.print(demo.Firings(self.prog_type, machine.facts, reply))
         judgement = judge(self.case, self.prog_type, machine.facts, reply)
-        console.print(demo.Outcome(judgement, machine.facts["release"]))
+        console.print(demo.DemoVerdict(judgement, machine.facts["release"]))
         return ExitStatus.AS_EXPECTED if judgement.ok else ExitStatus.NOT_AS_EXPECTED
 
 

@@ -1,4 +1,4 @@
-"""Checks of the host. Each returns its finding and says how to fix a problem."""
+"""Checks of the host. Each result says how to fix a problem."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
-    """Finding of a check. `hint` says what to do; it is empty if there is nothing to do."""
+class CheckResult:
+    """The result of a check. `hint` says what to do; it is empty if there is nothing to do."""
 
     name: str
     state: State
@@ -74,15 +74,15 @@ class Warned(Exception):
         self.hint = hint
 
 
-def examine(settings: Settings, progress: Progress) -> Iterator[Finding]:
-    """Run the checks, cheap ones first, and yield each finding as it comes."""
+def examine(settings: Settings, progress: Progress) -> Iterator[CheckResult]:
+    """Run the checks, cheap ones first, and yield each result as it comes."""
     for name, check in CHECKS.items():
         try:
-            yield Finding(name, State.OK, check(settings, progress))
+            yield CheckResult(name, State.OK, check(settings, progress))
         except Warned as warned:
-            yield Finding(name, State.WARN, warned.fact, warned.hint)
+            yield CheckResult(name, State.WARN, warned.fact, warned.hint)
         except HarnessError as failed:
-            yield Finding(name, State.FAIL, failed.fact, failed.hint)
+            yield CheckResult(name, State.FAIL, failed.fact, failed.hint)
 
 
 def _python(_settings: Settings, _progress: Progress) -> str:

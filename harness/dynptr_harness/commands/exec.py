@@ -32,7 +32,7 @@ async def run(machine: Machine, argv: Sequence[str]) -> int:
     Raises:
         MachineFailed: the machine ended before the command did.
     """
-    return await _Conversation(machine).hold({"kind": "exec", "argv": list(argv)})
+    return await _ForwardedCommand(machine).run({"kind": "exec", "argv": list(argv)})
 
 
 async def shell(machine: Machine, terminal: Terminal) -> int:
@@ -41,20 +41,20 @@ async def shell(machine: Machine, terminal: Terminal) -> int:
     Raises:
         MachineFailed: as `run`.
     """
-    conversation = _Conversation(machine, leave=LEAVE)
+    forwarded = _ForwardedCommand(machine, leave=LEAVE)
     resized = asyncio.get_running_loop()
-    resized.add_signal_handler(signal.SIGWINCH, lambda: conversation.say({"size": list(terminal.size())}))
+    resized.add_signal_handler(signal.SIGWINCH, lambda: forwarded.send({"size": list(terminal.size())}))
     try:
         with terminal:
             argv = ["busybox", "sh", "-l"]
             request = {"kind": "exec", "argv": argv, "terminal": terminal.described()}
-            return await conversation.hold(request)
+            return await forwarded.run(request)
     finally:
         resized.remove_signal_handler(signal.SIGWINCH)
 
 
-class _Conversation:
-    """Forwards input and output while a command runs.
+class _ForwardedCommand:
+    """A command in the guest with its input and output forwarded.
 
     Args:
         leave: bytes of input that end it.
@@ -65,36 +65,36 @@ class _Conversation:
         self._leave = leave
         self._left = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self._saying: set[asyncio.Task[None]] = set()  # the loop holds only weak references to tasks
+        self._sends: set[asyncio.Task[None]] = set()  # the loop holds only weak references to tasks
 
-    async def hold(self, request: dict[str, Any]) -> int:
+    async def run(self, request: dict[str, Any]) -> int:
         """Run the command and return its exit status."""
-        talk = asyncio.create_task(self._machine.stream(request, self._heard, silence=SILENCE_S))
+        stream = asyncio.create_task(self._machine.stream(request, self._on_event, silence=SILENCE_S))
         left = asyncio.create_task(self._left.wait())
         try:
-            await asyncio.wait({talk, left}, return_when=asyncio.FIRST_COMPLETED)
-            return int(talk.result()["status"]) if talk.done() else 0
+            await asyncio.wait({stream, left}, return_when=asyncio.FIRST_COMPLETED)
+            return int(stream.result()["status"]) if stream.done() else 0
         except BrokenPipeError:  # the reader of our output has closed it
             return streams.READER_CLOSED
         finally:
-            talk.cancel()
+            stream.cancel()
             left.cancel()
-            await asyncio.wait({talk, left})
+            await asyncio.wait({stream, left})
 
-    def say(self, message: dict[str, Any]) -> None:
+    def send(self, message: dict[str, Any]) -> None:
         """Send a message; call it in the event loop."""
         task = self._loop.create_task(self._machine.tell(message))
-        self._saying.add(task)
-        task.add_done_callback(self._saying.discard)
+        self._sends.add(task)
+        task.add_done_callback(self._sends.discard)
 
-    def _heard(self, event: dict[str, Any]) -> None:
+    def _on_event(self, event: dict[str, Any]) -> None:
         if event["event"] == "begin":  # earlier messages are not input
             # A thread, because asyncio cannot read terminals, pipes and files alike. It may block for ever.
-            Thread(target=self._feed, daemon=True).start()
+            Thread(target=self._forward_input, daemon=True).start()
         elif event["event"] == "output":
             streams.write(DESCRIPTORS[event["stream"]], base64.b64decode(event["data"]))
 
-    def _feed(self) -> None:
+    def _forward_input(self) -> None:
         """Send standard input as fast as the guest accepts it, and then its end."""
         data = b"-"
         while data:

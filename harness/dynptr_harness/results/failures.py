@@ -1,4 +1,4 @@
-"""The answers that are not as expected, put together where the same is to be said of them."""
+"""Groups of unexpected results that a report shows together."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ if TYPE_CHECKING:
 
 
 def alike(result: RunResult, order: Sequence[str]) -> list[list[CellResult]]:
-    """The cells that are not as expected, those together of which the same is to be said.
+    """Return the unexpected cells in groups with the same result, without those that were not run.
 
-    That is so for the cells of one case; and where there was no answer, for all that have one reason.
+    A group has cells of one case, or cells without an answer for one reason.
+
+    Args:
+        order: IDs of the cases, in the order of the catalogue.
     """
     found: dict[tuple[object, ...], list[CellResult]] = {}
     place = {case: number for number, case in enumerate(order)}

@@ -36,7 +36,7 @@ class AgentMachine(Protocol):
 
     @property
     def splats(self) -> list[str]:
-        """All warnings, oopses and the like of the kernel so far, one line each."""
+        """All warnings and oopses of the kernel so far, one line each."""
 
     async def ask(self, request: dict[str, Any], deadline: float) -> dict[str, Any]:
         """Send one request and return the reply."""
@@ -50,7 +50,7 @@ class AgentMachine(Protocol):
         """Pin each vCPU to one CPU of the host, in this order."""
 
     async def kill(self) -> None:
-        """End the guest at once. Do nothing if it has ended already."""
+        """End the guest immediately. Do nothing if it has ended already."""
 
 
 class Boot(Protocol):

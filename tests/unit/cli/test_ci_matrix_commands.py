@@ -40,25 +40,25 @@ def check_schema(name: str, file: Path) -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-def test_the_workflow_is_one_by_the_schema_of_the_service() -> None:
+def test_the_workflow_is_valid() -> None:
     check_schema("github-workflows", WORKFLOW)
 
 
-def test_the_schema_refuses_a_workflow_that_is_none(tmp_path: Path) -> None:
+def test_an_invalid_workflow_is_rejected(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.yml"
     wrong.write_text(WORKFLOW.read_text().replace("runs-on:", "runs-at:"))
     with pytest.raises(AssertionError, match="runs-at"):
         check_schema("github-workflows", wrong)
 
 
-def test_the_pipeline_is_one_by_the_schema_of_the_service(tmp_path: Path) -> None:
+def test_the_pipeline_is_valid(tmp_path: Path) -> None:
     pipeline = tmp_path / "pipeline.yml"
     pipeline.write_text(ci_matrix.as_gitlab(KERNELS))
     assert YAML(typ="safe").load(pipeline) == json.loads(pipeline.read_text())
     check_schema("gitlab-ci", pipeline)
 
 
-def test_the_pipeline_in_the_documentation_is_one_by_the_schema_of_the_service(tmp_path: Path) -> None:
+def test_the_documented_pipeline_is_valid(tmp_path: Path) -> None:
     found = re.search(r"```yaml\n(.*?)```", (PROJECT / "docs/reports.md").read_text(), re.DOTALL)
     assert found
     pipeline = tmp_path / ".gitlab-ci.yml"
@@ -66,7 +66,7 @@ def test_the_pipeline_in_the_documentation_is_one_by_the_schema_of_the_service(t
     check_schema("gitlab-ci", pipeline)
 
 
-def test_the_matrix_has_one_job_a_kernel_and_is_one_line_for_a_job_output() -> None:
+def test_the_matrix_is_one_line_with_one_job_for_each_kernel() -> None:
     line = ci_matrix.as_github(KERNELS)
     assert "\n" not in line
     rows = json.loads(line)["include"]
@@ -75,7 +75,7 @@ def test_the_matrix_has_one_job_a_kernel_and_is_one_line_for_a_job_output() -> N
     assert [row["series"] for row in rows] == ["6.1", "6.12"]
 
 
-def test_no_step_has_an_expression_in_its_script_where_it_could_become_a_command() -> None:
+def test_no_script_contains_an_expression() -> None:
     for job in workflow()["jobs"].values():
         for step in job["steps"]:
             assert "${{" not in step.get("run", "")
@@ -183,7 +183,7 @@ def suites_of(place: JobDirectory) -> list[Any]:
 
 
 @pytest.mark.slow
-def test_shards_are_run_merged_reported_and_compared(tmp_path: Path, baselines: Path) -> None:
+def test_shards_are_merged_reported_and_compared(tmp_path: Path, baselines: Path) -> None:
     place = JobDirectory(tmp_path, baselines)
     said, summary = run_pipeline(place)
     assert set(place.statuses.values()) == {0}, said
@@ -197,9 +197,7 @@ def test_shards_are_run_merged_reported_and_compared(tmp_path: Path, baselines: 
 
 
 @pytest.mark.slow
-def test_a_kernel_that_regresses_fails_its_job_and_the_comparison_and_is_in_every_report(
-    tmp_path: Path, baselines: Path
-) -> None:
+def test_a_regression_fails_its_job_and_is_in_every_report(tmp_path: Path, baselines: Path) -> None:
     place = JobDirectory(tmp_path, baselines, wrong_kernel=KERNELS[1])
     said, summary = run_workflow(place)
     failed = [name for name, status in place.statuses.items() if status]

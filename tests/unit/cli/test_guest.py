@@ -150,7 +150,7 @@ def test_a_command_has_its_own_output_errors_and_status(command: Command) -> Non
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_what_cannot_be_is_told_once(
+def test_impossible_requests_are_one_message(
     command: Command, file: Path, arguments: tuple[str, ...], words: str
 ) -> None:
     command.kernels = [RELEASE, "6.1.0"]
@@ -160,9 +160,7 @@ def test_what_cannot_be_is_told_once(
     assert words in ended.err
 
 
-def test_a_program_is_shown_for_each_type_and_kernel_with_the_reason_once(
-    command: Command, file: Path
-) -> None:
+def test_probe_shows_each_reason_once(command: Command, file: Path) -> None:
     command.kernels = ["6.1.0-x", RELEASE]
     command.machines = [OwnGuest(REFUSED, REFUSED), OwnGuest()]
     ended = command("probe", "-q", str(file), "-t", "xdp", "-t", "kprobe", "-f", "bad")
@@ -190,9 +188,7 @@ def test_all_accepted_is_status_0_and_the_answers_are_there_as_json(command: Com
     ]
 
 
-def test_a_kernel_that_a_program_brings_down_is_an_answer_and_the_rest_is_asked_on(
-    command: Command, file: Path
-) -> None:
+def test_a_crash_is_an_answer_and_the_rest_is_loaded(command: Command, file: Path) -> None:
     command.machines = [OwnGuest({"program": 0}, CRASH), OwnGuest({"no_type": True})]
     ended = command("probe", "-q", str(file), "-t", "XDP", "-t", "LSM", "-f", "good", "--json")
     assert ended.status == 1
@@ -201,7 +197,7 @@ def test_a_kernel_that_a_program_brings_down_is_an_answer_and_the_rest_is_asked_
     assert command.machines  # nothing was left to ask
 
 
-def test_a_machine_that_was_lost_is_no_answer(command: Command, file: Path) -> None:
+def test_a_lost_machine_is_not_an_answer(command: Command, file: Path) -> None:
     lost = MachineFailed(FailureKind.LOST, "QEMU was ended by SIGKILL", tail="last words", console=Path("/c"))
     command.machines = [OwnGuest(lost)]
     ended = command("probe", "-q", str(file), "-t", "XDP")
@@ -212,7 +208,7 @@ def test_a_machine_that_was_lost_is_no_answer(command: Command, file: Path) -> N
 @pytest.mark.parametrize(
     "text", ["int f(void *ctx) { return x; }", '#define SEC(x)\nSEC("xdp") int f() { return x; }']
 )
-def test_clang_has_the_word_where_it_does_not_take_the_file(command: Command, file: Path, text: str) -> None:
+def test_clang_errors_are_shown_unchanged(command: Command, file: Path, text: str) -> None:
     file.write_text(text)
     command.machines = [
         OwnGuest(compiled={"diagnostics": "own.c:1:27: error: use of undeclared identifier 'x'\n"})
@@ -232,12 +228,12 @@ def test_clang_has_the_word_where_it_does_not_take_the_file(command: Command, fi
         ('#define PROGRAM __attribute__((section("xdp")))\n', "bcc"),
     ],
 )
-def test_a_file_says_itself_who_compiles_it(file: Path, text: str, loader: str) -> None:
+def test_the_file_decides_who_compiles_it(file: Path, text: str, loader: str) -> None:
     file.write_text(text)
     assert user_program.UserProgram.read(file).loader == loader
 
 
-def test_a_demonstration_shows_its_source_its_records_and_what_they_mean(command: Command) -> None:
+def test_a_demonstration_explains_its_records(command: Command) -> None:
     command.machines = [OwnGuest()]
     ended = command("demo", "-q", "In-Pieces")
     assert ended.status == 0, ended
@@ -252,11 +248,11 @@ def test_a_demonstration_of_a_type_shows_all_three_phases(command: Command) -> N
     ended = command("demo", "-q", "kprobe")
     assert ended.status == 0, ended
     assert "int kprobe_example(struct pt_regs *ctx)" in ended.out
-    assert "while it is attached: the program ran 1 time, 1 record announced" in ended.out
+    assert "while the example is attached: the program ran 1 time, 1 record reported by poll" in ended.out
     assert "prog_type  2: BPF_PROG_TYPE_KPROBE" in ended.out
 
 
-def test_everything_that_can_be_shown_is_listed(command: Command) -> None:
+def test_all_demonstrations_are_listed(command: Command) -> None:
     ended = command("demo", "--list")
     assert ended.status == 0
     names = [line.split()[0] for line in ended.out.splitlines()]

@@ -70,33 +70,33 @@ def run(host: Host, *argv: str, **fields: Any) -> int:
         (("sh", "-c", "(sleep 0.1; echo late) & exit 4"), 4, b"late\n", b""),
     ],
 )
-def test_a_command_is_told_whole(
+def test_a_command_gets_its_output_and_status(
     host: Host, argv: tuple[str, ...], status: int, stdout: bytes, stderr: bytes
 ) -> None:
     assert run(host, *argv) == status
     assert (host.heard("stdout"), host.heard("stderr")) == (stdout, stderr)
 
 
-def test_input_arrives_and_its_end_too(host: Host) -> None:
+def test_input_and_its_end_arrive(host: Host) -> None:
     for data in (b"one ", b"two\0", b""):
         host.type(data)
     assert run(host, "cat") == 0
     assert host.heard("stdout") == b"one two\0"
 
 
-def test_input_that_nobody_reads_does_no_harm(host: Host) -> None:
+def test_unread_input_does_no_harm(host: Host) -> None:
     host.type(b"x" * (1 << 20))
     assert run(host, "true") == 0
 
 
-def test_a_long_silence_is_no_death(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_silence_is_not_a_failure(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "ALIVE_S", 0.02)
     assert run(host, "sleep", "0.2") == 0
     assert {"event": "alive", "id": 7} in host.sent
 
 
 @pytest.mark.skipif(not shutil.which("busybox"), reason="takes busybox, as the guest has it")
-def test_a_terminal_has_the_size_of_the_hosts_and_takes_another(host: Host) -> None:
+def test_the_guest_terminal_follows_the_host_size(host: Host) -> None:
     host.messages.put({"size": [50, 132]})
     script = 'while [ "$(stty size)" != "50 132" ]; do :; done; stty size; echo err >&2; tty'
     assert run(host, "sh", "-c", script, terminal=TERMINAL) == 0
@@ -106,7 +106,7 @@ def test_a_terminal_has_the_size_of_the_hosts_and_takes_another(host: Host) -> N
 
 
 @pytest.mark.skipif(not shutil.which("busybox"), reason="takes busybox, as the guest has it")
-def test_a_key_interrupts_what_runs_in_the_terminal(host: Host) -> None:
+def test_ctrl_c_interrupts_the_command(host: Host) -> None:
     host.answers[b"ready"] = b"\x03"
     script = "trap 'exit 5' INT; echo ready; while :; do sleep 0.01; done"
     assert run(host, "sh", "-c", script, terminal=TERMINAL) == 5

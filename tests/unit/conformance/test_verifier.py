@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from dynptr_harness.conformance.catalogue import CASES, PROG_TYPES
 from dynptr_harness.conformance.experiments.capabilities import Capabilities, WithSysctl
-from dynptr_harness.conformance.experiments.verifier import Call, Program, Verification, telling_line
+from dynptr_harness.conformance.experiments.verifier import (
+    HelperCall,
+    Verification,
+    VerifierProgram,
+    telling_line,
+)
 from dynptr_harness.conformance.judge import judge
 from dynptr_harness.conformance.verdict import Verdict
 from dynptr_harness.protocol.kfuncs import KFUNCS
@@ -29,7 +34,9 @@ def verification_of(case: Case) -> Verification | None:
 
 
 ROWS = [(case, rows) for case in CASES if (rows := verification_of(case))]
-PROGRAMS = [(case, each) for case, rows in ROWS for each in rows.programs if isinstance(each, Program)]
+PROGRAMS = [
+    (case, each) for case, rows in ROWS for each in rows.programs if isinstance(each, VerifierProgram)
+]
 REFUSED = [(case, each) for case, each in PROGRAMS if each.errno]
 RIGHTS = [case for case in CASES if isinstance(case.experiment, Capabilities)]
 
@@ -40,7 +47,7 @@ def unknown_helper(helper: int) -> dict[str, Any]:
     return {"accepted": False, "errno": 22, "log": f"invalid func unknown#{helper}\n"}
 
 
-def named(pairs: list[tuple[Case, Program]]) -> list[str]:
+def named(pairs: list[tuple[Case, VerifierProgram]]) -> list[str]:
     return [f"{case.id}-{program.name}" for case, program in pairs]
 
 
@@ -59,19 +66,19 @@ def reply_with(case: Case, function: str, answer: dict[str, Any]) -> dict[str, A
 
 
 @pytest.mark.parametrize(("case", "program"), PROGRAMS, ids=named(PROGRAMS))
-def test_a_program_refused_for_another_reason_fails(case: Case, program: Program) -> None:
+def test_a_program_refused_for_another_reason_fails(case: Case, program: VerifierProgram) -> None:
     judgement = judged(case, reply_with(case, program.name, ANOTHER_REASON))
     assert (judgement.verdict, judgement.ok) == (Verdict.FAIL, False)
     assert "R0 !read_ok" in judgement.seen
 
 
 @pytest.mark.parametrize(("case", "program"), REFUSED, ids=named(REFUSED))
-def test_a_program_accepted_that_must_be_refused_fails(case: Case, program: Program) -> None:
+def test_a_program_accepted_that_must_be_refused_fails(case: Case, program: VerifierProgram) -> None:
     assert not judged(case, reply_with(case, program.name, {"accepted": True})).ok
 
 
 @pytest.mark.parametrize(("case", "program"), REFUSED, ids=named(REFUSED))
-def test_a_program_refused_with_another_errno_fails(case: Case, program: Program) -> None:
+def test_a_program_refused_with_another_errno_fails(case: Case, program: VerifierProgram) -> None:
     answer = {**reply_to(case)["functions"][program.name], "errno": 1}
     assert not judged(case, reply_with(case, program.name, answer)).ok
 
@@ -86,13 +93,15 @@ def test_a_program_that_was_not_tried_fails(case: Case) -> None:
 @pytest.mark.parametrize("helper", range(198, 204))
 def test_a_helper_that_the_kernel_does_not_know_fails(helper: int) -> None:
     case = BY_ID["VER-160"]
-    (name,) = (each.name for each in programs_of(case) if isinstance(each, Call) and each.helper == helper)
+    (name,) = (
+        each.name for each in programs_of(case) if isinstance(each, HelperCall) and each.helper == helper
+    )
     assert judged(case, reply_with(case, name, unknown_helper(helper))).verdict is Verdict.FAIL
 
 
 def test_a_kernel_before_the_helpers_must_name_each_of_them_as_unknown() -> None:
     case = BY_ID["VER-160"]
-    calls = [each for each in programs_of(case) if isinstance(each, Call)]
+    calls = [each for each in programs_of(case) if isinstance(each, HelperCall)]
     unknown = {call.name: unknown_helper(call.helper) for call in calls}
     old = {"release": "5.10.0", "has_helper": False}
     assert judged(case, {"functions": unknown}, **old).verdict is Verdict.EXPECTED_DIFFERENCE
@@ -100,7 +109,7 @@ def test_a_kernel_before_the_helpers_must_name_each_of_them_as_unknown() -> None
     assert judged(case, {"functions": unknown}, **old).verdict is Verdict.FAIL
 
 
-def programs_of(case: Case) -> tuple[Program | Call, ...]:
+def programs_of(case: Case) -> tuple[VerifierProgram | HelperCall, ...]:
     rows = verification_of(case)
     assert rows
     return rows.programs
@@ -108,7 +117,7 @@ def programs_of(case: Case) -> tuple[Program | Call, ...]:
 
 @pytest.mark.parametrize("case", [case for case, _ in ROWS], ids=lambda case: case.id)
 def test_a_refused_program_has_a_twin_that_is_accepted(case: Case) -> None:
-    programs = [each for each in programs_of(case) if isinstance(each, Program)]
+    programs = [each for each in programs_of(case) if isinstance(each, VerifierProgram)]
     assert not any(each.errno for each in programs) or any(not each.errno for each in programs)
 
 
@@ -119,7 +128,7 @@ def test_a_refusal_has_a_reason_on_every_kernel(case: Case) -> None:
         rows = experiment.experiment if isinstance(experiment, WithSysctl) else experiment
         assert isinstance(rows, Verification)
         for each in rows.programs:
-            if isinstance(each, Program) and each.errno:
+            if isinstance(each, VerifierProgram) and each.errno:
                 assert each.reasons or case.id == "VER-162"
 
 
@@ -170,7 +179,7 @@ def test_what_is_accepted_is_judged_by_the_kernel(
 
 def test_an_answer_for_a_program_that_the_row_does_not_have_is_an_error() -> None:
     with pytest.raises(ValueError, match="ver_002"):
-        Verification((Program("ver_001"),), "release").with_answers(Program("ver_002"))
+        Verification((VerifierProgram("ver_001"),), "release").with_answers(VerifierProgram("ver_002"))
 
 
 LINES = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from errno import EACCES, EINVAL
 
-from dynptr_harness.conformance.experiments.verifier import Older, Program, accepted, refused, row
+from dynptr_harness.conformance.experiments.verifier import Older, VerifierProgram, accepted, refused, row
 
 SOURCE = "kernel/bpf/verifier.c, destroy_if_dynptr_stack_slot (v6.3, ef8fc7a07c0e)"
 UNDETECTED = (
@@ -17,7 +17,7 @@ UNINITIALISED = "Expected an initialized dynptr as arg #1"
 UNACQUIRED = "arg 1 is an unacquired reference"
 
 
-def rejected_overwrites(*names: str) -> tuple[Program, ...]:
+def rejected_overwrites(*names: str) -> tuple[VerifierProgram, ...]:
     """Return programs that are rejected because they overwrite a reservation."""
     return tuple(refused(name, EINVAL, OVERWRITE) for name in names)
 

@@ -23,10 +23,10 @@ from dynptr_harness.conformance.experiments.script import (
 from dynptr_harness.conformance.experiments.verifier import (
     ALL_TYPES,
     ONE_TYPE,
-    Call,
+    HelperCall,
     Older,
-    Program,
     Verification,
+    VerifierProgram,
     accepted,
     refused,
     row,
@@ -96,7 +96,7 @@ def _helper_denied(*capabilities: str, message: str = CANNOT_USE) -> Capabilitie
     return Capabilities((LimitedProcess(capabilities, programs),))
 
 
-def _in_types(program: Program, *kinds: str) -> tuple[tuple[str, Program], ...]:
+def _in_types(program: VerifierProgram, *kinds: str) -> tuple[tuple[str, VerifierProgram], ...]:
     return tuple((kind, program) for kind in kinds)
 
 
@@ -249,9 +249,9 @@ CASES = (
         "VER-160",
         "the kernel knows each of the helpers 198 to 203",
         "release",
-        tuple(Call(*call) for call in HELPER_CALLS),
+        tuple(HelperCall(*call) for call in HELPER_CALLS),
         HELPER_SOURCE,
-        (Older((5, 19), HELPER_SOURCE, tuple(Call(*call, known=False) for call in HELPER_CALLS)),),
+        (Older((5, 19), HELPER_SOURCE, tuple(HelperCall(*call, known=False) for call in HELPER_CALLS)),),
         types=ALL_TYPES,
         loaders=("bcc",),
         without_helper=True,

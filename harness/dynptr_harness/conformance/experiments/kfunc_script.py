@@ -1,4 +1,4 @@
-"""Rows whose steps call kfuncs; bpf_src/elf/kfunc_steps.bpf.c does them."""
+"""Rows with steps that call kfuncs, run by bpf_src/elf/kfunc_steps.bpf.c."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ WIDENED = (
 def kfunc_row(
     case_id: str, title: str, acts: tuple[Act, ...], source: str, *, narrow: tuple[Act, ...] = ()
 ) -> Case:
-    """A row of acts whose steps call kfuncs.
+    """Return a row of acts with steps that call kfuncs.
 
     Args:
-        narrow: the same acts with what kernels show that keep sizes and offsets in 32 bits.
+        narrow: the same acts, with the results of kernels with 32-bit sizes and offsets.
     """
     by = "kfunc_steps"
     differences = (Difference(script(*narrow, by=by), WIDENED, before=(6, 19)),) if narrow else ()

@@ -1,4 +1,4 @@
-"""Calls on maps, by bare system calls: what is asked of the kernel, and what it must answer."""
+"""Calls of bpf(2) and mmap(2) on maps, and their expected results."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ RB_OVERWRITE = uapi.BPF_F_RB_OVERWRITE
 
 @dataclass(frozen=True)
 class _Call:
-    """A call on the map `name`; `errno` is 0 where it must succeed, None where there is no such map."""
+    """A call on the map `name`. `errno` is 0 for success, None if the map does not exist."""
 
     errno: int | None = 0
     name: str = "ring"
@@ -49,12 +49,12 @@ class _Call:
 
 @dataclass(frozen=True)
 class Create(_Call):
-    """A map is made; the fields are those of union bpf_attr.
+    """Creates a map. The fields are those of union bpf_attr.
 
     Attributes:
-        inner: the map that becomes its inner map.
-        by_nobody: made by a process without capabilities while unprivileged_bpf_disabled has this value.
-        memory: made by a process that may use so many bytes.
+        inner: name of the inner map.
+        by_nobody: value of unprivileged_bpf_disabled while a process without capabilities creates the map.
+        memory: memory limit of the creating process in bytes.
     """
 
     max_entries: int = RING_SIZE
@@ -80,7 +80,7 @@ class Create(_Call):
 
 @dataclass(frozen=True)
 class Info(_Call):
-    """What the kernel says of the map."""
+    """Gets the info of the map."""
 
     max_entries: int = RING_SIZE
     map_flags: int = 0
@@ -97,11 +97,11 @@ class Info(_Call):
 
 @dataclass(frozen=True)
 class Element(_Call):
-    """An element is looked up, updated, deleted, or the next key is asked for.
+    """Looks up, updates or deletes an element, or gets the next key.
 
     Attributes:
         key: None for a null pointer.
-        value: to update, the map that is stored.
+        value: name of the map to store, for an update.
     """
 
     op: Literal["lookup", "update", "delete", "next"] = "lookup"
@@ -116,12 +116,12 @@ class Element(_Call):
 
 @dataclass(frozen=True)
 class Freeze(_Call):
-    """User space may no longer write the map."""
+    """Freezes the map: user space can no longer write it."""
 
 
 @dataclass(frozen=True)
 class Mmap(_Call):
-    """A part of the map is mapped, and stays so until Munmap or the end."""
+    """Maps a part of the map until Munmap or the end."""
 
     offset: int = 0
     length: int = PAGE
@@ -135,7 +135,7 @@ class Mmap(_Call):
 
 @dataclass(frozen=True)
 class Mprotect(_Call):
-    """What was mapped last gets another protection."""
+    """Changes the protection of the last mapping."""
 
     prot: Literal["r", "rw", "rx"] = "r"
 
@@ -145,7 +145,7 @@ class Mprotect(_Call):
 
 @dataclass(frozen=True)
 class Munmap(_Call):
-    """What was mapped last is no longer."""
+    """Removes the last mapping."""
 
     def request(self) -> dict[str, Any]:
         return {"act": "munmap"}
@@ -153,7 +153,7 @@ class Munmap(_Call):
 
 @dataclass(frozen=True)
 class MapCalls(Script):
-    """Calls in a row, with maps that last as long; no program has to do with them."""
+    """A sequence of calls without a program. The maps exist until its end."""
 
     object: str = ""
 
@@ -162,5 +162,5 @@ class MapCalls(Script):
 
 
 def calls(*acts: Act) -> MapCalls:
-    """These calls in a row."""
+    """Return a sequence of calls."""
     return MapCalls(acts)
