@@ -12,7 +12,7 @@ from dynptr_harness.core.errors import ExitStatus, HarnessError
 
 
 def main() -> NoReturn:
-    """Run the command. Every error ends in one message and an exit status.
+    """Run the command. Report every error with one message and an exit status.
 
     Status 1 comes only from a command that judged a kernel or a program.
     """
@@ -44,7 +44,7 @@ def _status() -> int | str | None:
 
 
 def _defect(error: Exception) -> ExitStatus:
-    """Report an exception that no code of ours expects."""
+    """Report an exception that is a bug."""
     import tempfile
     import traceback
 
@@ -54,5 +54,5 @@ def _defect(error: Exception) -> ExitStatus:
         place = f"its trace is in {file.name}"
     except OSError:
         place = f"its trace follows\n{traceback.format_exc()}"
-    say(f"unexpected {type(error).__name__}: {error}", f"a defect of {PROGRAM}; {place}")
+    say(f"unexpected {type(error).__name__}: {error}", f"a bug in {PROGRAM}; {place}")
     return ExitStatus.DEFECT

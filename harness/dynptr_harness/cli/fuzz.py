@@ -1,4 +1,4 @@
-"""The command that runs random sequences: fuzz."""
+"""The command `fuzz`."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ def fuzz(
     coverage: Annotated[bool, typer.Option("--coverage", help="Show what the sequences reached.")] = False,
     boot: ProbeOptions,
 ) -> None:
-    """Run random sequences of acts and compare each reply with a model of the kernel.
+    """Run random sequences of actions and compare each reply with a model of the kernel.
 
-    An act is an event whose program reserves, accesses and releases records, or a call of user space that
+    An action is an event whose program reserves, accesses and releases records, or a call of user space that
     reads the ring or waits for it. A sequence that differs from the model is reduced to the shortest one that
     still differs and written to a replay file.
 

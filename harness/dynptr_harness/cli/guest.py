@@ -78,7 +78,7 @@ def shell(
     with _console_on_failure():
         (prepared,) = machines.kernels
         if not boot.quiet:
-            say(f"Linux {prepared.kernel.release}; exit or Ctrl-D ends the shell, Ctrl-] forces it")
+            say(f"Linux {prepared.kernel.release}; exit or Ctrl-D ends the shell, Ctrl-] leaves a guest that hangs")
         raise typer.Exit(machines.visit(prepared, lambda machine: guest_command.shell(machine, terminal)))
 
 
@@ -187,7 +187,7 @@ def demo(
         out.print("\n".join(columns(rows)), markup=False, soft_wrap=True)
         return
     if not name:
-        raise WrongUsage("no demonstration was named", "`dynptr-harness demo --list` lists them")
+        raise WrongUsage("no demonstration is named", "`dynptr-harness demo --list` lists them")
     chosen = demos.find(name, catalogue)
     machines = _machines_of_one(kernel, boot)
     out.print(f"bpf_src/{chosen.path}\n", style="bold", soft_wrap=True)
@@ -210,7 +210,7 @@ def _machines_of_one(kernel: str, boot: GuestOptions) -> Machines:
     settings, progress, options = boot.settings(), boot.progress(), boot.options()
     choices = choose([kernel], settings=settings, progress=progress, modules=boot.modules)
     if len(choices) > 1:
-        raise WrongUsage(f"{kernel!r} means {len(choices)} kernels", "name one, such as 6.12")
+        raise WrongUsage(f"{kernel!r} matches {len(choices)} kernels", "name one, such as 6.12")
     return Machines([kernel], options, settings=settings, progress=progress)
 
 

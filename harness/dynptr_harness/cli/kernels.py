@@ -41,7 +41,7 @@ def list_kernels(
 ) -> None:
     """List the best kernel of each series in Debian, and the kernels in the cache.
 
-    A terminal of less than 104 columns shows no VERSION and SUITE. This is the default command of `kernels`.
+    A terminal narrower than 104 columns shows no VERSION and SUITE. This is the default command of `kernels`.
     """
     from dynptr_harness.cli.kernel_list import as_document, as_lines
     from dynptr_harness.kernels.debian import source, store

@@ -178,7 +178,7 @@ def expand_options(command: Callable[..., T]) -> Callable[..., T]:
 
 
 def settings_for(*, offline: bool = False) -> Settings:
-    """Return the settings of the environment; `offline` adds to them."""
+    """Return the settings of the environment, with `offline` applied."""
     settings = Settings.from_environment()
     return replace(settings, offline=settings.offline or offline)
 
@@ -194,7 +194,7 @@ def console_on(*, stderr: bool = False) -> Console:
 
 
 def terminal_width() -> int | None:
-    """Return the columns of the terminal on standard output, or None for a pipe or a file."""
+    """Return the width of the terminal on standard output, or None for a pipe or a file."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 

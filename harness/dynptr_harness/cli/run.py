@@ -136,24 +136,24 @@ def run(
 
 
 def _consent(run_in: RunIn, *, yes: bool) -> None:
-    """Ask the user to confirm that programs are loaded into the running kernel.
+    """Ask the user for permission to load programs into the running kernel.
 
     Raises:
-        WrongUsage: the user did not, or cannot be asked.
+        WrongUsage: the user refuses, or standard input is not a terminal.
     """
     if run_in is not RunIn.HERE:
         raise WrongUsage("the running kernel cannot be tested from a container", "omit --in")
-    what = f"this loads and attaches BPF programs in this machine's own kernel, {os.uname().release}"
+    what = f"this loads and attaches BPF programs in the kernel of this machine, {os.uname().release}"
     if yes:
         return
     if not sys.stdin.isatty():
-        raise WrongUsage(what, "say --yes if that is intended")
+        raise WrongUsage(what, "add --yes to confirm")
     try:
         agreed = typer.confirm(f"{what}. Continue?", err=True)
     except typer.Abort:
         agreed = False
     if not agreed:
-        raise WrongUsage("nothing was loaded")
+        raise WrongUsage("not confirmed: nothing was loaded")
 
 
 @app.command()

@@ -66,7 +66,7 @@ def demonstrations(catalogue: Catalogue) -> list[Demonstration]:
 
 
 def find(name: str, catalogue: Catalogue) -> Demonstration:
-    """Return a demonstration by name. Case of letters is ignored.
+    """Return a demonstration by name. Ignore case.
 
     Raises:
         WrongUsage: no demonstration has this name.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from dynptr_harness.vm.machine import Machine
 
-# The agent sends a sign of life every two seconds. It can be late on a busy host without KVM.
+# The agent sends a heartbeat every two seconds. It can be late on a busy host without KVM.
 SILENCE_S = 30.0
 CHUNK = 1 << 16
 DESCRIPTORS = {"stdout": 1, "stderr": 2}
@@ -82,20 +82,20 @@ class _ForwardedCommand:
             await asyncio.wait({stream, left})
 
     def send(self, message: dict[str, Any]) -> None:
-        """Send a message; call it in the event loop."""
+        """Send a message. Call this in the event loop."""
         task = self._loop.create_task(self._machine.tell(message))
         self._sends.add(task)
         task.add_done_callback(self._sends.discard)
 
     def _on_event(self, event: dict[str, Any]) -> None:
         if event["event"] == "begin":  # earlier messages are not input
-            # A thread, because asyncio cannot read terminals, pipes and files alike. It may block for ever.
+            # A thread, because asyncio cannot read terminals, pipes and files alike. It may block forever.
             Thread(target=self._forward_input, daemon=True).start()
         elif event["event"] == "output":
             streams.write(DESCRIPTORS[event["stream"]], base64.b64decode(event["data"]))
 
     def _forward_input(self) -> None:
-        """Send standard input as fast as the guest accepts it, and then its end."""
+        """Forward standard input and its end, as fast as the guest accepts them."""
         data = b"-"
         while data:
             try:

@@ -54,7 +54,7 @@ class Found:
 
     Attributes:
         number: of the sequence in the run.
-        differences: one line each; the last part of a crash is its reason.
+        differences: one line each. The line of a crash ends with its reason.
         start: producer position of the ring before the sequence.
     """
 
@@ -66,7 +66,7 @@ class Found:
 
 @dataclass
 class FuzzResult:
-    """What a run found on one kernel."""
+    """The findings of a run on one kernel."""
 
     release: str
     prog_type: str
@@ -190,7 +190,7 @@ class Fuzzer:
     async def _shrunk(
         self, sequence: Sequence, setting: Setting, differences: list[str], start: int, number: int
     ) -> Found:
-        """Return the smallest sequence that was found to differ, on a new ring if it differs there, too."""
+        """Return the smallest sequence that differs, on a new ring if it also differs there."""
         self._tell(f"sequence {number} differs: {differences[0]}")
 
         async def fails(candidate: Sequence) -> bool:
@@ -254,11 +254,11 @@ def write(found: Found, result: FuzzResult, directory: Path) -> Path:
 
 
 def report(result: FuzzResult, *, coverage: bool) -> Iterator[str]:
-    """Yield the lines of the summary, with what was reached if `coverage` is set."""
+    """Yield the lines of the summary, and of the coverage if `coverage` is set."""
     rate = result.sequences / result.seconds if result.seconds else 0
     yield (
         f"Linux {result.release}, {result.prog_type}, seed {result.seed}: {result.sequences} sequences of "
-        f"{result.acts} acts in {result.seconds:.1f} s ({rate:.0f} a second), "
+        f"{result.acts} actions in {result.seconds:.1f} s ({rate:.0f} per second), "
         f"{len(result.found)} different"
     )
     for found in result.found:

@@ -97,7 +97,7 @@ def diff(
 
 
 def merge(results: Sequence[Path], json_file: Path) -> None:
-    """Write the merge of several results."""
+    """Merge several results and write the merged one."""
     output_file.check_all({"--json": json_file})
     output_file.write(json_file, as_json(result_files.read(results)).encode())
 

@@ -47,7 +47,7 @@ def judge(case: Case, prog_type: ProgType, facts: Mapping[str, Any], reply: Repl
     """Judge a reply of the agent.
 
     Args:
-        facts: what the agent found out about its kernel. `release`, `byteorder`, `has_helper`, `kfuncs` and
+        facts: facts that the agent measured. `release`, `byteorder`, `has_helper`, `kfuncs` and
             `overwriting_rings` are required, `options_set` is optional.
         reply: to `case.request(prog_type)`. Kernel warnings during the request are in `splats`.
     """
@@ -162,7 +162,7 @@ def _lacks_helper(refusals: Sequence[dict[str, Any]], facts: Mapping[str, Any]) 
 
 
 def _judge_not_allowed(prog_type: ProgType, log: str | None) -> Judgement:
-    """The verifier log says that the type does not offer the helper. This is expected of some types."""
+    """Judge a log that says that the type does not offer the helper. Some types must not offer it."""
     if not prog_type.offers_helper:
         text = "the helper is refused in this program type"
         reason = f"{prog_type.name} has a list of helpers of its own, without this one"
@@ -172,7 +172,7 @@ def _judge_not_allowed(prog_type: ProgType, log: str | None) -> Judgement:
 
 
 def _judge_no_type(prog_type: ProgType, version: Version, options_set: Sequence[str]) -> Judgement:
-    """The kernel refuses every program of the type. It may be too old or built without the type."""
+    """Judge a kernel that refuses every program of the type. It may be too old or built without the type."""
     seen = f"no programs of type {prog_type.name}: one that does nothing is refused, too"
     since = ".".join(map(str, prog_type.since))
     if version < prog_type.since:
@@ -212,7 +212,7 @@ def _judge_absent(version: Version, log: str | None) -> Judgement:
 
 
 def _judge_missing(missing: Sequence[str], version: Version, log: str | None) -> Judgement:
-    """The kernel lacks kfuncs. This is expected before the version that added them."""
+    """Judge a kernel without these kfuncs. This is expected before the version that added them."""
     late = [name for name in missing if version < KFUNCS[name]]
     named = ", ".join(
         f"{name}: it came with {'.'.join(map(str, KFUNCS[name]))}" for name in (late or missing)
@@ -224,7 +224,7 @@ def _judge_missing(missing: Sequence[str], version: Version, log: str | None) ->
 
 
 def _judge_never_overwriting(version: Version) -> Judgement:
-    """The kernel has no overwriting rings. This is expected before the version that added them."""
+    """Judge a kernel without overwriting rings. This is expected before the version that added them."""
     since = ".".join(map(str, OVERWRITING_SINCE))
     seen = "no ring that overwrites"
     if version < OVERWRITING_SINCE:

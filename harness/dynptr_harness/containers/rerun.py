@@ -101,7 +101,7 @@ def _directory(path: Path) -> Path:
 
 def _environment(settings: Settings) -> dict[str, str]:
     given = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    if sys.stdout.isatty() and sys.stderr.isatty():  # for the same output of rich as here
+    if sys.stdout.isatty() and sys.stderr.isatty():  # rich then formats as it would here
         given |= {"COLUMNS": str(shutil.get_terminal_size().columns), "FORCE_COLOR": "1"}
     elif "COLUMNS" in os.environ:
         given["COLUMNS"] = os.environ["COLUMNS"]

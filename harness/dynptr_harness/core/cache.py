@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MANIFEST = ".manifest.json"
-LOCK_DEADLINE = 1800.0  # seconds; the longest build is bounded by less
+LOCK_DEADLINE = 1800.0  # seconds; more than any build can take
 LOCK_POLL = 0.1  # seconds; flock(2) has no timeout
 SPACE_HINT = "free some space there, or set DYNPTR_HARNESS_CACHE to a directory on another disk"
 
@@ -127,7 +127,7 @@ class Cache:
     def _home(self, kind: str, key: str) -> Path:
         for name in (kind, key):
             if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+~-]*", name):
-                raise ValueError(f"not a name of a cache entry: {name!r}")
+                raise ValueError(f"not the name of a cache entry: {name!r}")
         return self.directory / kind / key
 
     @contextmanager
@@ -135,7 +135,7 @@ class Cache:
         """Yield a directory that becomes the entry. The caller holds the lock of the entry."""
         self._remove_leftovers(home)
         if home.exists():
-            log.warning("cache entry %s is damaged and is built again", home)
+            log.warning("cache entry %s is damaged and will be rebuilt", home)
         free = free_mib(home)
         if free < needed_mib:
             raise EnvironmentFailed(

@@ -18,7 +18,7 @@ _CANDIDATE = re.compile(r"\brc(\d+)")  # 6.12.0-rc1, Debian's 6.12~rc1, Fedora's
 class KernelVersion:
     """A kernel release. A release candidate is older than its release.
 
-    Every string has a place in the order. One that does not begin with a number comes first.
+    Any string can be compared. One that does not begin with a number comes first.
     """
 
     release: str
@@ -32,7 +32,7 @@ class KernelVersion:
         """
         numbers = self._base
         if len(numbers) < 2:
-            raise ValueError(f"no kernel release: {self.release!r}")
+            raise ValueError(f"not a kernel release: {self.release!r}")
         return numbers[0], numbers[1]
 
     @property

@@ -16,7 +16,7 @@ class Progress(Protocol):
         """Show a phase while the context is open. It yields a function that shows a line of detail."""
 
     def tell(self, line: str) -> None:
-        """Show a line that stays."""
+        """Show a permanent line."""
 
 
 class Silent:

@@ -25,7 +25,7 @@ class Settings:
 
     Attributes:
         cache: directory of the cache.
-        mirror: address of a Debian mirror. None for the mirror of the host's apt.
+        mirror: URL of a Debian mirror. None for the mirror of the host's apt.
         offline: use the cache only; fetch nothing.
         snapshot_limit_mib: disk space for snapshots in MiB; 0 for no snapshots.
         base_image: base of the container image for `--in docker`. None for the Dockerfile's.

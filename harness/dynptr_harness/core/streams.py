@@ -1,4 +1,4 @@
-"""Standard output and error that fail in known ways, so that no failure looks like a verdict.
+"""Standard output and error. A failure to write to them never looks like a verdict.
 
 Python ends with status 1 or 120 after a failed write, and 1 means that a kernel is not as expected.
 """
@@ -54,7 +54,7 @@ class _Stream(io.TextIOWrapper):
 
     @contextmanager
     def _failing(self) -> Iterator[None]:
-        """Write to nowhere after the first failure, which `_failed` may raise."""
+        """Discard all output after the first failure, which `_failed` may raise."""
         try:
             yield
         except OSError as error:

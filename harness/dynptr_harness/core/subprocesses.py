@@ -90,7 +90,7 @@ def run(
         child.wait(2 * GRACE_SECONDS)
         raise
     if status in TIMED_OUT and time.monotonic() - started >= deadline:
-        raise EnvironmentFailed(f"{what} was not done after {deadline:g} s{_shown(tail)}")
+        raise EnvironmentFailed(f"{what} did not end within {deadline:g} s{_shown(tail)}")
     if status:
         said = tail or deque((line.rstrip() for line in output), maxlen=TAIL_LINES)
         how = f"by signal {-status}" if status < 0 else f"with status {status}"

@@ -58,7 +58,7 @@ def columns(rows: Sequence[Sequence[str]], width: int | None = None) -> Iterator
     """Yield rows as lines with aligned columns.
 
     Args:
-        rows: texts of equal number.
+        rows: rows with the same number of texts.
         width: width of the terminal, to which the last column is wrapped. None to wrap nothing.
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]

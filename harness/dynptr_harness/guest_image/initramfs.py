@@ -22,7 +22,7 @@ def write(target: Path, *, busybox: Path, modules: Sequence[Path]) -> None:
     It is not compressed: decompression in the guest takes longer than QEMU's copy of 3 MB.
 
     Args:
-        target: file to write. Its directory must be empty, and holds the tree meanwhile.
+        target: file to write. Its directory must be empty: the tree is built there.
         busybox: a static busybox.
         modules: uncompressed modules in load order.
     """

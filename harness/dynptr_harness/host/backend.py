@@ -47,10 +47,10 @@ def ready(
     """Return the backend for the running kernel.
 
     Args:
-        disturb: keep cells that change kernel settings for a moment or put load on the machine.
+        disturb: keep cells that change kernel settings temporarily or put load on the machine.
 
     Raises:
-        WrongUsage: there are other selectors, or no cell of the plan is left.
+        WrongUsage: there are other selectors, or no planned cell remains.
         EnvironmentFailed: this process is not root, or a tool failed.
     """
     if len(selectors) > 1:
@@ -101,7 +101,7 @@ def disturbs(request: dict[str, Any]) -> bool:
 
 
 def _files(image: GuestImage, settings: Settings) -> BootFiles:
-    """Unpack the guest image and the payload to directories, where a VM has disks."""
+    """Unpack the guest image and the payload to directories. A VM has disks instead."""
     cache = Cache(settings.cache)
     content = payload.contents(objects=bpf_objects.compiled(paths.bpf_src(), cache))
     tree = cache.entry("guest-tree", image.key, lambda entry: erofs.extract(image.root, entry / "root"))

@@ -44,12 +44,12 @@ class BzImageSource(KernelSource):
         progress: Progress,  # noqa: ARG002
         modules: Path | None,
     ) -> Iterator[Choice]:
-        """Yield the kernel. It is read immediately, so that a wrong file is reported before the others."""
+        """Yield the kernel. It is read immediately, so that a wrong file is reported before other kernels are fetched."""
         kernel = resolve(Path(selector), modules)
         yield Choice(selector, kernel.origin, lambda: kernel)
 
     def path(self, selector: str) -> Path:
-        """Return the path."""
+        """Return the selector, which is a path."""
         return Path(selector)
 
 

@@ -1,7 +1,7 @@
 """Kernels in container images. The image is searched, not run.
 
 The kernel is a bzImage whose name begins with vmlinuz or bzImage, in any directory: boot/vmlinuz-RELEASE,
-/vmlinuz, /kernel/bzImage. Its modules are in a directory lib/modules/RELEASE at any depth, if it has some.
+/vmlinuz, /kernel/bzImage. Its modules are in a directory lib/modules/RELEASE at any depth, if it has any.
 """
 
 from __future__ import annotations
@@ -125,15 +125,15 @@ def _content(client: DockerClient, image: Image) -> Iterator[tarfile.TarFile]:
     container = client.containers.create(image, command=["never run"])
     try:
         chunks: Any = container.export()  # an iterator of bytes; the stubs are wrong
-        stream = io.BufferedReader(_Stream(chunks))
+        stream = io.BufferedReader(_ChunkReader(chunks))
         with tarfile.open(fileobj=stream, mode="r|") as tar:
             yield tar
     finally:
         container.remove(force=True)
 
 
-class _Stream(io.RawIOBase):
-    """A file of chunks of bytes."""
+class _ChunkReader(io.RawIOBase):
+    """A file that reads from an iterator of bytes."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks

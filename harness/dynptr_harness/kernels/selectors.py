@@ -1,4 +1,4 @@
-"""The forms of a selector that mean several kernels."""
+"""Selectors that can match several kernels."""
 
 from __future__ import annotations
 

@@ -136,7 +136,7 @@ class Outcome(ct.Structure):
         return (ct.c_int64 * _NUMBERS).from_buffer(self)
 
     def reply(self, step: dict[str, Any]) -> dict[str, Any]:
-        """Return the outcome of a step as the judge takes it.
+        """Return the outcome of a step for the judge.
 
         It has the slots and accesses of the step only. A number that the program did not write is None. A
         position is a list of three numbers, in the order of struct position. `data` is in hex.

@@ -298,7 +298,7 @@ def _map_call(call: str, details: Sequence[str], number: int | None) -> str:
 
 
 def _changed(value: Any, names: Iterable[str]) -> dict[str, str]:
-    """Return these fields of a dataclass as text, without those that have their default."""
+    """Return these fields of a dataclass as text, without default values."""
     defaults = {field.name: field.default for field in fields(value)}
     values = {name: getattr(value, name) for name in names}
     return {name: _field(name, each) for name, each in values.items() if each != defaults[name]}

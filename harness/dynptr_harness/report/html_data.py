@@ -27,7 +27,7 @@ _GUEST_FACTS = ("version", "bcc", "libbpf", "clang", "clang_of_objects", "python
 
 
 class _Numbered:
-    """Numbers for hashable things, in the order of their first use."""
+    """Numbers hashable objects in the order of their first use."""
 
     def __init__(self, known: Iterable[Hashable] = ()) -> None:
         self._numbers = {each: number for number, each in enumerate(known)}
@@ -36,7 +36,7 @@ class _Numbered:
         return self._numbers.setdefault(thing, len(self._numbers))
 
     def all(self) -> list[Any]:
-        """Return the things in the order of their numbers."""
+        """Return the objects in the order of their numbers."""
         return list(self._numbers)
 
 

@@ -143,7 +143,7 @@ class Matrix:
     def of_kernel(self, release: str) -> Iterator[RenderableType]:
         """Yield the table of one kernel, or several if the columns do not fit side by side.
 
-        Of several, each leaves out the program types to which none of its columns applies.
+        Each of several tables omits the program types to which none of its columns applies.
         """
         rows = _rows([cell for cell in self._cells if cell.kernel == release])
         for band in self._bands:

@@ -58,7 +58,7 @@ How these kernels differ from the newest ones, and why."""
 
 
 @dataclass(frozen=True)
-class _Answered:
+class _KernelCells:
     """The results of one kernel.
 
     Attributes:
@@ -101,14 +101,14 @@ def as_page(result: RunResult, prog_types: Sequence[ProgType], example: str) -> 
     return "\n\n".join(parts) + "\n"
 
 
-def _answered(name: str, cells: Sequence[CellResult]) -> _Answered:
+def _answered(name: str, cells: Sequence[CellResult]) -> _KernelCells:
     of_case: dict[str, list[CellResult]] = defaultdict(list)
     for cell in cells:
         of_case[cell.case].append(cell)
-    return _Answered(name, of_case)
+    return _KernelCells(name, of_case)
 
 
-def _head(kernels: Sequence[_Answered], having: Sequence[_Answered]) -> str:
+def _head(kernels: Sequence[_KernelCells], having: Sequence[_KernelCells]) -> str:
     lacking = [kernel.name for kernel in kernels if kernel not in having]
     measured = f"Linux {_and([kernel.name for kernel in having])}" if having else "no kernel with the helper"
     verb = "do" if len(lacking) > 1 else "does"
@@ -124,18 +124,18 @@ def _and(names: Sequence[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def _list(statements: Sequence[Statement], kernels: Sequence[_Answered]) -> str:
+def _list(statements: Sequence[Statement], kernels: Sequence[_KernelCells]) -> str:
     return "\n".join(f"- {text} ({links})" for text, links in (_proved(each, kernels) for each in statements))
 
 
-def _proved(statement: Statement, kernels: Sequence[_Answered]) -> tuple[str, str]:
+def _proved(statement: Statement, kernels: Sequence[_KernelCells]) -> tuple[str, str]:
     """Return the sentence, with the kernels that differ, and links to its cases."""
-    against = [f"{sign} on {_and(names)}" for sign, names in _against(statement, kernels).items()]
+    against = [f"{sign} on {_and(names)}" for sign, names in _deviations(statement, kernels).items()]
     text = f"{statement.text} *({'; '.join(against)})*" if against else statement.text
     return text, ", ".join(map(_link, statement.cases))
 
 
-def _against(statement: Statement, kernels: Sequence[_Answered]) -> dict[str, list[str]]:
+def _deviations(statement: Statement, kernels: Sequence[_KernelCells]) -> dict[str, list[str]]:
     """Return each deviation from `pass`, with the kernels that show it."""
     found: dict[str, list[str]] = {}
     for kernel in kernels:
@@ -145,14 +145,14 @@ def _against(statement: Statement, kernels: Sequence[_Answered]) -> dict[str, li
                     f"the results lack {case} on Linux {kernel.name}",
                     "give results of the whole catalogue",
                 )
-            for cell in _speaking(kernel.of_case[case]):
+            for cell in _applicable(kernel.of_case[case]):
                 if cell.verdict is not Verdict.PASS:
                     names = found.setdefault(_word(cell), [])
                     names += [kernel.name] * (kernel.name not in names)
     return found
 
 
-def _speaking(cells: Sequence[CellResult]) -> Sequence[CellResult]:
+def _applicable(cells: Sequence[CellResult]) -> Sequence[CellResult]:
     """Return the cells of types that the kernel has, or all cells if it has none of the types."""
     had = [cell for cell in cells if not (cell.ok and cell.verdict in LACKING)]
     return had or cells
@@ -169,7 +169,7 @@ def _link(case: str) -> str:
     return f"[{case}](catalogue.md#{case.lower()})"
 
 
-def _undocumented(kernels: Sequence[_Answered], prog_types: Sequence[ProgType]) -> str:
+def _undocumented(kernels: Sequence[_KernelCells], prog_types: Sequence[ProgType]) -> str:
     """Return how the kernels differ from the documented program types."""
     callable_in = {
         cell.prog_type
@@ -184,7 +184,7 @@ def _undocumented(kernels: Sequence[_Answered], prog_types: Sequence[ProgType]) 
     return f"{said} On no measured kernel does it work in {_and(fewer)}." if fewer else said
 
 
-def _types(result: RunResult, kernels: Sequence[_Answered], prog_types: Sequence[ProgType]) -> str:
+def _types(result: RunResult, kernels: Sequence[_KernelCells], prog_types: Sequence[ProgType]) -> str:
     of_type: dict[tuple[str, str], list[CellResult]] = defaultdict(list)
     for cell in result.cells:
         of_type[cell.kernel, cell.prog_type].append(cell)
@@ -206,7 +206,7 @@ def _count(cells: Sequence[CellResult]) -> str:
     return str(len(cells)) if cells else "not run"
 
 
-def _differences(kernels: Sequence[_Answered]) -> str:
+def _differences(kernels: Sequence[_KernelCells]) -> str:
     found: dict[tuple[str, Verdict, str], list[str]] = {}
     for kernel in kernels:
         for case, cells in kernel.of_case.items():

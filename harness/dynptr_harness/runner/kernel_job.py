@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from dynptr_harness.runner.session import Boot, Observation
     from dynptr_harness.vm.prepare import PreparedKernel
 
-LOSSES_IN_A_ROW = 3  # a kernel stops after so many lost machines without a reply in between
+LOSSES_IN_A_ROW = 3  # machines lost in a row, without a reply, after which a kernel stops
 
 
 def always(_kernel: PreparedKernel) -> bool:
@@ -46,7 +46,7 @@ class KernelJob:
 
     Attributes:
         workers: number of workers that run cells of this kernel.
-        stopped: why no more cells run, None while they do.
+        stopped: reason why no more cells run, or None.
     """
 
     def __init__(

@@ -89,7 +89,7 @@ class Observation:
 
 
 class Session:
-    """The use of one machine.
+    """Runs queries on one machine.
 
     Args:
         machine: fresh and not shared.
@@ -97,7 +97,7 @@ class Session:
 
     Attributes:
         usable: True if the machine can run more requests: it runs, and no request failed. A failed experiment
-            may leave anything behind in the guest.
+            may leave the guest in any state.
     """
 
     def __init__(self, machine: AgentMachine, outside: Callable[[list[str]], None]) -> None:

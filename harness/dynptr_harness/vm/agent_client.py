@@ -78,7 +78,7 @@ class AgentClient(ABC):
         Args:
             wanted: talks to the agent. May raise EOFError (the port is closed) and NotTheProtocol.
             deadline: seconds.
-            late: reason of the failure after the deadline.
+            late: reason for the failure after the deadline.
         """
 
     async def ask(self, request: dict[str, Any], deadline: float) -> dict[str, Any]:
@@ -101,7 +101,7 @@ class AgentClient(ABC):
         late = f"no reply to request {number} after {deadline:g} s"
         heard = self._listen()
         event = await self._within(self._channel.answer(request, number), deadline, late)
-        # The kernel's messages before the reply were in the pipe before it. They have been read with it.
+        # The kernel's messages before the reply entered the pipe before it, so they have been read.
         return _reply_of(event, heard())
 
     async def request_batch(
@@ -184,7 +184,7 @@ class AgentClient(ABC):
         return facts
 
     def _start_failed(self, log: str) -> MachineFailed:
-        """Return the failure of an agent that could not start, for its traceback."""
+        """Return the failure of an agent that could not start, from its traceback."""
         reason = f"the agent could not start: {_last_line(log)}"
         return self._failed(FailureKind.BOOT, reason, log)
 

@@ -66,7 +66,7 @@ class Channel:
     async def first_event(self) -> dict[str, Any]:
         """Return the first event of the agent: ready, with its facts, or failed.
 
-        Raises EOFError and NotTheProtocol as `receive`.
+        Raises EOFError and NotTheProtocol like `receive`.
         """
         event = await self.receive()
         if event.get("event") != "failed" and not isinstance(event.get("facts"), dict):
@@ -76,7 +76,7 @@ class Channel:
     async def answer(self, request: dict[str, Any], number: int) -> dict[str, Any]:
         """Send a request and return the event with its reply or with the agent's error.
 
-        Raises EOFError and NotTheProtocol as `receive`.
+        Raises EOFError and NotTheProtocol like `receive`.
         """
         await self.send({**packed(request), "id": number})
         return await self.answer_to(request, number)
@@ -87,7 +87,7 @@ class Channel:
         await self.send({"in_turn": numbered})
 
     async def answer_to(self, request: dict[str, Any], number: int) -> dict[str, Any]:
-        """Return the event of a request that was sent, as `answer`.
+        """Return the event that answers a request sent before, like `answer`.
 
         "kernel_logged" in the event is True if the kernel logged anything meanwhile. After this and after an
         error the agent skips the remaining requests.

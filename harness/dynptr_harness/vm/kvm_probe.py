@@ -65,7 +65,7 @@ async def probe(files: BootFiles, transcript: Path) -> str | None:
     """Boot kernel and initramfs with KVM, up to the first process.
 
     Returns:
-        None if the kernel reached user space, else the reason of the failure.
+        None if the kernel reached user space, else the reason for the failure.
     """
     console = Console(transcript)
     accelerator = Accelerator("kvm", "probe")
@@ -95,6 +95,6 @@ def confirm(chosen: Accelerator, facts: Mapping[str, Any]) -> None:
     measured = facts.get("accelerator", "unknown")
     if chosen.name != "none" and measured not in ("unknown", chosen.name):
         raise EnvironmentFailed(
-            f"QEMU was asked for {chosen.name}, but the guest measures {measured}",
-            "look whether qemu-system-x86_64 on PATH is a wrapper that changes its arguments",
+            f"QEMU was started with {chosen.name}, but the guest measures {measured}",
+            "check if qemu-system-x86_64 on PATH is a wrapper that changes its arguments",
         )

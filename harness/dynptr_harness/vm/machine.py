@@ -131,11 +131,11 @@ class Machine(AgentClient):
         return cls(process, {name: ours for name, (ours, _) in pairs.items()}, spec.accelerator)
 
     async def save(self, directory: Path) -> None:
-        """Write the state of the machine to a directory, then let the guest run on.
+        """Write the state of the machine to a directory, then let the guest continue.
 
         Raises:
-            EnvironmentFailed: the state could not be written. The guest runs on.
-            MachineFailed: the guest does not run on. QEMU has ended.
+            EnvironmentFailed: the state could not be written. The guest continues.
+            MachineFailed: the guest could not continue. QEMU has ended.
         """
         shutil.copyfile(self.console, directory / CONSOLE)
         (directory / FACTS).write_text(json.dumps(self.facts))
@@ -230,7 +230,7 @@ class Machine(AgentClient):
         await self._channel.answer({"kind": "resume", "now": time.time()}, 0)
 
     async def _connect(self) -> None:
-        # If QEMU ends at once, the console has the reason. The package asserts that a new connection is
+        # If QEMU ends immediately, the console has the reason. The package asserts that a new connection is
         # still open.
         with contextlib.suppress(QMPError, AssertionError):
             await self._monitor.connect(self._sockets["monitor"])

@@ -22,7 +22,7 @@ RUN_STATE_POLL = 0.005  # seconds
 # mapped-ram: each page has a fixed place in the file, and pages of zeros are not written.
 # multifd: several threads write and read.
 CAPABILITIES = ("events", "mapped-ram", "multifd")
-# No limit in bytes a second. QEMU's default, 128 MiB, is for networks: a save took 2.3 s in place of 0.2.
+# No limit in bytes per second. QEMU's default, 128 MiB, is for networks: a save took 2.3 s instead of 0.2.
 PARAMETERS = {"max-bandwidth": 0}
 
 
@@ -39,7 +39,7 @@ class Migration:
         self._ended = ended
 
     async def save(self, state: Path) -> str | None:
-        """Stop the guest and write its state to a file. Return the reason of a failure, else None."""
+        """Stop the guest and write its state to a file. Return the reason for a failure, else None."""
         try:
             async with asyncio.timeout(SAVE_DEADLINE):
                 await self._monitor.execute("stop")
@@ -52,7 +52,7 @@ class Migration:
             return str(error)
 
     async def load(self, descriptor: int) -> str | None:
-        """Read the state from an inherited file descriptor. Return the reason of a failure, else None.
+        """Read the state from an inherited file descriptor. Return the reason for a failure, else None.
 
         Raises:
             QMPError, AssertionError, EOFError: QEMU has ended or is about to.
@@ -60,7 +60,7 @@ class Migration:
         return await self._migrate("migrate-incoming", f"file:/dev/fd/{descriptor}")
 
     async def resume(self) -> None:
-        """Let the guest run after a save.
+        """Resume the guest after a save.
 
         QEMU reports a migration as completed shortly before it accepts "cont".
         """

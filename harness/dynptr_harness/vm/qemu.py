@@ -32,7 +32,7 @@ FAST_BOOT = (
     # speculation (the verifier adds its own for unprivileged users only, and the agent is root).
     *("no_timer_check", "cryptomgr.notests", "mitigations=off"),
     # No watchdog for the TSC. Since commit 763aacf86f1b ("clocksource: Rewrite watchdog code completely",
-    # 7.1) it waits for the other CPU with interrupts off, by a clock that stands still if it is the jiffies.
+    # 7.1) it waits for the other CPU with interrupts off, with a clock that stands still if it is jiffies.
     # A boot of 7.3 on a busy host hung in this loop, with the other CPU in stop_machine.
     "tsc=reliable",
 )
@@ -48,7 +48,7 @@ FOR_PROGRAMS = (
     "rcupdate.rcu_expedited=1",
 )
 
-# Interrupts by wire, not by MSI-X: QEMU 10.0.2 aborted in a few of several hundred boots, by an assertion in
+# Wired interrupts, not MSI-X: QEMU 10.0.2 aborted in a few of several hundred boots, by an assertion in
 # hw/pci/msix.c that a device without vectors cannot reach.
 BY_WIRE = "vectors=0"
 

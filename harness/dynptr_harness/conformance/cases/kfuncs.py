@@ -39,23 +39,23 @@ NULL = Reserve(8, 1, EINVAL)
 
 
 def _step(*accesses: Access, clone: int | None = None, order: str = "ABC") -> Step:
-    """A record with the 16 bytes of PAYLOAD and more accesses. Their writes can take bytes of OTHER."""
+    """Return a step that writes PAYLOAD and does more accesses. Their writes can use OTHER as the source."""
     return Step((Reserve(16),), (WRITE, *accesses), PAYLOAD + OTHER, order, clone)
 
 
 def _pair(*accesses: Access) -> Step:
-    """Two open records, PAYLOAD in slot 0 and OTHER in slot 1, with accesses."""
+    """Return a step with two records, PAYLOAD in slot 0 and OTHER in slot 1, and more accesses."""
     both = (WRITE, Access("write", 0, 16, slot=1, source=16))
     return Step((Reserve(16), Reserve(16)), (*both, *accesses), PAYLOAD + OTHER)
 
 
 def _one(*accesses: Access, record: bytes = PAYLOAD) -> tuple[Act, ...]:
-    """One such record, and the bytes that must arrive."""
+    """Run one step of `_step`. The bytes `record` must arrive."""
     return Event((_step(*accesses),)), Consume((record,))
 
 
 def _null(*accesses: Access, clone: int | None = None) -> tuple[Act, ...]:
-    """Accesses to null dynptrs, after reservations that failed for three different reasons."""
+    """Access null dynptrs, after reservations that failed for three different reasons."""
     kinds = (NULL, Reserve(U32 - 1, 0, E2BIG), Reserve(RING_SIZE, 0, EINVAL))
     return (Event(tuple(Step((kind,), accesses, PAYLOAD, clone=clone) for kind in kinds)), Consume(()))
 

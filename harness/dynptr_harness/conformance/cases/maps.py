@@ -66,7 +66,7 @@ def _row(
     source: str,
     *differences: Difference,
 ) -> Case:
-    """A row about system calls. No BPF program is involved, so it runs in one type."""
+    """Return a row about system calls. It uses no BPF program, so it runs in one type."""
     return Case(f"MAP-{number:03}", title, experiment, source, differences, types=("SYSCALL",))
 
 

@@ -39,7 +39,7 @@ _COMMIT = (
 
 @dataclass(frozen=True)
 class OverwritingStep(Step):
-    """A step on a ring that overwrites. Its amount of data is not the difference of the two positions."""
+    """A step on a ring that overwrites. Its available data is not the difference of the two positions."""
 
     def _positions(self, outcome: dict[str, Any]) -> Iterator[Finding]:
         points = [outcome["start"], *outcome["after_reserve"], *outcome["after_release"]]

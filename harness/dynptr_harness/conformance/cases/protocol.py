@@ -64,7 +64,7 @@ class PeekAt(Peek):
 
 
 def _row(number: int, title: str, experiment: Experiment, source: str) -> Case:
-    """A row about user space. Programs of all types write the same records, so it runs in one type."""
+    """Return a row about user space. All types write the same records, so it runs in one type."""
     return Case(f"CON-{number:03}", title, experiment, source, types=("SYSCALL",))
 
 

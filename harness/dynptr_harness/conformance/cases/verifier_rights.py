@@ -87,7 +87,7 @@ HELPER_CALLS = (
 
 
 def _helper_denied(*capabilities: str, message: str = CANNOT_USE) -> Capabilities:
-    """A process that can load programs of these types, but not use the helper."""
+    """Return a process that can load programs of these types, but cannot use the helper."""
     programs = tuple(
         (kind, program)
         for kind in UNPRIVILEGED_TYPES

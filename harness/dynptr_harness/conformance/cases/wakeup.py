@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _COMMIT = "kernel/bpf/ringbuf.c, bpf_ringbuf_commit: wake if forced, or if the consumer is at this record"
 _POLL = "kernel/bpf/ringbuf.c, ringbuf_map_poll_kern: readable while there is data (v5.8, 457f44363a88)"
 
-UNKNOWN = 4, 1 << 40  # unknown to a release
+UNKNOWN = 4, 1 << 40  # flags that a release ignores
 
 
 # A record without a wake-up makes the consumer lag.

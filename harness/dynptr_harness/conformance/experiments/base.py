@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from dynptr_harness.conformance.prog_types import ProgType
 
-RING_SIZE = 4096  # one page, the smallest there is on x86
+RING_SIZE = 4096  # one page, the smallest ring on x86
 
 Reply = dict[str, Any]
 

@@ -84,7 +84,7 @@ class Capabilities:
 
 @dataclass(frozen=True)
 class WithSysctl:
-    """Another experiment, with sysctl settings changed meanwhile.
+    """Another experiment under changed sysctl settings.
 
     Attributes:
         sysctl: values by name, such as net.core.bpf_jit_enable.

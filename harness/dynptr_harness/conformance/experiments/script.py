@@ -27,7 +27,7 @@ NO_WAKEUP, FORCE_WAKEUP = 1, 2
 
 U32, U64 = 1 << 32, 1 << 64
 
-# How long epoll waits for an expected wake-up, and for an unexpected one. A wake-up goes through irq_work
+# Seconds that epoll waits for an expected wake-up, and for an unexpected one. A wake-up goes through irq_work
 # (kernel/bpf/ringbuf.c, bpf_ringbuf_commit). The CPU interrupts itself for it (arch/x86/kernel/irq_work.c),
 # so it is done before the event's system call returns. With both set to zero, all wake-up cases pass in every
 # program type on 6.1, 6.12 and 7.3.
@@ -41,7 +41,7 @@ class Reserve:
     Attributes:
         size: in bytes.
         flags: flags of the reservation.
-        errno: expected error; 0 if it must be granted.
+        errno: expected error; 0 if it must succeed.
         release: 'submit' or 'discard', with `release_flags`.
     """
 
@@ -157,7 +157,7 @@ class Step:
         yield from self._positions(outcome)
 
     def _positions(self, outcome: dict[str, Any]) -> Iterator[Finding]:
-        """Check that a granted reservation moves the producer position and a release does not."""
+        """Check that a successful reservation moves the producer position and a release does not."""
         start = outcome["start"]
         _available, consumer, producer = start
         points = [start]
@@ -224,8 +224,8 @@ class Fill:
     """`cnt` equal reservations before the steps of an event, until the first one that fails.
 
     Attributes:
-        granted: expected number of granted reservations.
-        errno: expected error of the next one; 0 if all must be granted.
+        granted: expected number of successful reservations.
+        errno: expected error of the next one; 0 if all must succeed.
     """
 
     each: Reserve
@@ -333,7 +333,7 @@ class Consume:
         yield Finding("consumer position afterwards", end, seen["consumer"])
 
     def _beside(self, seen: Sequence[str]) -> tuple[list[str], list[str]]:
-        """Return the expected and the seen records as text, only the size if only the size is expected."""
+        """Return the expected and the seen records as text, or their sizes where only a size is expected."""
         wants = [f"{want} bytes" if isinstance(want, int) else readable(want.hex()) for want in self.records]
         told = [
             f"{size_of(record)} bytes"
@@ -505,5 +505,5 @@ class Script:
 
 
 def script(*acts: Act, ring_size: int = RING_SIZE, by: str = "steps") -> Script:
-    """Return a script of these acts. `by` is the object of the program for the steps."""
+    """Return a script of these acts. `by` is the object whose program runs the steps."""
     return Script(acts, ring_size, by)

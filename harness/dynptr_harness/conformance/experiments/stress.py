@@ -30,7 +30,7 @@ class Stress:
 
     Attributes:
         attempts: minimum number of reservations to try.
-        interruption: what happens to the consumer `interruptions` times: it stalls until the ring is full, or
+        interruption: how the consumer is interrupted, `interruptions` times: it stalls until the ring is full, or
             is killed between saving records and writing its position.
         ring_size: in bytes.
         seed: decides which reservations are submitted, discarded and rejected.

@@ -1,4 +1,4 @@
-"""What sequences reach: acts, operations with their answers, and states of the ring."""
+"""The coverage of sequences: actions, operations with their answers, and states of the ring."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class Coverage:
-    """Counts what was reached, by name."""
+    """Numbers of actions, operations and states, by name."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
 
     def note(self, model: ScriptModel, act: Act, predicted: Act) -> None:
         """Count an act with the reply that the model predicts."""
-        self.counts[f"act {act['act']}"] += 1
+        self.counts[f"action {act['act']}"] += 1
         self.counts.update(_answers(act, predicted))
         self.counts.update(_states(model))
 
@@ -42,7 +42,7 @@ def _answers(act: Act, predicted: Act) -> Iterator[str]:
 
 
 def _kind(answer: Any) -> str:
-    """Return an answer without its size: an error, zero, or a positive number."""
+    """Return the kind of an answer: an error, zero, or a positive number."""
     return str(answer) if answer <= 0 else "positive"
 
 

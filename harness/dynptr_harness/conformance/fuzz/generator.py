@@ -1,4 +1,4 @@
-"""Makes random sequences. The same seed makes the same sequences."""
+"""Generates random sequences. The same seed gives the same sequences."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ OPS: dict[str, dict[int | None, tuple[str, ...]]] = {
 
 
 class Generator:
-    """Makes sequences from random numbers. It follows each on the model, to reach the limits of the ring."""
+    """Generates sequences from random numbers. It runs each on the model, to reach the limits of the ring."""
 
     def __init__(self, random: Random, setting: Setting) -> None:
         self._random = random
@@ -131,7 +131,7 @@ class Generator:
         }
 
     def _size(self, model: ScriptModel) -> int:
-        """Return a size: small, of any magnitude, at the limit of the free room, or absurd."""
+        """Return a size: small, of any magnitude, at the limit of the free space, or far too large."""
         ring, random = model.ring, self._random
         draw = random.random()
         if draw < 0.5:

@@ -24,7 +24,7 @@ FORMAT = 1  # of a replay file
 
 @dataclass(frozen=True)
 class Setting:
-    """What the sequences of a kernel have in common.
+    """The properties of a kernel that its sequences depend on.
 
     Attributes:
         kfuncs: the kfuncs of the kernel.
@@ -38,7 +38,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Sequence:
-    """Acts on one ring. Each is an act as the agent takes it.
+    """Actions on one ring, as JSON objects for the agent.
 
     Attributes:
         program: the object whose program performs the steps.
@@ -51,7 +51,7 @@ class Sequence:
     new_ring: bool = False
 
     def request(self, prog_type: str) -> dict[str, Any]:
-        """Return the request to the agent. Its first act tells where the ring's positions are."""
+        """Return the request to the agent. Its first action reads the ring's positions."""
         return {
             "kind": "script",
             "prog_type": prog_type,
@@ -64,7 +64,7 @@ class Sequence:
         }
 
     def differences(self, setting: Setting, seen: Several[Act]) -> list[Mismatch]:
-        """Return what differs from every documented behaviour of this kernel, in its newest form."""
+        """Return the differences from the newest behaviour. Return none if any documented behaviour matches."""
         newest: list[Mismatch] = []
         for features in setting.features:
             found = self._differences(features, setting, seen)
@@ -80,9 +80,9 @@ class Sequence:
         model = self.model(features, setting.kfuncs, before["producer"])
         found: list[Mismatch] = []
         for number, (act, reply) in enumerate(zip(self.acts, seen[1:], strict=False), 1):
-            found += mismatches(model.perform(act), reply, f"act {number} {act['act']}:")
+            found += mismatches(model.perform(act), reply, f"action {number} {act['act']}:")
         if len(seen) != 1 + len(self.acts):
-            found.append(Mismatch("acts", 1 + len(self.acts), len(seen)))
+            found.append(Mismatch("actions", 1 + len(self.acts), len(seen)))
         return found
 
     def model(self, features: Features, kfuncs: frozenset[str], start: int = 0) -> ScriptModel:
@@ -152,5 +152,5 @@ class Sequence:
 
 
 def seconds_of(predicted: Act) -> float:
-    """Return how long a wait lasts at most: long if the model expects an event."""
+    """Return the timeout of a wait in seconds: long if the model expects an event."""
     return WAKE_S if predicted["events"] else NO_WAKE_S

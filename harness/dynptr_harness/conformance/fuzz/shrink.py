@@ -1,4 +1,4 @@
-"""Makes a failing sequence as small as it can be while it still fails."""
+"""Reduces a failing sequence to a smaller one that still fails."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def shrink(
 
     Args:
         fails: runs a sequence.
-        attempts: number of runs at most.
+        attempts: maximum number of runs.
     """
     smaller = True
     while smaller:
@@ -44,7 +44,7 @@ async def shrink(
 
 
 def candidates(sequence: Sequence) -> Iterator[Sequence]:
-    """Yield simpler sequences, those that lack most first."""
+    """Yield simpler sequences, those with the most removed first."""
     acts = sequence.acts
     width = len(acts) // 2
     while width:
@@ -57,7 +57,7 @@ def candidates(sequence: Sequence) -> Iterator[Sequence]:
 
 
 def _simpler(act: Act) -> Iterator[Act]:
-    """Yield acts with less in them: no fill, fewer steps, slots and accesses, smaller numbers."""
+    """Yield simpler variants of an action: no fill, fewer steps, slots and accesses, smaller numbers."""
     if "fill" in act and act["steps"]:
         yield {key: part for key, part in act.items() if key != "fill"}
     for path in _removable(act):
@@ -69,7 +69,7 @@ def _simpler(act: Act) -> Iterator[Act]:
 
 
 def _removable(act: Act) -> Iterator[tuple[Any, ...]]:
-    """Yield paths of list entries that an act can do without."""
+    """Yield the paths of list entries that can be removed from an action."""
     steps = act.get("steps", [])
     for number, step in enumerate(steps):
         if len(steps) > 1 or "fill" in act:
@@ -83,7 +83,7 @@ def _removable(act: Act) -> Iterator[tuple[Any, ...]]:
 
 
 def _numbers(part: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], int]]:
-    """Yield the paths and values of all numbers that may be smaller."""
+    """Yield the paths and values of all numbers that can be reduced."""
     if isinstance(part, list):
         for number, each in enumerate(part):
             yield from _numbers(each, (*path, number))

@@ -1,4 +1,4 @@
-"""Predicted replies beside those of a kernel."""
+"""Comparison of predicted replies with those of a kernel."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Mismatch:
 
 
 def mismatches(expected: object, seen: Any, path: str = "") -> Iterator[Mismatch]:
-    """Yield the parts of a reply that differ from the prediction, as far as it mentions them."""
+    """Yield the parts of a reply that differ from the prediction. Parts without a prediction are ignored."""
     if isinstance(expected, Octets):
         if not _matches(expected, seen):
             yield Mismatch(path, str(expected), seen)
@@ -41,7 +41,7 @@ def mismatches(expected: object, seen: Any, path: str = "") -> Iterator[Mismatch
         for number, (part, got) in enumerate(zip(expected, seen, strict=True)):
             yield from mismatches(part, got, f"{path} {number}".strip())
     elif expected != seen:
-        yield Mismatch(path, _told(expected), _told(seen))
+        yield Mismatch(path, _readable(expected), _readable(seen))
 
 
 def _is_raw(records: object) -> bool:
@@ -55,12 +55,12 @@ def _matches(expected: Octets, seen: object) -> bool:
     return " bytes" in seen or expected.matches(bytes.fromhex(seen))
 
 
-def _told(value: object) -> object:
-    """Return a value in which bytes are readable."""
+def _readable(value: object) -> object:
+    """Return a value with its bytes as text."""
     if isinstance(value, Octets):
         return str(value)
     if isinstance(value, list):
-        return [_told(each) for each in value]
+        return [_readable(each) for each in value]
     if isinstance(value, dict):
-        return {key: _told(each) for key, each in value.items()}
+        return {key: _readable(each) for key, each in value.items()}
     return value

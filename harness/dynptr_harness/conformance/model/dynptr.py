@@ -1,7 +1,7 @@
 """Dynptrs of ring buffer records, with the helpers and kfuncs that take them.
 
-The rules are those of kernel/bpf/helpers.c. Each function returns what r0 holds afterwards, as a signed
-number, and performs the checks in the order of the kernel.
+The rules are those of kernel/bpf/helpers.c. Each function returns r0 as a signed number, and
+performs the checks in the order of the kernel.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What kernel versions differ in, as data."""
+"""The differences between kernel versions, as data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bytes of which some may be unknown."""
+"""Bytes, some of which may be unknown."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Octets:
         return len(self.data)
 
     def get(self, position: int, length: int) -> Octets:
-        """Return a copy of `length` bytes, at most one round."""
+        """Return a copy of `length` bytes, at most the whole run."""
         start = position % max(len(self), 1)
         head = min(length, len(self) - start)
         return Octets(
@@ -43,7 +43,7 @@ class Octets:
         )
 
     def put(self, position: int, data: Octets) -> None:
-        """Overwrite bytes, at most one round."""
+        """Overwrite bytes, at most the whole run."""
         start = position % max(len(self), 1)
         head = min(len(data), len(self) - start)
         for part, new in ((self.data, data.data), (self.known, data.known)):

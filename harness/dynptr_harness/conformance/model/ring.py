@@ -102,7 +102,7 @@ class Ring:
         return record
 
     def commit(self, record: Record, *, discard: bool, flags: int) -> None:
-        """Submit or discard a record, and wake epoll if the rules say so."""
+        """Submit or discard a record, and wake epoll if the kernel would."""
         record.busy, record.discarded = False, discard
         self._write_header(record)
         at_consumer = (record.position - self.consumer) % self.size == 0
@@ -129,7 +129,7 @@ class Ring:
 
     @property
     def readable(self) -> bool:
-        """True if the consumer position is at a record boundary. Elsewhere a consumer reads nonsense."""
+        """True if the consumer position is at a record boundary. Elsewhere a consumer reads garbage."""
         return self.consumer >= self.producer or any(each.position == self.consumer for each in self.records)
 
     def unread(self) -> list[Record]:
@@ -149,12 +149,12 @@ class Ring:
         return taken
 
     def watch(self, *, edge_triggered: bool) -> None:
-        """Add the ring to a new epoll instance, which looks once if there is data."""
+        """Add the ring to a new epoll instance, which checks once for data."""
         self.edge_triggered = edge_triggered
         self.ready = self.available != 0
 
     def wait(self) -> bool:
-        """Return True if epoll_wait(2) reports the ring, which it asks again if it is on the ready list."""
+        """Return True if epoll_wait(2) reports the ring. It polls a ring on the ready list again."""
         reported = bool(self.ready) and self.available != 0
         self.ready = reported and not self.edge_triggered
         return reported
@@ -172,7 +172,7 @@ class Ring:
                 self.pending = record.end
 
     def _overwrite_until(self, end: int) -> None:
-        """Give up the oldest records for a record that ends at `end` (v6.19)."""
+        """Drop the oldest records to make room for one that ends at `end` (v6.19)."""
         for record in self.records:
             if end - self.overwrite <= self.size - 1:
                 break

@@ -1,4 +1,4 @@
-"""The reply of the agent to a script, as a faultless kernel causes it."""
+"""The agent's reply to a script on a correct kernel."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SLOTS = "ABC"  # D is a clone of A, released in its place
 
 @dataclass
 class ScriptModel:
-    """One ring with the program that writes to it, and user space that looks at it.
+    """One ring, the program that writes to it, and the user space that reads it.
 
     Attributes:
         program: the object whose program performs the steps: 'steps', 'kfunc_steps' or 'held_steps'.
@@ -70,7 +70,7 @@ class ScriptModel:
             held.append(dynptr)
             reserved.append(error)
             after_reserve.append(self._position())
-        while len(held) < len(SLOTS):  # a slot that is not wanted asks for too much, and is null
+        while len(held) < len(SLOTS):  # an unused slot requests too much, so its dynptr is null
             held.append(Dynptr(self.ring, self.features))
         cloned = self._clone(held)
         accesses = Accesses(self, held, bytes.fromhex(step["payload"]).ljust(PAYLOAD, b"\0"))
@@ -87,7 +87,7 @@ class ScriptModel:
         }
 
     def _clone(self, held: list[Dynptr]) -> int | None:
-        """Put the clone of A behind C, if the program makes one."""
+        """Add the clone of A after C, if the program makes one."""
         if self.program != "kfunc_steps":
             return None
         if "bpf_dynptr_clone" not in self.kfuncs:
@@ -104,7 +104,7 @@ class ScriptModel:
             yield self._position()
 
     def _held(self, act: dict[str, Any]) -> Reply:
-        """A step that pauses while user space performs acts."""
+        """Perform a step that pauses while user space performs actions."""
         step, meanwhile = act["step"], iter(act["meanwhile"])
         seen: list[list[Reply]] = []
 
@@ -158,7 +158,7 @@ class ScriptModel:
         }
 
     def _overwriting(self) -> Reply:
-        """Return what only a ring that overwrites has: two positions, and the bytes at the consumer's."""
+        """Return the extra fields of an overwriting ring: two positions, and the bytes at the consumer position."""
         ring = self.ring
         if not ring.overwrites:
             return {}

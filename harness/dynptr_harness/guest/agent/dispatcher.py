@@ -111,7 +111,7 @@ class Dispatcher:
         }
 
     def prepare(self) -> None:
-        """Compile, create and look up everything that would otherwise happen at its first use."""
+        """Compile, create and look up everything now, rather than on first use."""
         _ = self._observer
         with cpus.on_all_cpus():
             lookups = Background(self._look_up)
@@ -147,7 +147,7 @@ class Dispatcher:
 
     @contextmanager
     def _settings(self, settings: dict[str, int]) -> Iterator[None]:
-        """Change kernel settings. No program stays attached that was loaded under other settings."""
+        """Change kernel settings. Detach the program that was loaded under other settings."""
         self._detach()
         with ExitStack() as stack:
             for name, value in settings.items():

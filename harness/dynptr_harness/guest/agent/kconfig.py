@@ -45,7 +45,7 @@ def require(prog_type: str) -> None:
     """Check that programs of this type can be attached and fired.
 
     Raises:
-        Unavailable: the kernel lacks an option or a security module for that.
+        Unavailable: the kernel lacks an option or a security module.
     """
     for option in ATTACH_OPTIONS.get(prog_type, ()):
         if re.search(rf"^# {option} is not set$", _config(), re.MULTILINE):

@@ -69,7 +69,7 @@ class _Member(ct.Structure):
 
 @contextmanager
 def _of_kernel() -> Iterator[int | None]:
-    """Yield the BTF of the kernel, or None if it has none."""
+    """Yield the BTF of the kernel, or None if it has no BTF."""
     btf = lib.btf__load_vmlinux_btf()
     try:
         yield btf
@@ -83,7 +83,7 @@ def _name(btf: int, offset: int) -> str:
 
 
 def functions(names: Iterable[str]) -> list[str]:
-    """Return those of these functions that are in the kernel's BTF. Programs can call no other kfuncs."""
+    """Return the names that the kernel's BTF has. Programs cannot call other kfuncs."""
     with _of_kernel() as btf:
         if not btf:
             return []
@@ -126,7 +126,7 @@ class Struct:
 
 @cache
 def struct(name: str) -> Struct | None:
-    """Return a structure of the kernel, or None if its BTF has none of this name."""
+    """Return a structure of the kernel, or None if its BTF does not have it."""
     with _of_kernel() as btf:
         number = lib.btf__find_by_name_kind(btf, name.encode(), KIND_STRUCT) if btf else 0
         if not btf or number <= 0:

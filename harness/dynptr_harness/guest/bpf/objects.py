@@ -65,7 +65,8 @@ def load(
     """Load one program of an object.
 
     Args:
-        prog_type: program type. None for type, attach type, flags and target of the program's section.
+        prog_type: program type. None for the type, attach type, flags and target that the section
+            of the program names.
         maps: descriptors of maps that replace the object's own, by name.
         flags: BPF_F_* of the program.
         attach_type: expected attach type.
@@ -168,7 +169,7 @@ def _loaded(
 
 
 def open_object(path: Path, maps: Mapping[str, int]) -> int:
-    """Open an object and replace its maps by these descriptors, by name. The caller closes it."""
+    """Open an object and replace maps by name with these descriptors. The caller closes it."""
     obj = _checked(lib.bpf_object__open_file(os.fsencode(path), None), f"opening {path}")
     for map_ in _each(lib.bpf_object__next_map, obj):
         name = lib.bpf_map__name(map_).decode()
@@ -189,7 +190,7 @@ def section_of(program: int) -> str:
 
 
 def autoload(program: int, *, wanted: bool) -> None:
-    """Choose if a program is loaded together with its open object."""
+    """Enable or disable the load of a program together with its object."""
     lib.bpf_program__set_autoload(program, wanted)
 
 
@@ -209,7 +210,7 @@ def _checked(pointer: int | None, what: str) -> int:
 
 
 def _each(following: Callable[[int, int | None], int | None], obj: int) -> Iterator[int]:
-    """Iterate over the items of an object, through a function that returns the item after another one."""
+    """Iterate over the items of an object. `following` returns the item after a given one."""
     item = following(obj, None)
     while item:
         yield item

@@ -25,7 +25,7 @@ class AttachFailed(OSError):
 
 
 def checked_fd(fd: int, what: str) -> int:
-    """Return the file descriptor that a call for attaching returned.
+    """Return the file descriptor that an attach call returned.
 
     Args:
         what: the action, for the message.
@@ -41,7 +41,7 @@ def checked_fd(fd: int, what: str) -> int:
 
 @contextmanager
 def open_link(fd: int, what: str) -> Iterator[None]:
-    """Hold a link open, which keeps its program attached. Arguments as for `checked_fd`."""
+    """Hold a link open, which keeps its program attached. Takes the arguments of `checked_fd`."""
     link = checked_fd(fd, what)
     try:
         yield
@@ -55,10 +55,10 @@ def linked(
     attach_type: AttachType,
     options: libbpf.LinkCreateOpts | None = None,
 ) -> AbstractContextManager[None]:
-    """Attach the program by a new link.
+    """Attach the program with a new link.
 
     Args:
-        target: file descriptor or index of a network device, which depends on the attach type.
+        target: file descriptor or index of a network device, depending on the attach type.
         options: for attach types that have options.
     """
     what = f"make a link of type {attach_type.name}"
@@ -73,7 +73,7 @@ class GuestType:
         attach_type: expected attach type, or -1.
         flags: BPF_F_* flags of the load.
         btf_target: kernel function or LSM hook that the programs attach to.
-        returns: return value with which the event continues.
+        returns: return value that lets the event pass.
         shared: other processes cause the event too, so that programs must check the process. Types whose
             programs cannot get the process ID have events that only the agent causes.
         ran: returns True if the armed program has run. For events that need a wait.
@@ -147,7 +147,7 @@ class GuestType:
         )
 
     def load_harness_object(self, path: Path, function: str, maps: dict[str, int]) -> Program:
-        """Load as `load_from`, from an object of the harness. libbpf parses each object only once."""
+        """Do the same as `load_from` for an object of the harness. libbpf parses each object only once."""
         return self._load_relocated(relocated.program(path, function, maps))
 
     def _load_relocated(self, program: Relocated) -> Program:
@@ -173,7 +173,7 @@ class GuestType:
 
         Raises:
             AttachFailed: the kernel did not attach it.
-            Unavailable: the kernel or the machine lacks what is needed.
+            Unavailable: the kernel or the machine lacks a feature that the type needs.
         """
         raise NotImplementedError
 

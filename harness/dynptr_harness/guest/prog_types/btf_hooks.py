@@ -102,7 +102,7 @@ class FentrySleepable(MkdirHook):
         self._caller: Program | None = None
 
     def fire(self) -> Any:
-        """Run any program of this type by BPF_PROG_TEST_RUN, which calls bpf_fentry_test1."""
+        """Run any program of this type with BPF_PROG_TEST_RUN, which calls bpf_fentry_test1."""
         self._caller = self._caller or self.load(self.example)
         result, _ = libbpf.prog_run(self._caller.fd)
         return {"prog_run": result}

@@ -1,4 +1,4 @@
-"""Types that attach to a cgroup. They use a cgroup that the agent itself is in."""
+"""Types that attach to a cgroup. They use the agent's own cgroup."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CGROUP = Path("/sys/fs/cgroup/dynptr-harness")
 
 @contextmanager
 def agent_cgroup() -> Iterator[int]:
-    """Move this process into the cgroup CGROUP, and yield a file descriptor of it."""
+    """Move this process into the cgroup CGROUP, and yield a file descriptor for it."""
     CGROUP.mkdir(exist_ok=True)
     (CGROUP / "cgroup.procs").write_text(str(os.getpid()))
     cgroup = os.open(CGROUP, os.O_DIRECTORY)

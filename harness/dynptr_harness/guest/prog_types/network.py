@@ -28,7 +28,7 @@ NF_INET_LOCAL_OUT, ANY_PRIORITY = 3, -100
 
 @contextmanager
 def agent_netns() -> Iterator[int]:
-    """Yield a file descriptor of the agent's network namespace."""
+    """Yield a file descriptor for the agent's network namespace."""
     namespace = os.open(NETWORK_NAMESPACE, os.O_RDONLY)
     try:
         yield namespace
@@ -94,7 +94,7 @@ class SchedCls(TcType):
 
 
 class SchedClsTcx(VethType):
-    """The attachment by a link, without a qdisc."""
+    """The attachment through a link, without a qdisc."""
 
     name = "SCHED_CLS/tcx"
     attach_type = AttachType.TCX_EGRESS

@@ -18,11 +18,11 @@ MESSAGE = b"message"
 
 
 def arrival(receiver: socket.socket, skip: int = 0, size: int | None = None) -> dict[str, str | None]:
-    """Receive a packet, and return {"received": its text}, or None as the text after ARRIVAL_S seconds.
+    """Receive a packet and return {"received": TEXT}. TEXT is None if none arrives in ARRIVAL_S seconds.
 
     Args:
         skip: number of bytes before the text.
-        size: ignore packets of other sizes, which the kernel itself sends. None accepts all.
+        size: size of the packet, to ignore packets that the kernel itself sends. None accepts all sizes.
     """
     give_up = time.monotonic() + ARRIVAL_S
     while (left := give_up - time.monotonic()) > 0:
@@ -37,7 +37,7 @@ def arrival(receiver: socket.socket, skip: int = 0, size: int | None = None) -> 
 
 
 def datagram(address: str = "127.0.0.1") -> dict[str, str | None]:
-    """Send a UDP datagram to a local address. Return as `arrival`."""
+    """Send a UDP datagram to a local address. Return the result of `arrival`."""
     with (
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,

@@ -123,7 +123,7 @@ class StructOps(GuestType):
 
     @cached_property
     def _connection(self) -> tuple[socket.socket, socket.socket]:
-        """A permanent TCP connection, because a new one takes longer than the rest of an event."""
+        """Return a permanent TCP connection. A new one would take longer than the rest of an event."""
         return self._kept.enter_context(packets.connection())
 
 

@@ -1,4 +1,4 @@
-"""SYSCALL: programs that user space runs by BPF_PROG_TEST_RUN."""
+"""SYSCALL: programs that user space runs with BPF_PROG_TEST_RUN."""
 
 from __future__ import annotations
 

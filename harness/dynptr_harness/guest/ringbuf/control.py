@@ -44,7 +44,7 @@ class Control:
 
         Args:
             words: payload of the example's record.
-            fill: `each`, a reservation, and `cnt`, how often the program makes it before the step.
+            fill: `cnt` times the reservation `each`, before the step.
             step: struct step in hex.
         """
         ct.memmove(self._address, self._initial, len(self._initial))
@@ -79,7 +79,7 @@ class Control:
         return int(self._page.fired)
 
     def filled(self) -> dict[str, int]:
-        """Return the number of granted reservations of `fill`, and the error of the first failed one."""
+        """Return the number of successful reservations of `fill`, and the error of the first failed one."""
         fill = self._page.fill
         return {"granted": fill.granted, "error": fill.error}
 

@@ -97,6 +97,6 @@ class Observer:
 
 
 def _close_all_but(descriptor: int) -> None:
-    """Close the descriptors from before the fork. Links among them would keep programs attached."""
+    """Close all inherited descriptors but one. Links among them would keep programs attached."""
     os.closerange(FIRST_DESCRIPTOR, descriptor)
     os.closerange(descriptor + 1, HIGHEST_DESCRIPTOR)

@@ -11,7 +11,7 @@ from dynptr_harness.protocol.uapi import BPF_F_RB_OVERWRITE
 
 
 class RingPool:
-    """Creates the rings of scripts, and reuses a ring if the script before left it clean.
+    """Creates the rings of scripts, and reuses a ring if the previous script left it clean.
 
     A new ring takes a third of the time of a script. A reused ring differs from a new one in its positions
     and in the bytes of old records.
@@ -28,7 +28,7 @@ class RingPool:
         self._reusable = False
 
     def map_of(self, flags: int) -> int:
-        """Return the map-in-map for rings with these flags. The kernel refuses other rings in it.
+        """Return the map-in-map for rings with these flags. It accepts no other rings.
 
         Raises:
             RingRefused: the kernel does not create rings with these flags.

@@ -128,7 +128,7 @@ class RawReader:
         }
 
     def peek(self) -> list[RawRecord]:
-        """Return every record from the consumer to the producer position, in any state. Do not consume it.
+        """Return every record from the consumer to the producer position, in any state, without consuming it.
 
         Overwritten records are left out.
         """
@@ -146,7 +146,7 @@ class RawReader:
         return records
 
     def _times(self, position: int, size: int, end: int) -> int:
-        """Return the number of equal records in a row, from the one at `position` on.
+        """Return the number of equal records in a row, starting at `position`.
 
         Args:
             size: bytes of the record in the ring.

@@ -6,7 +6,7 @@ from dynptr_harness.protocol.kmsg import KmsgReader
 
 
 class LogWatch:
-    """Tells if the kernel logged anything."""
+    """Detects new kernel messages."""
 
     def __init__(self) -> None:
         try:

@@ -1,4 +1,4 @@
-"""The guest's network: loopback and a veth pair. Nothing leads out of the guest."""
+"""The guest's network: loopback and a veth pair. It has no connection to the outside."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ def _set_modprobe() -> None:
 class VethPair:
     """Two veth devices: each receives what the other one sends.
 
-    The devices carry no other traffic. They have no addresses and are no routers, which would announce
-    themselves.
+    The devices carry no other traffic. They have no addresses and do not act as routers, which would
+    announce themselves.
     """
 
     def __init__(self) -> None:

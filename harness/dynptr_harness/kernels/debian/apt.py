@@ -36,13 +36,13 @@ SHOWN_TROUBLES = 3
 UPDATE_DEADLINE = 300.0
 DOWNLOAD_DEADLINE = 900.0
 
-# If the mirror does not have the Release file of this suite, the others are not fetched: each takes its time.
+# If the mirror does not have the Release file of this suite, the others are not fetched: each would take as long to fail.
 FIRST_SUITE = "trixie"
 ALL_SOURCES, FIRST_SOURCES = "debian.sources", "first.sources"
 # Lists the suites whose lists apt has.
 LISTS = ("apt-get", "indextargets", "--format", "$(RELEASE)", "Created-By: Packages")
 
-# What apt reports on standard error if it cannot fetch a list.
+# Messages of apt on standard error about a list that it cannot fetch.
 APT_ERROR = re.compile(r"^ *E: ((?:Failed to fetch|The repository) .*)", re.MULTILINE)
 MIRROR_HINT = "check the network, or set DYNPTR_HARNESS_MIRROR to a reachable Debian mirror"
 OFFLINE_HINT = "or run the command without --offline and DYNPTR_HARNESS_OFFLINE"
@@ -74,7 +74,7 @@ def mirror(settings: Settings) -> Mirror:
     main, security = _of_host()
     if not main:
         raise EnvironmentFailed(
-            "this host's apt has no Debian mirror", "set DYNPTR_HARNESS_MIRROR to the address of one"
+            "this host's apt has no Debian mirror", "set DYNPTR_HARNESS_MIRROR to the URL of one"
         )
     return Mirror(main, security or f"{main}-security")
 
@@ -84,7 +84,7 @@ def _of_host() -> tuple[str, str]:
     fields = "$(REPO_URI) $(RELEASE) $(COMPONENT) $(ORIGIN)"
     query = ["apt-get", "indextargets", "--format", fields, "Created-By: Packages"]
     what = "reading the host's apt sources"
-    # The origin of a list is known after the host has fetched it. Before that, the address tells.
+    # The origin of a list is known after the host has fetched it. Before that, its address does.
     listed = subprocesses.run(query, what=what, deadline=QUERY_DEADLINE)
     rows = [line.split() for line in listed.splitlines()]
     addresses = [(row[0].rstrip("/"), row[1]) for row in rows if row[2:] == ["main", "Debian"]]

@@ -29,7 +29,7 @@ def choose(selector: str, settings: Settings, progress: Progress) -> list[Match]
     """Return the kernels that a selector matches, among complete ones in the archive and those in the cache.
 
     Incomplete kernels are skipped with a warning. If the mirror fails, a series or a release is looked up in
-    the cache only, with a warning. A keyword or a pattern then is an error.
+    the cache only, with a warning. A keyword or a pattern is then an error.
 
     Raises:
         WrongUsage: there is no such kernel.
