@@ -78,7 +78,7 @@ def shell(
     with _console_on_failure():
         (prepared,) = machines.kernels
         if not boot.quiet:
-            say(f"Linux {prepared.kernel.release}; exit or Ctrl-D ends the shell, Ctrl-] leaves a guest that hangs")
+            say(f"Linux {prepared.kernel.release}; exit or Ctrl-D ends the shell, Ctrl-] if it hangs")
         raise typer.Exit(machines.visit(prepared, lambda machine: guest_command.shell(machine, terminal)))
 
 

@@ -46,7 +46,7 @@ class Demonstration:
         """Run the example and print its records and the verdict.
 
         Raises:
-            HarnessError: as `Machine.ask`.
+            HarnessError: see `Machine.ask`.
         """
         loader = self.case.loaders_for(self.prog_type)[0]
         reply = await machine.ask(self.case.request(self.prog_type, loader), DEADLINE)

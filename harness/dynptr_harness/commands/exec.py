@@ -39,7 +39,7 @@ async def shell(machine: Machine, terminal: Terminal) -> int:
     """Run a shell on our terminal until it exits or `LEAVE` is typed. Return its exit status, 0 for `LEAVE`.
 
     Raises:
-        MachineFailed: as `run`.
+        MachineFailed: see `run`.
     """
     forwarded = _ForwardedCommand(machine, leave=LEAVE)
     resized = asyncio.get_running_loop()

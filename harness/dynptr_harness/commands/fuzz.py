@@ -104,7 +104,7 @@ class Fuzzer:
         return self._until_signal(self._run(seed, limits))
 
     def replay(self, sequence: Sequence) -> list[str]:
-        """Run one sequence and return its differences. Raises as `run`."""
+        """Run one sequence and return its differences. Raises the errors of `run`."""
         return self._until_signal(self._replay(sequence))
 
     def _until_signal(self, work: Coroutine[None, None, T]) -> T:

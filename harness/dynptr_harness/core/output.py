@@ -43,7 +43,7 @@ def check_all(files: Mapping[str, Path | None]) -> None:
         files: the files by option. None if the option was not given.
 
     Raises:
-        WrongUsage: as `check`, or two options name the same file.
+        WrongUsage: see `check`, or two options name the same file.
     """
     options: dict[Path, str] = {}
     for option, path in files.items():

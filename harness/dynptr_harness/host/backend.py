@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from dynptr_harness.runner.timing import Timed
 
 NOTES = Path("/sys/kernel/notes")  # ELF notes of the running kernel with its build ID
-# Kinds of requests and fields of acts with effects on other processes. They change kernel settings or
+# Kinds of requests and fields of actions with effects on other processes. They change kernel settings or
 # cgroups, put load on all CPUs, or trace all processes (examples).
 DISTURBING_KINDS = frozenset({"example", "flood", "rights"})
 DISTURBING_ACTS = frozenset({"by_nobody", "memory"})

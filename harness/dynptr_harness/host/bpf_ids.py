@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING
 
 from dynptr_harness.core.errors import EnvironmentFailed
-from dynptr_harness.protocol.uapi import SYS_BPF, Command
+from dynptr_harness.protocol.uapi import SYS_BPF, BpfCommand
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 Objects = dict[str, frozenset[int]]
 
 GET_NEXT_ID = {
-    "program": Command.PROG_GET_NEXT_ID,
-    "map": Command.MAP_GET_NEXT_ID,
-    "link": Command.LINK_GET_NEXT_ID,  # since Linux 5.8
+    "program": BpfCommand.PROG_GET_NEXT_ID,
+    "map": BpfCommand.MAP_GET_NEXT_ID,
+    "link": BpfCommand.LINK_GET_NEXT_ID,  # since Linux 5.8
 }
 FREE_TIMEOUT = 5.0  # seconds; the kernel frees objects after an RCU grace period
 POLL = 0.05  # seconds; the kernel has no event for that
@@ -42,7 +42,7 @@ def current_ids() -> Objects:
     return {kind: frozenset(_ids(kind, command)) for kind, command in GET_NEXT_ID.items()}
 
 
-def _ids(kind: str, command: Command) -> Iterator[int]:
+def _ids(kind: str, command: BpfCommand) -> Iterator[int]:
     attributes = _Attributes()
     number = SYS_BPF[os.uname().machine]
     while libc.syscall(number, command, ct.byref(attributes), ct.sizeof(attributes)) == 0:

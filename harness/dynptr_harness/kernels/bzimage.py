@@ -44,7 +44,7 @@ class BzImageSource(KernelSource):
         progress: Progress,  # noqa: ARG002
         modules: Path | None,
     ) -> Iterator[Choice]:
-        """Yield the kernel. It is read immediately, so that a wrong file is reported before other kernels are fetched."""
+        """Yield the kernel. Read it now, to report a wrong file before other kernels are fetched."""
         kernel = resolve(Path(selector), modules)
         yield Choice(selector, kernel.origin, lambda: kernel)
 

@@ -14,7 +14,7 @@ BPF_F_MMAPABLE = 1 << 10  # of BPF_MAP_CREATE
 BPF_F_RB_OVERWRITE = 1 << 19  # of BPF_MAP_CREATE, since v6.19
 
 
-class Command(IntEnum):
+class BpfCommand(IntEnum):
     """The values of enum bpf_cmd that are called without libbpf."""
 
     MAP_CREATE = 0

@@ -49,7 +49,7 @@ class MachineSession:
         """Return a kernel, prepared on first use.
 
         Raises:
-            HarnessError: as `dynptr_harness.vm.prepare.prepare`.
+            HarnessError: see `dynptr_harness.vm.prepare.prepare`.
         """
         (prepared,) = self._machines(selector).kernels
         return prepared
@@ -58,7 +58,7 @@ class MachineSession:
         """Start and return a fresh VM of this kernel.
 
         Raises:
-            HarnessError: as `prepared`, or the VM does not start.
+            HarnessError: see `prepared`, or the VM does not start.
         """
         self.clear()
         self._machine = self.run(self._machines(selector).start(self.prepared(selector)))
@@ -73,7 +73,7 @@ class MachineSession:
             every: returns all selected cells of this kernel; cells with the same request share a result.
 
         Raises:
-            HarnessError: as `prepared`.
+            HarnessError: see `prepared`.
         """
         if selector not in self._jobs:
             self._jobs[selector] = self._job(selector, tuple(every()))

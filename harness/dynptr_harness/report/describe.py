@@ -174,7 +174,7 @@ def _(stress: Stress) -> Lines:
 
 @singledispatch
 def describe_act(act: Act) -> Lines:
-    """Return one line for an act, followed by an indented line for each step of an event."""
+    """Return one line for an action, followed by an indented line for each step of an event."""
     return [_generic(act)]
 
 

@@ -120,7 +120,7 @@ class AgentClient(ABC):
             each reply, as `ask`.
 
         Raises:
-            RequestFailed, MachineFailed: as `ask`, for the first request without a reply.
+            RequestFailed, MachineFailed: see `ask`, for the first request without a reply.
         """
         first = self._requests + 1
         self._requests += len(requests)
@@ -146,7 +146,7 @@ class AgentClient(ABC):
             silence: seconds without an event after which the machine counts as hung.
 
         Raises:
-            RequestFailed, MachineFailed: as `ask`.
+            RequestFailed, MachineFailed: see `ask`.
         """
         self._requests += 1
         number = self._requests

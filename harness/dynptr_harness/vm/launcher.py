@@ -64,7 +64,7 @@ class Machines:
 
     Raises:
         WrongUsage: `options.append` is not valid.
-        HarnessError: as `dynptr_harness.vm.prepare.prepare`.
+        HarnessError: see `dynptr_harness.vm.prepare.prepare`.
     """
 
     def __init__(

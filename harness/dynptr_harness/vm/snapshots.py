@@ -52,7 +52,7 @@ class Snapshots:
             directory: directory for console.txt.
 
         Raises:
-            HarnessError: as `Machine.boot`.
+            HarnessError: see `Machine.boot`.
         """
         name = key(spec)
         return await self._restored(spec, name, directory) or await self._saved(spec, name, directory)

@@ -214,7 +214,7 @@ def test_an_unexpected_exception_is_a_message_and_a_file(command: Command) -> No
     ended = command("run", "--quiet")
     assert ended.status == 4
     found = re.fullmatch(
-        r"dynptr-harness: unexpected KeyError: 'x'\n  a defect of dynptr-harness; its trace is in (\S+)\n",
+        r"dynptr-harness: unexpected KeyError: 'x'\n  a bug in dynptr-harness; its trace is in (\S+)\n",
         ended.err,
     )
     assert found, ended.err

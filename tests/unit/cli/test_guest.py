@@ -141,8 +141,8 @@ def test_a_command_has_its_own_output_errors_and_status(command: Command) -> Non
     ("arguments", "words"),
     [
         (("shell",), "a shell needs a terminal, and standard input is not one"),
-        (("exec", "-k", "all", "ls"), "'all' means 2 kernels"),
-        (("demo",), "no demonstration was named"),
+        (("exec", "-k", "all", "ls"), "'all' matches 2 kernels"),
+        (("demo",), "no demonstration is named"),
         (("demo", "kprob"), "there is no demonstration 'kprob'"),
         (("probe", "/nonexistent.c"), "cannot read /nonexistent.c: No such file or directory"),
         (("probe", "FILE", "-t", "XPD"), "there is no program type 'XPD'"),

@@ -111,7 +111,7 @@ def out_of_order(reply: Reply) -> None:
     reply["acts"][2]["records"].reverse()
 
 
-# what is wrong, the case that must notice, how to make it so; acts are counted from 0
+# what is wrong, the case that must notice, how to make it so; actions are counted from 0
 FALSIFICATIONS: list[tuple[str, str, Callable[[Reply], None]]] = [
     ("a record before attach", "ATT-001", put(["00"], "before", "records")),
     ("a program that runs before it is attached", "ATT-001", put(1, "before", "fired")),
@@ -316,7 +316,7 @@ def test_a_silent_agent_fails_every_script(case: Case) -> None:
 
 @pytest.mark.parametrize("case", SCRIPTS, ids=lambda case: case.id)
 def test_a_wrong_number_anywhere_in_what_is_judged_fails_the_case(case: Case) -> None:
-    """Of each act at least one number is judged: change them all in turn, and some change must be noticed."""
+    """At least one number of each action is judged: change each in turn, and some change must be noticed."""
     acts = case.request(KPROBE)["acts"]
     for number, act in enumerate(acts):
         sound = answer(case, KPROBE)

@@ -27,7 +27,7 @@ def test_numbers_and_series(release: str, major_minor: tuple[int, int], series: 
 @pytest.mark.parametrize("release", ["vanilla", "6", "6-rc1", "v6.12", ""])
 def test_a_release_without_two_numbers_is_its_own_series(release: str) -> None:
     assert KernelVersion(release).series == release
-    with pytest.raises(ValueError, match=f"no kernel release: {release!r}"):
+    with pytest.raises(ValueError, match=f"not a kernel release: {release!r}"):
         _ = KernelVersion(release).major_minor
 
 

@@ -114,7 +114,7 @@ def assert_all_gone(pids: Path) -> None:
 
 def test_the_tool_and_its_children_end_at_the_deadline(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
-    with pytest.raises(EnvironmentFailed, match=r"the work was not done after 0\.3 s"):
+    with pytest.raises(EnvironmentFailed, match=r"the work did not end within 0\.3 s"):
         run(FAMILY.format(pids=pids), deadline=0.3)
     assert_all_gone(pids)
 

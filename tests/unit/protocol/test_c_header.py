@@ -35,7 +35,7 @@ ENUMS = {
     "op": {name.upper().replace("-", "_"): value for value, name in enumerate(structs.OPS, 1)},
 }
 KERNEL_ENUMS: dict[str, tuple[str, type[IntEnum]]] = {
-    "bpf_cmd": ("BPF_", uapi.Command),
+    "bpf_cmd": ("BPF_", uapi.BpfCommand),
     "bpf_map_type": ("BPF_MAP_TYPE_", uapi.MapType),
     "bpf_prog_type": ("BPF_PROG_TYPE_", uapi.ProgType),
     "bpf_attach_type": ("BPF_", uapi.AttachType),

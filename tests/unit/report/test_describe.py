@@ -116,7 +116,7 @@ def test_a_fill_is_a_line_below_its_event() -> None:
 
 @dataclass(frozen=True)
 class Strange:
-    """An act without a description."""
+    """An action without a description."""
 
     how_often: int = 1
     data: bytes = b""

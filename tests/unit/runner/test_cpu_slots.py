@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--kernel", "host"), ("this machine's own kernel", "say --yes")),
+        (("--kernel", "host"), ("the kernel of this machine", "add --yes")),
         (("--kernel", "host", "--yes", "--in", "docker"), ("cannot be tested from a container", "--in")),
         (("--kernel", "host", "--kernel", "6.12", "--yes"), ("cannot be combined", "merge")),
         (("--kernel", "host", "--yes", "--append", "quiet"), ("kernels that are booted",)),

@@ -298,7 +298,7 @@ def test_the_provenance_counts_snapshot_starts() -> None:
     ("facts", "why"),
     [
         ({"release": OTHER}, f"the guest runs Linux {OTHER}, not {RELEASE}"),
-        ({"accelerator": "kvm"}, "QEMU was asked for tcg, but the guest measures kvm"),
+        ({"accelerator": "kvm"}, "QEMU was started with tcg, but the guest measures kvm"),
     ],
 )
 def test_a_wrong_guest_is_not_used(facts: dict[str, str], why: str) -> None:

@@ -20,10 +20,10 @@ WIDENED = (
 def kfunc_row(
     case_id: str, title: str, acts: tuple[Act, ...], source: str, *, narrow: tuple[Act, ...] = ()
 ) -> Case:
-    """Return a row of acts with steps that call kfuncs.
+    """Return a row of actions with steps that call kfuncs.
 
     Args:
-        narrow: the same acts, with the results of kernels with 32-bit sizes and offsets.
+        narrow: the same actions, with the results of kernels with 32-bit sizes and offsets.
     """
     by = "kfunc_steps"
     differences = (Difference(script(*narrow, by=by), WIDENED, before=(6, 19)),) if narrow else ()

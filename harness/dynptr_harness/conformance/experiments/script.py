@@ -1,4 +1,4 @@
-"""Scripts: acts of a program and of user space on one ring, each with its expected result."""
+"""Scripts: actions of a program and of user space on one ring, each with its expected result."""
 
 from __future__ import annotations
 
@@ -210,10 +210,10 @@ def refused(slot: Reserve) -> Step:
 
 
 class Act(Protocol):
-    """One act of a script."""
+    """One action of a script."""
 
     def request(self) -> dict[str, Any]:
-        """Return the act for the agent."""
+        """Return the action for the agent."""
 
     def findings(self, seen: Reply) -> Iterator[Finding]:
         """Yield each expectation with the observation in the reply."""
@@ -417,8 +417,8 @@ class Held:
 
     Attributes:
         slots: one or two reservations; the second is released first if `order` is 'BAC'.
-        after_a, after_b: acts after the first reservation and after the second.
-        after_release: acts after the first release.
+        after_a, after_b: actions after the first reservation and after the second.
+        after_release: actions after the first release.
     """
 
     slots: tuple[Reserve, ...]
@@ -468,7 +468,7 @@ class Held:
 
 @dataclass(frozen=True)
 class Script:
-    """Acts on an empty ring, which is new if the acts depend on that.
+    """Actions on an empty ring, which is new if the actions depend on that.
 
     Attributes:
         ring_size: size of the first ring in bytes.
@@ -493,7 +493,7 @@ class Script:
 
     @property
     def _new_ring(self) -> bool:
-        """True if the acts depend on a new ring, as all acts on rings with flags do."""
+        """True if the actions depend on a new ring, as all actions on rings with flags do."""
         return bool(self.ring_flags) or any(getattr(act, "new_ring", False) for act in self.acts)
 
     def findings(self, prog_type: ProgType, facts: Mapping[str, Any], reply: Reply) -> Iterator[Finding]:  # noqa: ARG002
@@ -505,5 +505,5 @@ class Script:
 
 
 def script(*acts: Act, ring_size: int = RING_SIZE, by: str = "steps") -> Script:
-    """Return a script of these acts. `by` is the object whose program runs the steps."""
+    """Return a script of these actions. `by` is the object whose program runs the steps."""
     return Script(acts, ring_size, by)

@@ -30,8 +30,8 @@ class Stress:
 
     Attributes:
         attempts: minimum number of reservations to try.
-        interruption: how the consumer is interrupted, `interruptions` times: it stalls until the ring is full, or
-            is killed between saving records and writing its position.
+        interruption: how the consumer is interrupted, `interruptions` times: it stalls until the ring is
+            full, or is killed between saving records and writing its position.
         ring_size: in bytes.
         seed: decides which reservations are submitted, discarded and rejected.
     """

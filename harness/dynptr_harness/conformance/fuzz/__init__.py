@@ -1,1 +1,1 @@
-"""Random sequences of acts, checked against the model of `conformance.model`."""
+"""Random sequences of actions, checked against the model of `conformance.model`."""

@@ -19,7 +19,7 @@ class Coverage:
         self.counts: Counter[str] = Counter()
 
     def note(self, model: ScriptModel, act: Act, predicted: Act) -> None:
-        """Count an act with the reply that the model predicts."""
+        """Count an action with the reply that the model predicts."""
         self.counts[f"action {act['act']}"] += 1
         self.counts.update(_answers(act, predicted))
         self.counts.update(_states(model))

@@ -1,4 +1,4 @@
-"""A sequence of acts with the replies that the model predicts."""
+"""A sequence of actions with the replies that the model predicts."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Sequence:
         }
 
     def differences(self, setting: Setting, seen: Several[Act]) -> list[Mismatch]:
-        """Return the differences from the newest behaviour. Return none if any documented behaviour matches."""
+        """Return the differences from the newest behaviour, or none if any documented behaviour matches."""
         newest: list[Mismatch] = []
         for features in setting.features:
             found = self._differences(features, setting, seen)
@@ -98,7 +98,7 @@ class Sequence:
         return ScriptModel(ring, features, self.program, kfuncs)
 
     def is_valid(self, setting: Setting) -> bool:
-        """Return True if the agent can perform the acts.
+        """Return True if the agent can perform the actions.
 
         A wait needs an earlier watch, and user space reads only at record boundaries.
         """

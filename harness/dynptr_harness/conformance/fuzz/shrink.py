@@ -96,7 +96,7 @@ def _numbers(part: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any,
 
 
 def _changed(act: Act, path: tuple[Any, ...], value: int | None) -> Act:
-    """Return the act with one part replaced, or removed if `value` is None."""
+    """Return the action with one part replaced, or removed if `value` is None."""
     changed = copy.deepcopy(act)
     place: Any = changed
     for key in path[:-1]:

@@ -36,7 +36,7 @@ class ScriptModel:
     kfuncs: frozenset[str] = frozenset()
 
     def perform(self, act: dict[str, Any]) -> Reply:
-        """Perform one act of a script and return the reply to it.
+        """Perform one action of a script and return the reply to it.
 
         Bytes of records are `Octets` in place of text.
         """
@@ -158,7 +158,7 @@ class ScriptModel:
         }
 
     def _overwriting(self) -> Reply:
-        """Return the extra fields of an overwriting ring: two positions, and the bytes at the consumer position."""
+        """Return the extra fields of an overwriting ring: two positions, and the bytes at the consumer's."""
         ring = self.ring
         if not ring.overwrites:
             return {}

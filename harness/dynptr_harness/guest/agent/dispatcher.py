@@ -4,7 +4,7 @@ A request has the experiment in `kind`, the program type in `prog_type` and the 
 'libbpf' for the ELF object `object`.
 
 - `phases`: fires the event of the type's example before attach, while attached and after detach.
-- `script`: runs a list of acts on a ring, see script.py. The type's conformance program makes the
+- `script`: runs a list of actions on a ring, see script.py. The type's conformance program makes the
   reservations. The ring is new with `new_ring`; otherwise it may come from the previous script, see
   ringbuf/pool.py.
 - `load`: loads functions and closes them. BCC takes them from bpf_src/cases, libbpf from the ELF object. They
@@ -38,9 +38,9 @@ from dynptr_harness.guest.experiments.script import ScriptRunner
 from dynptr_harness.guest.experiments.stress import StressPage, StressTest
 from dynptr_harness.guest.prog_types import TYPES, AttachFailed, GuestType
 from dynptr_harness.guest.ringbuf.consumer import Consumer
-from dynptr_harness.guest.ringbuf.control import Control
+from dynptr_harness.guest.ringbuf.control import ControlPage
 from dynptr_harness.guest.ringbuf.observer import Observer
-from dynptr_harness.guest.ringbuf.pauses import Pauses
+from dynptr_harness.guest.ringbuf.pauses import PauseMap
 from dynptr_harness.guest.ringbuf.pool import RingPool
 from dynptr_harness.guest.system import cpus, network, sysctl
 from dynptr_harness.guest.system.background import Background
@@ -84,12 +84,12 @@ class Dispatcher:
         self._module = module
         self._compile_cases = compile_cases
         self._types = {name: kind(module) for name, kind in TYPES.items()}
-        self._control = Control(module)
+        self._control = ControlPage(module)
         for each in self._types.values():
             each.ran = self._control.ran
         self._consumer = Consumer(module["events"].map_fd)
         self._rings = RingPool(module["rings"].map_fd)
-        self._pauses = Pauses()
+        self._pauses = PauseMap()
         self._stress_page = StressPage()
         self._maps = {
             **libbpf.maps_of(module),
@@ -188,7 +188,7 @@ class Dispatcher:
         return {"fired": fired, "event": event, "polled": polled, "records": records}
 
     def script(self, guest_type: GuestType, request: dict[str, Any]) -> Reply:
-        """Run a list of acts on one ring."""
+        """Run a list of actions on one ring."""
         try:
             self._attach(guest_type, request)
         except LoadRefused as error:

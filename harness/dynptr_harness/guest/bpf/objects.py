@@ -115,7 +115,7 @@ class BySection(Program):
 
 @contextmanager
 def by_section(path: Path, function: str) -> Iterator[BySection]:
-    """Load one program of an object according to its section, within this context. Raises as `load`."""
+    """Load one program of an object by its section, within this context. Raises the errors of `load`."""
     with _loaded(path, function, None, {}, _Options()) as program:
         yield BySection(function, lib.bpf_program__fd(program), program)
 

@@ -103,7 +103,7 @@ def find(path: Path, function: str, maps: dict[str, int]) -> Relocated | None:
     """Return the same as `program`, or None if the program is not in one of SECTIONS.
 
     Raises:
-        LoadRefused: as `program`.
+        LoadRefused: see `program`.
     """
     return _programs(path, tuple(sorted(maps.items()))).get(function)
 

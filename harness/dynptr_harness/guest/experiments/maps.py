@@ -1,6 +1,6 @@
 """Runs system calls on maps without a library, which could round or reject an argument itself.
 
-A script is a list of acts. Each act is a JSON object with its kind in `act`; `name` is the name of a map:
+A script is a list of actions. Each is a JSON object with its kind in `act`; `name` is the name of a map:
 
 - `create`: create a map. The fields have the names of union bpf_attr; `inner` is the name of the inner map.
   With `by_nobody` a child process without capabilities creates it, while that is the value of the sysctl
@@ -29,16 +29,16 @@ from typing import TYPE_CHECKING, Any
 from dynptr_harness.guest.bpf import libbpf
 from dynptr_harness.guest.system.processes import Child
 from dynptr_harness.guest.system.sysctl import changed
-from dynptr_harness.protocol.uapi import SYS_BPF, Command
+from dynptr_harness.protocol.uapi import SYS_BPF, BpfCommand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ELEMENT = {
-    "lookup": Command.MAP_LOOKUP_ELEM,
-    "update": Command.MAP_UPDATE_ELEM,
-    "delete": Command.MAP_DELETE_ELEM,
-    "next": Command.MAP_GET_NEXT_KEY,
+    "lookup": BpfCommand.MAP_LOOKUP_ELEM,
+    "update": BpfCommand.MAP_UPDATE_ELEM,
+    "delete": BpfCommand.MAP_DELETE_ELEM,
+    "next": BpfCommand.MAP_GET_NEXT_KEY,
 }
 
 # union bpf_attr: for BPF_MAP_CREATE from map_type to map_extra, with 16 bytes of name; for elements
@@ -62,7 +62,7 @@ libc.munmap.argtypes = [ct.c_void_p, ct.c_size_t]
 Reply = dict[str, Any]
 
 
-def _bpf(command: Command, attr: bytes) -> int:
+def _bpf(command: BpfCommand, attr: bytes) -> int:
     """Return the result of bpf(2), or the negative errno."""
     buffer = ct.create_string_buffer(attr, len(attr))
     result: int = libc.syscall(SYS_BPF[os.uname().machine], command, buffer, len(attr))
@@ -86,7 +86,7 @@ class MapScript:
         self._closing.close()
 
     def perform(self, act: Reply) -> Reply:
-        """Run one act and return the reply."""
+        """Run one action and return the reply."""
         acts: dict[str, Callable[[Reply], Reply]] = {
             "create": self._create,
             "info": self._info,
@@ -118,7 +118,7 @@ class MapScript:
         inner = self._fds[act["inner"]] if "inner" in act else 0
         first = (act[field] for field in ("map_type", "key_size", "value_size", "max_entries", "map_flags"))
         attr = CREATE_ATTR.pack(*first, inner, act["numa_node"], 0, 0, 0, 0, 0, act["map_extra"])
-        return _bpf(Command.MAP_CREATE, attr)
+        return _bpf(BpfCommand.MAP_CREATE, attr)
 
     def _info(self, act: Reply) -> Reply:
         info = libbpf.map_info(self._fds[act["name"]])
@@ -139,7 +139,7 @@ class MapScript:
         return {"errno": -min(result, 0)}
 
     def _freeze(self, act: Reply) -> Reply:
-        return {"errno": -min(_bpf(Command.MAP_FREEZE, struct.pack("I", self._fds[act["name"]])), 0)}
+        return {"errno": -min(_bpf(BpfCommand.MAP_FREEZE, struct.pack("I", self._fds[act["name"]])), 0)}
 
     def _mmap(self, act: Reply) -> Reply:
         sharing = mmap.MAP_PRIVATE if act["private"] else mmap.MAP_SHARED

@@ -1,13 +1,13 @@
 """Runs scripts: the conformance program writes to a ring, and user space reads it.
 
-A script is a list of acts. Each act is a JSON object with its kind in `act`. Beside the acts of
+A script is a list of actions. Each action is a JSON object with its kind in `act`. Beside the actions of
 ringbuf/view.py there are:
 
-- `ring`: replace the ring by a new one of `size` bytes.
+- `ring`: replace the ring with a new one of `size` bytes.
 - `event`: for each of the `steps`, write the step to the control page and fire the type's event. The first
   event also gets `fill`, if present.
 - `held`: the same for one `step` with pauses. In each pause the program holds its reservations and its CPU,
-  and another process performs the next list of acts in `meanwhile`.
+  and another process performs the next list of actions in `meanwhile`.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from dynptr_harness.protocol.structs import MAX_FILL
 
 if TYPE_CHECKING:
     from dynptr_harness.guest.prog_types import GuestType
-    from dynptr_harness.guest.ringbuf.control import Control
+    from dynptr_harness.guest.ringbuf.control import ControlPage
     from dynptr_harness.guest.ringbuf.observer import Observer
     from dynptr_harness.guest.ringbuf.pool import RingPool
 
 Act = dict[str, Any]
 
-# After these acts the next script may use the same ring. Other acts (`ring`, `seek`, `held`) can leave state
-# behind that user space cannot see.
+# After these actions the next script may use the same ring. Other actions (`ring`, `seek`, `held`) can leave
+# state behind that user space cannot see.
 REUSE_AFTER = frozenset({"event", "peek", "consume", "watch", "wait", "poll"})
 
 
@@ -34,7 +34,7 @@ class ScriptRunner:
     """Runs one script."""
 
     def __init__(
-        self, rings: RingPool, request: Act, guest_type: GuestType, control: Control, observer: Observer
+        self, rings: RingPool, request: Act, guest_type: GuestType, control: ControlPage, observer: Observer
     ) -> None:
         self._rings = rings
         self._guest_type = guest_type
@@ -44,14 +44,14 @@ class ScriptRunner:
         self._view = ring_for(request["ring_size"], request["ring_flags"])
 
     def run(self, acts: list[Act]) -> list[Act]:
-        """Perform the acts and return a reply for each."""
+        """Perform the actions and return a reply for each."""
         replies = [self.perform(act) for act in acts]
         if REUSE_AFTER.issuperset(act["act"] for act in acts):
             self._rings.keep()
         return replies
 
     def perform(self, act: Act) -> Act:
-        """Perform one act and return the reply."""
+        """Perform one action and return the reply."""
         match act["act"]:
             case "event":
                 return self._event(act)
@@ -100,7 +100,7 @@ class ScriptRunner:
         return {**reply, "fill": self._control.filled()} if fill else reply
 
     def _held(self, act: Act) -> Act:
-        # Another process performs the acts, because some events block this one until they are over.
+        # Another process performs the actions, because some events block this one until they are over.
         watching = self._observer.watching(self._view, act["meanwhile"])
         with watching as report, self._control.armed(step=act["step"]):
             self._guest_type.fire()

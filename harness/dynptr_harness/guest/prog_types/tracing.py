@@ -36,8 +36,8 @@ HARDWARE_EVENT, CPU_CYCLES = 0, 0  # PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLE
 COUNTERS = Path("/sys/bus/event_source/devices/cpu")
 SOFTWARE_EVENT, CPU_CLOCK = 1, 0  # PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_CLOCK
 SAMPLE_PERIOD_NS = 1_000_000
-# CPU time to use up in seconds: while no program is attached, and at most while one is. On a busy host a guest
-# can miss its timer for many periods.
+# Seconds of CPU time to use up: while no program is attached, and at most while one is. On a busy host a
+# guest can miss its timer for many periods.
 DETACHED_BURN_S, ATTACHED_BURN_S = 0.02, 2.0
 
 

@@ -23,7 +23,7 @@ class _Trigger(ct.Union):
     _fields_ = (("fields", structs.Trigger), ("word", ct.c_uint64))
 
 
-class Control:
+class ControlPage:
     """The control page and the trigger of a BCC module. Both are mapped: an access needs no system call."""
 
     def __init__(self, module: BPF) -> None:

@@ -19,7 +19,7 @@ from dynptr_harness.guest.system.processes import Child
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from dynptr_harness.guest.ringbuf.pauses import Pauses
+    from dynptr_harness.guest.ringbuf.pauses import PauseMap
     from dynptr_harness.guest.ringbuf.view import Act
 
 FIRST_DESCRIPTOR = 3  # after standard input, output and error
@@ -31,9 +31,9 @@ MAX_DESCRIPTORS = 2
 
 
 class Observer:
-    """Performs acts on the agent's rings during the pauses of a program."""
+    """Performs actions on the agent's rings during the pauses of a program."""
 
-    def __init__(self, pauses: Pauses) -> None:
+    def __init__(self, pauses: PauseMap) -> None:
         self._pauses = pauses
         self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._ours.settimeout(REPORT_S)
@@ -42,7 +42,7 @@ class Observer:
 
     @contextmanager
     def watching(self, view: RingView, meanwhile: list[list[Act]]) -> Iterator[Callable[[], list[list[Act]]]]:
-        """Perform the acts of each pause when the program reaches it. The event occurs in this context.
+        """Perform the actions of each pause when the program reaches it. The event occurs in this context.
 
         Yields:
             a function that returns the replies, one list for each pause, after the end of the context.

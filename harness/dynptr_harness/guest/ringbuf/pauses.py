@@ -12,7 +12,7 @@ POLL_INTERVAL_S = 0.0005  # a program that spins cannot wake a process
 ENDED = (1 << 64) - 1
 
 
-class Pauses:
+class PauseMap:
     """User space's side of the map `pauses`. Child processes share it."""
 
     def __init__(self) -> None:

@@ -38,7 +38,7 @@ class RingPool:
         return self._maps[flags]
 
     def new(self, size: int, flags: int = 0) -> RingView:
-        """Create a ring of `size` bytes and make it the current one. Raises as `map_of`."""
+        """Create a ring of `size` bytes and make it the current one. Raises the errors of `map_of`."""
         self.close()
         ring = libbpf.new_ring(size, flags)
         self._ring.callback(os.close, ring)
@@ -51,7 +51,7 @@ class RingPool:
     def reused_or_new(self, size: int, flags: int = 0) -> RingView:
         """Return the current ring if it is kept, has this size and these flags, and has no busy record.
 
-        Otherwise, create one. Raises as `map_of`.
+        Otherwise, create one. Raises the errors of `map_of`.
         """
         if self._reusable and self._view and self._size_and_flags == (size, flags) and self._view.reset():
             self._reusable = False

@@ -1,6 +1,6 @@
-"""The acts of user space on one ring.
+"""The actions of user space on one ring.
 
-An act is a JSON object with its name in `act`:
+An action is a JSON object with its name in `act`:
 
 - `peek`: return positions, headers and payloads through the raw reader. Consume nothing.
 - `consume`: read all records through libbpf's consumer. Return them with the raw reader's view from before.
@@ -27,7 +27,7 @@ Act = dict[str, Any]
 
 
 class RingView:
-    """One ring of `size` bytes, for acts of user space.
+    """One ring of `size` bytes, for actions of user space.
 
     Args:
         ring: descriptor of the ring. The view does not close it.
@@ -69,7 +69,7 @@ class RingView:
         return True
 
     def perform(self, act: Act) -> Act:
-        """Perform one act and return its reply."""
+        """Perform one action and return its reply."""
         return self._acts[act["act"]](act)
 
     def _peek(self, _act: Act) -> Act:

@@ -42,7 +42,7 @@ class Child:
         return self._code
 
     def wait(self) -> None:
-        """Wait for the child to end. Raises as `exit_code`."""
+        """Wait for the child to end. Raises the errors of `exit_code`."""
         if self._code is None:
             self._reap()
         self.exit_code()
