@@ -232,7 +232,7 @@ AFTER_RELEASE(ver_102_accepted, output(events_map(), &ptr, 16, 0))
 	}
 
 /*
- * VER-104: one path overwrites the dynptr. VER-105: one path replaces it by a dynptr to memory. VER-106: one path
+ * VER-104: one path overwrites the dynptr. VER-105: one path replaces it with a dynptr to memory. VER-106: one path
  * stores elsewhere.
  */
 ON_ONE_PATH(ver_104, , STORE_AT(u64, &ptr, 0xeb9f))

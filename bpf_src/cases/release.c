@@ -362,8 +362,8 @@ int ver_027_accepted(void *ctx)
 }
 
 /*
- * VER-028: a reservation on one path, a dynptr to memory on the other. The program reads the flag that tells which
- * from memory twice. The verifier does not know that both reads have the same value.
+ * VER-028: a reservation on one path, a dynptr to memory on the other. The program reads the flag for
+ * the path from memory twice. The verifier does not know that both reads return the same value.
  */
 PROGRAM
 int ver_028(void *ctx)

@@ -31,7 +31,7 @@ struct stream {
 	u64 submitted;
 	u64 discarded;
 	u64 refused;	 /* failed as expected, with the right error */
-	u64 full;	 /* no room in the ring */
+	u64 full;	 /* no space in the ring */
 	u64 wrong;	 /* any other result */
 	u64 fingerprint; /* sum of the checksums of the submitted records */
 	u64 amid;	 /* runs while the other context held a reservation */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * A record written in pieces: one record for each writev(2), with all buffers of the call in a row.
+ * A record written in pieces: one record for each writev(2), with all buffers of the call one after the other.
  *
  * The record does not fit on the stack. The program writes it to the ring buffer piece by piece. Compile it like
  * variable_size.bpf.c, which is a simpler example.
@@ -11,7 +11,7 @@
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
 #define MAX_PIECES 8
-#define MAX_PIECE 128 /* bytes that the record keeps of a buffer */
+#define MAX_PIECE 128 /* bytes of a buffer that the record keeps */
 
 /* The start of a record. The length and the bytes of each piece follow. */
 struct header {

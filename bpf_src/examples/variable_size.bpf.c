@@ -15,7 +15,7 @@
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
-#define LIMIT 256 /* bytes that a record keeps of a write; the buffer is on the stack, which has 512 bytes */
+#define LIMIT 256 /* bytes of a write that a record keeps; the buffer is on the stack, which has 512 bytes */
 
 /* The start of a record. `kept` bytes follow. */
 struct header {

@@ -31,7 +31,7 @@ enum op {
 	SLICE_WRITE = 4,   /* SLICE, then `payload` is copied through the pointer */
 	QUERY = 5,	   /* bpf_ringbuf_query of `flags` */
 	PLAIN_OUTPUT = 6,  /* bpf_ringbuf_output of `payload` */
-	PLAIN_RESERVE = 7, /* bpf_ringbuf_reserve of 8 bytes: 1 if granted, 0 if not; it is discarded */
+	PLAIN_RESERVE = 7, /* bpf_ringbuf_reserve of 8 bytes: 1 on success, 0 on failure; it is discarded */
 	/* kfuncs, in elf/kfunc_steps.bpf.c only */
 	SIZE = 8,
 	IS_NULL = 9,
@@ -120,7 +120,7 @@ struct outcome {
 struct fill {
 	struct reservation each;
 	u64 cnt;
-	u64 granted; /* number of granted reservations */
+	u64 granted; /* number of successful reservations */
 	s64 error;   /* of the failed reservation */
 };
 
@@ -151,7 +151,7 @@ struct pauses {
 /* Marks a program. The agent chooses the program type of the load. */
 #define PROGRAM SEC("raw_tp")
 
-/* The agent replaces these maps by those of the BCC module, by name. */
+/* The agent replaces these maps with the maps of the BCC module of the same name. */
 struct ring {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, RING_PAGES * 4096);

@@ -41,7 +41,7 @@ static inline u8 *slice_of(struct bpf_dynptr *ptr)
 	return bpf_dynptr_data(ptr, 0, RECORD);
 }
 
-/* Return a number of which the verifier knows only that it has 32 bits. */
+/* Return a number. The verifier knows only that it has 32 bits. */
 static inline u32 unknown(void)
 {
 	return bpf_get_prandom_u32();

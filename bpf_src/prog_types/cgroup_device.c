@@ -2,7 +2,7 @@
 /*
  * CGROUP_DEVICE: a program on a cgroup decides if its processes may open or create a device.
  *
- * It returns 1: allow.
+ * It returns 1 to allow the event.
  */
 #include "dynptr_harness.h"
 

@@ -2,7 +2,7 @@
 /*
  * CGROUP_SKB: a program on a cgroup decides about the packets of its sockets.
  *
- * Attach type BPF_CGROUP_INET_EGRESS: packets that leave. It returns 1: let the packet pass.
+ * Attach type BPF_CGROUP_INET_EGRESS: packets that leave. It returns 1 to let the packet pass.
  */
 #include "dynptr_harness.h"
 

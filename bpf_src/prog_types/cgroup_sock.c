@@ -2,7 +2,7 @@
 /*
  * CGROUP_SOCK: a program on a cgroup runs when one of its processes creates a socket.
  *
- * It returns 1: allow.
+ * It returns 1 to allow the event.
  */
 #include "dynptr_harness.h"
 

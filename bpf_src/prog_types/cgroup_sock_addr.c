@@ -2,7 +2,7 @@
 /*
  * CGROUP_SOCK_ADDR: a program on a cgroup runs when one of its processes connects a socket.
  *
- * Attach type BPF_CGROUP_INET4_CONNECT. It returns 1: allow.
+ * Attach type BPF_CGROUP_INET4_CONNECT. It returns 1 to allow the event.
  */
 #include "dynptr_harness.h"
 

@@ -2,7 +2,7 @@
 /*
  * CGROUP_SOCKOPT: a program on a cgroup runs when one of its processes sets a socket option.
  *
- * Attach type BPF_CGROUP_SETSOCKOPT. It returns 1: the kernel sets the option.
+ * Attach type BPF_CGROUP_SETSOCKOPT. It returns 1 to let the kernel set the option.
  */
 #include "dynptr_harness.h"
 

@@ -2,7 +2,7 @@
 /*
  * CGROUP_SYSCTL: a program on a cgroup runs when one of its processes reads or writes a sysctl in /proc/sys.
  *
- * It returns 1: allow.
+ * It returns 1 to allow the event.
  */
 #include "dynptr_harness.h"
 

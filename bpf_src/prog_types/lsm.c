@@ -2,7 +2,7 @@
 /*
  * LSM: a program on a security hook, here inode_mkdir, which runs before mkdir(2) creates a directory.
  *
- * It returns 0: allow. The list of LSMs of the kernel must contain bpf (lsm=...,bpf). Otherwise the program can
+ * It returns 0 to allow the event. The kernel's list of LSMs must contain bpf (lsm=...,bpf). Otherwise the program can
  * attach but never runs.
  */
 #include "dynptr_harness.h"
@@ -26,7 +26,7 @@ int lsm_example(unsigned long long *ctx)
 /*
  * The same for the processes of a cgroup, here on the hook socket_create.
  *
- * It returns 1 like the other cgroup programs: allow.
+ * It returns 1 like the other cgroup programs, to allow the event.
  */
 int lsm_cgroup_example(unsigned long long *ctx)
 {

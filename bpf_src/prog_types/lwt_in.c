@@ -2,7 +2,7 @@
 /*
  * LWT_IN: a program on a route runs for packets that arrive through it.
  *
- * It returns BPF_OK: let the packet pass.
+ * It returns BPF_OK to let the packet pass.
  */
 #include "dynptr_harness.h"
 

@@ -2,7 +2,7 @@
 /*
  * LWT_OUT: a program on a route runs for packets that leave through it, before the output of the route.
  *
- * It returns BPF_OK: let the packet pass.
+ * It returns BPF_OK to let the packet pass.
  */
 #include "dynptr_harness.h"
 

@@ -2,7 +2,7 @@
 /*
  * LWT_SEG6LOCAL: a program on a route runs for packets at a segment of their path (SRv6).
  *
- * Action End.BPF. It returns BPF_OK: forward the packet to its next segment.
+ * Action End.BPF. It returns BPF_OK to forward the packet to its next segment.
  */
 #include "dynptr_harness.h"
 

@@ -2,7 +2,7 @@
 /*
  * LWT_XMIT: a program on a route runs for packets that leave through it, just before the transmission.
  *
- * It may change them. It returns BPF_OK: let the packet pass.
+ * The program may change the packet. It returns BPF_OK to let it pass.
  */
 #include "dynptr_harness.h"
 

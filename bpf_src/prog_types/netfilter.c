@@ -2,7 +2,7 @@
 /*
  * NETFILTER: a program on a netfilter hook, here for packets that this machine sends.
  *
- * It returns NF_ACCEPT: let the packet pass.
+ * It returns NF_ACCEPT to let the packet pass.
  */
 #include "dynptr_harness.h"
 

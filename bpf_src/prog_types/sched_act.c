@@ -2,7 +2,7 @@
 /*
  * SCHED_ACT: a program as an action of traffic control, here for packets that leave a network device.
  *
- * A filter of another kind selects the packets. The program returns TC_ACT_OK: let the packet pass.
+ * A filter of another kind selects the packets. The program returns TC_ACT_OK to let the packet pass.
  */
 #include "dynptr_harness.h"
 

@@ -2,7 +2,7 @@
 /*
  * SCHED_CLS: a program as a filter of traffic control, here for packets that leave a network device.
  *
- * It is its own action (direct-action). It returns TC_ACT_OK: let the packet pass.
+ * It is its own action (direct-action). It returns TC_ACT_OK to let the packet pass.
  */
 #include "dynptr_harness.h"
 

@@ -2,7 +2,7 @@
 /*
  * SK_MSG: a program on a sockmap runs for every message that a socket in the map sends.
  *
- * The program must be attached before a socket is added to the map. It returns SK_PASS: send the message.
+ * The program must be attached before a socket is added to the map. It returns SK_PASS to send the message.
  */
 #include "dynptr_harness.h"
 

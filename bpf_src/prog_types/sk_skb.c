@@ -2,7 +2,7 @@
 /*
  * SK_SKB: a program on a sockmap decides about the data that a socket in the map receives.
  *
- * Attach type BPF_SK_SKB_STREAM_VERDICT. It returns SK_PASS: deliver the data to the socket.
+ * Attach type BPF_SK_SKB_STREAM_VERDICT. It returns SK_PASS to deliver the data to the socket.
  */
 #include "dynptr_harness.h"
 

@@ -2,7 +2,7 @@
 /*
  * SOCK_OPS: a program on a cgroup runs on events of its TCP sockets.
  *
- * Here: a socket begins to listen. Connections have more events. It returns 1: success.
+ * Here: a socket begins to listen. Connections have more events. It returns 1 for success.
  */
 #include "dynptr_harness.h"
 

@@ -2,7 +2,7 @@
 /*
  * XDP: a program on a network device runs for packets that arrive, before the network stack.
  *
- * It returns XDP_PASS: pass the packet to the network stack.
+ * It returns XDP_PASS to pass the packet to the network stack.
  */
 #include "dynptr_harness.h"
 

@@ -36,8 +36,8 @@ SHOWN_TROUBLES = 3
 UPDATE_DEADLINE = 300.0
 DOWNLOAD_DEADLINE = 900.0
 
-# If the mirror does not have the Release file of this suite, the others are not fetched, because each would take
-# as long to fail.
+# If the mirror does not have the Release file of this suite, the others are not fetched, because each would
+# take as long to fail.
 FIRST_SUITE = "trixie"
 ALL_SOURCES, FIRST_SOURCES = "debian.sources", "first.sources"
 # Lists the suites whose lists apt has.
