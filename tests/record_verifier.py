@@ -1,6 +1,6 @@
 """Record the verifier's answers to the programs of all cases: `python -m tests.record_verifier 7.3`.
 
-The model of a faultless kernel in the unit tests answers from this record, unit/verifier_answers.json. A new
+The model of a correct kernel in the unit tests answers from this record, unit/verifier_answers.json. A new
 case about the verifier is recorded once, on the newest kernel: older ones differ.
 """
 

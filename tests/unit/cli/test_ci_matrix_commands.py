@@ -1,4 +1,4 @@
-"""The job matrix, and what CI services do with it: every command of theirs is run, with made-up machines."""
+"""The job matrix in CI: every command of the jobs is run, with fake machines."""
 
 from __future__ import annotations
 
@@ -121,13 +121,13 @@ class JobDirectory:
         return said
 
     def hand_on(self, name: str, artifact: str) -> None:
-        """Give what a job made to the job that reports."""
+        """Copy an artifact of a job to the job that reports."""
         shutil.copytree(self.folder / name / artifact, self.folder / "report" / artifact, dirs_exist_ok=True)
 
 
 @pytest.fixture(scope="module")
 def baselines(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Baselines of runs on older kernels of the same series."""
+    """Return baselines of runs on older kernels of the same series."""
     place = JobDirectory(tmp_path_factory.mktemp("baselines"))
     kernels = " ".join(f"--kernel {release}" for release in OLDER)
     said = place.job(
@@ -138,7 +138,7 @@ def baselines(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def steps(job: Mapping[str, Any], values: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
-    """The scripts of a job that use the command, and their environment, with expressions evaluated."""
+    """Return the scripts of a job that use the command, and their environment, with expressions evaluated."""
 
     def evaluated(text: str) -> str:
         return re.sub(r"\$\{\{ (.*?) \}\}", lambda found: values[found[1]], text)
@@ -149,7 +149,7 @@ def steps(job: Mapping[str, Any], values: Mapping[str, str]) -> tuple[list[str],
 
 
 def run_workflow(place: JobDirectory) -> tuple[str, str]:
-    """What GitHub would do: matrix, a job for each of its rows, report; what that says, and its summary."""
+    """Run the matrix, a job for each row, and the report. Return the report's output and its summary."""
     jobs = workflow()["jobs"]
     outputs, summary = place.folder / "outputs", place.folder / "summary.md"
     scripts, environment = steps(jobs["matrix"], {"inputs.kernels || 'all'": "all"})
@@ -163,7 +163,7 @@ def run_workflow(place: JobDirectory) -> tuple[str, str]:
 
 
 def run_pipeline(place: JobDirectory) -> tuple[str, str]:
-    """The same as a child pipeline of GitLab."""
+    """Do the same with a child pipeline of GitLab."""
     place.job("matrix", ["dynptr-harness matrix --format gitlab >pipeline.yml"])
     pipeline = YAML(typ="safe").load(place.folder / "matrix/pipeline.yml")
     before = [line for line in pipeline["default"]["before_script"] if line.startswith("mkdir")]

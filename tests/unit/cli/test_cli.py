@@ -1,4 +1,4 @@
-"""The command: exit statuses, messages, files, completion; machines are made up."""
+"""The command with fake machines: exit statuses, messages, files, completion."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ NO_BOOT = MachineFailed(FailureKind.BOOT, "no word", tail="VFS: no root", consol
 
 
 class Ended(NamedTuple):
-    """How a command ended."""
+    """The exit status and output of a command."""
 
     status: int
     out: str
@@ -53,7 +53,7 @@ class Ended(NamedTuple):
 
 
 class Command:
-    """Runs the command in this process, with machines that are made up."""
+    """Runs the command in this process, with fake machines."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self._monkeypatch = monkeypatch
@@ -474,7 +474,7 @@ def test_completion_ignores_the_case_of_letters() -> None:
 
 
 def shell(arguments: str, **environment: str) -> str:
-    """What bash would offer after these words."""
+    """Return the completions of bash after these words."""
     words = f"dynptr-harness {arguments}"
     return subprocess.run(
         [sys.executable, "-m", "dynptr_harness"],
@@ -565,7 +565,7 @@ cli.main()
 
 
 def interrupted(number: signal.Signals, folder: Path, *arguments: str) -> Ended:
-    """Run the command in a process of its own, and send it a signal once it waits for a machine."""
+    """Run the command in a separate process, and send it a signal once it waits for a machine."""
     with subprocess.Popen(
         [
             sys.executable,

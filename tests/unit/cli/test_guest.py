@@ -1,4 +1,4 @@
-"""exec, shell, probe and demo: exit statuses, messages and what is shown; machines are made up."""
+"""exec, shell, probe and demo with fake machines: exit statuses, messages and output."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ WITH_SECTIONS = (
 
 
 class OwnGuest(FakeGuest):
-    """A machine that takes programs of people's own and runs their commands.
+    """A machine that loads users' programs and runs their commands.
 
     Attributes:
-        loads: to each load in turn: a reply, or something to raise; else it is accepted.
-        programs: what is in the file, with the section of each.
+        loads: for each load in turn: a reply, or an exception to raise. Further loads are accepted.
+        programs: the programs in the file, with the section of each.
         compiled: the reply to its compilation.
-        spoken: what a command writes, by stream, and its status at last.
+        spoken: output of a command by stream, followed by its status.
     """
 
     def __init__(self, *answers: Any, **attributes: Any) -> None:
@@ -75,7 +75,7 @@ class OwnGuest(FakeGuest):
 
 
 class Ended(NamedTuple):
-    """How a command ended."""
+    """The exit status and output of a command."""
 
     status: int
     out: str
@@ -83,7 +83,7 @@ class Ended(NamedTuple):
 
 
 class Command:
-    """Runs the command in this process, on machines that are made up."""
+    """Runs the command in this process, with fake machines."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
         self.machines: list[FakeGuest] = []
@@ -194,7 +194,7 @@ def test_a_crash_is_an_answer_and_the_rest_is_loaded(command: Command, file: Pat
     assert ended.status == 1
     answers = [(each["accepted"], each["reason"]) for each in json.loads(ended.out)["answers"]]
     assert answers == [(True, ""), (False, "crash: Kernel panic")]
-    assert command.machines  # nothing was left to ask
+    assert command.machines  # all requests were sent
 
 
 def test_a_lost_machine_is_not_an_answer(command: Command, file: Path) -> None:

@@ -1,4 +1,4 @@
-"""The command `kernels`, and what the shell offers for kernels; the lists are made up and fresh."""
+"""The command `kernels`, and completion of kernels, with fake package lists."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def available(release: str, suite: str, size: int = 0, *missing: str) -> KernelPackage:
-    """A kernel that is not cached."""
+    """Return a kernel that is not cached."""
     name, version = f"linux-image-{release}", release.partition("+")[0] + "-1"
     parts = (PackageFile(name, version, "sum", size),)
     return KernelPackage(release, name, version, suite, own=True, parts=parts, missing=missing)
@@ -42,7 +42,7 @@ CACHED = (SERVED[2], available("6.16.12+deb13", "trixie-backports"))
 
 
 class Ended(NamedTuple):
-    """How a command ended."""
+    """The exit status and output of a command."""
 
     status: int
     out: str
@@ -51,7 +51,7 @@ class Ended(NamedTuple):
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """A cache with fresh lists and two kernels, of which one is served no more."""
+    """Return a cache with new package lists and two kernels. The lists no longer have one of these."""
     monkeypatch.setenv("DYNPTR_HARNESS_CACHE", str(tmp_path))
     for name in ("MIRROR", "OFFLINE"):
         monkeypatch.delenv(f"DYNPTR_HARNESS_{name}", raising=False)
@@ -75,7 +75,7 @@ def command(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Callable[..., Ended]]:
-    """Runs `kernels` with some arguments in this process."""
+    """Return a function that runs `kernels` in this process."""
 
     def run(*arguments: str) -> Ended:
         monkeypatch.setattr(sys, "argv", ["dynptr-harness", "kernels", *arguments])

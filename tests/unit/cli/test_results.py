@@ -30,7 +30,7 @@ WRONG = {0: {"loader": "bcc"}}
 
 @pytest.fixture
 def files(tmp_path: Path) -> dict[str, str]:
-    """Results in files, by what they show of one cell."""
+    """Write results, named after the state of one of their cells."""
     rest = cell("LSM")
     other = replace(rest, kernel="7.3.4")
     made = {

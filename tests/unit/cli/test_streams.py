@@ -1,4 +1,4 @@
-"""A failing standard output or error never looks like a verdict, and never costs a result file."""
+"""A failing standard output or error never looks like a verdict, and result files are still written."""
 
 from __future__ import annotations
 

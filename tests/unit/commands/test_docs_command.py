@@ -1,4 +1,4 @@
-"""The helper's reference page: what it says follows from the results."""
+"""The helper's reference page follows from the results."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ EXAMPLE = "int example(void *ctx)\n{\n}\n"
 
 
 def cells(release: str) -> list[CellResult]:
-    """Every case, passed in one type."""
+    """Return a pass of every case in one type."""
     return [cell(case=case.id, kernel=release) for case in CASES]
 
 
 def page(old: list[CellResult] | None = None) -> str:
-    """The page about two kernels, of which the newer one passed in everything."""
+    """Return the page about two kernels. The newer one passed all cases."""
     kernels = [kernel_run(release=OLD), kernel_run(release=NEW)]
     return as_page(result([*(cells(OLD) if old is None else old), *cells(NEW)], kernels), PROG_TYPES, EXAMPLE)
 
 
 def old_but(case: str, **changes: Any) -> list[CellResult]:
-    """The cells of the older kernel, one of them changed."""
+    """Return the cells of the older kernel, one of them changed."""
     return [replace(each, **changes) if each.case == case else each for each in cells(OLD)]
 
 
 def line(text: str, beginning: str) -> str:
-    """The line that begins like this."""
+    """Return the line that begins with this text."""
     return next(each for each in text.splitlines() if each.startswith(beginning))
 
 

@@ -1,4 +1,4 @@
-"""The doctor: what is wrong is found, named, and comes with what to do."""
+"""The doctor finds each problem, and prints its remedy."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Archive:
 
 @pytest.fixture(autouse=True)
 def sound(monkeypatch: Patch) -> None:
-    """A machine where all is well, whatever this one is like."""
+    """Make all checks pass, whatever the state of this machine."""
     monkeypatch.setattr(subprocesses, "find_tool", lambda name: f"/bin/{name}")
     monkeypatch.setattr(apt, "KEYRING", "/proc/self/exe")
     monkeypatch.setattr(bpf_objects, "HEADERS", Path("/proc/self"))

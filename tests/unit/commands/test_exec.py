@@ -1,4 +1,4 @@
-"""A command as the agent runs it: what is sent to the host, in which order, and what it is given."""
+"""A command run by the agent: its input, and the order of its events."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Host:
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
         self.messages: Queue[dict[str, Any]] = Queue()
-        self.answers: dict[bytes, bytes] = {}  # what is typed once something was heard
+        self.answers: dict[bytes, bytes] = {}  # input to send once this output has arrived
 
     def send(self, event: str, **fields: Any) -> None:
         self.sent.append({"event": event, **fields})
@@ -40,7 +40,7 @@ class Host:
         self.messages.put({"input": base64.b64encode(data).decode()})
 
     def heard(self, stream: str) -> bytes:
-        """All that was written to a stream."""
+        """Return everything that was written to a stream."""
         outputs = [each for each in self.sent if each["event"] == "output" and each["stream"] == stream]
         assert all(each["id"] == 7 for each in outputs)
         return b"".join(base64.b64decode(each["data"]) for each in outputs)
@@ -50,7 +50,7 @@ class Host:
 def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Host:
     monkeypatch.setattr(command, "DIRECTORY", str(tmp_path))
     monkeypatch.setattr(command, "PATH", os.environ["PATH"])
-    for name in ("LINES", "COLUMNS"):  # busybox believes them rather than the terminal; xdist sets them
+    for name in ("LINES", "COLUMNS"):  # xdist sets them, and busybox prefers them to the size of the terminal
         monkeypatch.delenv(name, raising=False)
     return Host()
 

@@ -1,4 +1,4 @@
-"""Which kernels of the cache go, what goes with them, and that what is used stays."""
+"""`kernels prune` removes kernels with their boot files and snapshots, but none in use."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RELEASES = ("5.10.0-46", "6.12.9", "6.12.90", "6.12.118~bpo", "7.3.4")
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """A cache with five kernels; one of another suite's source is newer, and so not the best."""
+    """Return a cache with five kernels. One is newer but built for another suite, so it is not the best."""
     settings = Settings(tmp_path)
     for release in RELEASES:
         store(settings, release)
@@ -32,7 +32,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def store(settings: Settings, release: str) -> None:
-    """A kernel of 1 MiB, its boot files, and a snapshot of a machine that runs it."""
+    """Store a kernel of 1 MiB, its boot files, and a snapshot."""
     cache = Cache(settings.cache)
     kernel = KernelPackage(release, f"linux-image-{release}", release, "trixie", "~" not in release, ())
 
@@ -49,7 +49,7 @@ def store(settings: Settings, release: str) -> None:
 
 
 def left(settings: Settings) -> dict[str, int]:
-    """How many entries of each kind there are."""
+    """Return the number of entries of each kind."""
     return {kind: len(Cache(settings.cache).entries(kind)) for kind in ("kernels", "boot", "snapshots")}
 
 

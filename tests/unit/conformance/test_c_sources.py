@@ -1,4 +1,4 @@
-"""The functions of C files are found where they are, however they are written."""
+"""C functions are found in any style of code."""
 
 from __future__ import annotations
 

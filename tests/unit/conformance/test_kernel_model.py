@@ -1,4 +1,4 @@
-"""The model of a faultless kernel that other unit tests use."""
+"""The model of a correct kernel that other unit tests use."""
 
 from __future__ import annotations
 

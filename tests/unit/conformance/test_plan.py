@@ -1,4 +1,4 @@
-"""Selectors become cells, or a message that helps."""
+"""Selectors become cells, or a helpful message."""
 
 from __future__ import annotations
 

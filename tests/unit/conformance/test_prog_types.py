@@ -1,4 +1,4 @@
-"""The program types on both sides: what the host asks for, the agent has, and each has its C program."""
+"""The agent has all program types of the host, and each has a C program."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_the_agent_has_every_type(prog_type: object) -> None:
     names = {constant for path in GUEST.glob("*.py") for constant in _constants(path)}
     name = getattr(prog_type, "name", "")
     hook = name.partition("/")[2]
-    # the hooks for sockets stand in tables, by the name of the hook
+    # tables have the hooks for sockets, by name
     assert name in names or (name.startswith("CGROUP_SOCK") and hook in names)
 
 

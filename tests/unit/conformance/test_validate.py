@@ -1,4 +1,4 @@
-"""A wrong row is found before anything is booted, and named with what is wrong with it."""
+"""An invalid row is reported, with its faults, before any kernel boots."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A verifier that answers anything else than it must is noticed, program by program and reason by reason."""
+"""Any wrong answer of the verifier makes its case fail, for each program and each reason."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_a_refused_program_has_a_twin_that_is_accepted(case: Case) -> None:
 
 @pytest.mark.parametrize("case", [case for case, _ in ROWS], ids=lambda case: case.id)
 def test_a_refusal_has_a_reason_on_every_kernel(case: Case) -> None:
-    """A type that a kernel does not know is the exception: it is refused before there is a log."""
+    """Except types that a kernel does not have: they are refused without a log."""
     for experiment in (case.experiment, *(each.experiment for each in case.differences)):
         rows = experiment.experiment if isinstance(experiment, WithSysctl) else experiment
         assert isinstance(rows, Verification)

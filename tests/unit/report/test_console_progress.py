@@ -1,4 +1,4 @@
-"""Progress: plain lines where there is no terminal, a live line where there is, and times for all."""
+"""Progress: live lines on a terminal, otherwise plain lines, all with times."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.console import Console
 
 
 class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
+    """A stream that claims to be a terminal."""
 
     def isatty(self) -> bool:
         return True

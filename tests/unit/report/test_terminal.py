@@ -1,4 +1,4 @@
-"""What a person reads: at every width, with and without colour."""
+"""The report on a terminal, at every width, with and without colour."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def shown(
 
 
 def row(text: str, prog_type: str) -> list[str]:
-    """The first matrix row of a type, in words."""
+    """Return the first matrix row of a type, split into words."""
     found = re.search(rf"^{prog_type} .*$", text, re.MULTILINE)
     assert found, text
     return found.group(0).split()
 
 
 def replaced(*changed: CellResult, cases: Cases = HEADS) -> RunResult:
-    """All passed but these."""
+    """Return passed cells of all other cases, and these."""
     new = {(each.prog_type, each.case): each for each in changed}
     return result([new.get((each.prog_type, each.case), each) for each in full(cases)])
 

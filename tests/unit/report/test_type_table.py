@@ -1,4 +1,4 @@
-"""What a result says of the program types, and which types of a kernel the harness does not know."""
+"""The table of program types in a result, and types of a kernel that the harness does not know."""
 
 from __future__ import annotations
 

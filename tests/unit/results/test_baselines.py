@@ -1,4 +1,4 @@
-"""The baselines in the repository, and the page that was made of them."""
+"""The baselines in the repository, and the page made from them."""
 
 from __future__ import annotations
 

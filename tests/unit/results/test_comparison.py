@@ -1,4 +1,4 @@
-"""What changed between two results, what of it is a regression, and what a baseline keeps."""
+"""Changes between two results, regressions, and the content of a baseline."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NEWER = "6.12.120+deb13-cloud-amd64"
 
 
 def compared(before: CellResult | None, after: CellResult | None) -> Comparison:
-    """A cell of one result with that of another; both have a second cell, the same in both."""
+    """Compare two results that differ in one cell. Both also have an equal cell."""
     rest = cell("LSM")
     return compare(*(result([rest, *([each] if each else [])]) for each in (before, after)))
 

@@ -1,4 +1,4 @@
-"""What a result counts, what it means as an exit status, and its JSON and JUnit forms."""
+"""The totals of a result, its exit status, and its JSON and JUnit forms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results read back from files and merged; what is no result is told as one clear error."""
+"""Results are read from files and merged. A file that is not a result is one clear error."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ UNLIKE_PASS = cell(verdict=Verdict.CRASH, ok=False, log="log", console="Oops", r
 
 
 def other(*cells: Any, **changes: Any) -> RunResult:
-    """The result of a later run of another kernel."""
+    """Return the result of a later run of another kernel."""
     filled = cells or (cell(kernel=OTHER),)
     return result(filled, [OTHER_RUN], **{"started": "2026-02-03T04:05:06Z", **changes})
 

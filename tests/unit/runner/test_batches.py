@@ -1,4 +1,4 @@
-"""Batches: every cell is in one of them, once, with what belongs together."""
+"""Batches: every cell is in exactly one, and related cells share a batch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WHOLE = make(PROG_TYPES, CASES).cells
 
 
 def shape(batches: list[Batch]) -> list[list[list[str]]]:
-    """The cases of each query of each batch."""
+    """Return the cases of each query of each batch."""
     return [[[cell.case.id for cell in each.cells] for each in batch.queries] for batch in batches]
 
 

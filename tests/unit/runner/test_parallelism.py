@@ -1,4 +1,4 @@
-"""How many machines a host can bear: by its processors and its memory, whichever is less."""
+"""The default number of machines: limited by the processors and the memory of the host."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Host:
-    """Makes the host one with so many processors and so much memory, in MiB."""
+    """Return a function that fakes the number of processors and the memory of the host in MiB."""
 
     def made(processors: int, available_mib: int, group: str = "") -> None:
         (tmp_path / "proc/self").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Whatever becomes of machines, every planned cell has a result, and the rest of the run goes on."""
+"""If machines fail, every planned cell still has a result, and the run continues."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ CRASH, HANG, LOST, NO_BOOT = (
 
 
 def ask(machines: Sequence[FakeGuest | Exception], *releases: str, plan: Plan = SMALL) -> runner.RunOutcome:
-    """Ask kernels, with these machines in the order in which they are booted; no more may be asked for."""
+    """Run the plan with these machines, in the order of their boots. Further boots are an error."""
     left = list(machines)
 
     async def boot(subject: PreparedKernel, folder: Path, *, round_robin: bool) -> FakeGuest:
@@ -78,7 +78,7 @@ def verdicts(outcome: runner.RunOutcome) -> list[Verdict]:
     return [cell.verdict for cell in outcome.result.cells]
 
 
-def test_a_faultless_kernel_passes_on_one_machine() -> None:
+def test_a_correct_kernel_passes_on_one_machine() -> None:
     machine = FakeGuest()
     outcome = ask([machine])
     assert verdicts(outcome) == [P] * CELLS
@@ -326,7 +326,7 @@ def send(number: signal.Signals) -> Callable[[], Any]:
 
 @pytest.fixture
 def handler() -> Iterator[Callable[..., None]]:
-    """A handler of ours for every signal, as the command has one."""
+    """Install a handler for every signal, like the command."""
 
     def ours(_number: int, _frame: object) -> None:
         raise AssertionError("a signal came past the event loop")

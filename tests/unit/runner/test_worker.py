@@ -1,4 +1,4 @@
-"""Several workers: they share the kernels among them, and what happens to one costs the others nothing."""
+"""Several workers share the kernels, and a failure of one does not affect the others."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def failed(kind: FailureKind) -> MachineFailed:
 
 
 class Shown(Silent):
-    """Progress that remembers what it was told."""
+    """Progress that records its lines."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
@@ -51,7 +51,7 @@ class Shown(Silent):
 
 
 class Guest(FakeGuest):
-    """A machine that lets the others work while it thinks."""
+    """A machine that lets other machines run before it replies."""
 
     yard: Yard
     release: str
@@ -66,13 +66,13 @@ class Guest(FakeGuest):
 
 
 class Yard:
-    """Where machines come from; remembers all of them.
+    """Starts machines, and records them.
 
     Attributes:
-        most: the most machines there were at a time.
-        up: kernels of which a machine has come up.
-        side_by_side: whether a machine was started before the first one of its kernel was up.
-        can_take_turns: whether processors of a machine take turns when that is asked for.
+        most: maximum number of machines at the same time.
+        up: kernels with a machine that is up.
+        side_by_side: True if a machine was started before the first one of its kernel was up.
+        can_take_turns: True if the vCPUs of a machine take turns when requested.
     """
 
     def __init__(self) -> None:
@@ -249,7 +249,7 @@ def test_losses_of_all_workers_count_together(yard: Yard) -> None:
     assert second.stopped is None
     cells = {kernel: [cell.verdict for cell in outcome.result.cells if cell.kernel == kernel]
              for kernel in (FIRST, SECOND)}  # fmt: skip
-    # a question that was under way when the kernel was given up has its verdict, too
+    # a request in flight when the kernel was stopped also has a verdict
     assert 3 <= cells[FIRST].count(Verdict.CRASH) <= 4
     assert cells[SECOND] == [Verdict.PASS] * CELLS
 

@@ -34,7 +34,7 @@ def model_of(request: dict[str, Any], features: Features) -> ScriptModel:
 
 
 def as_told(reply: Any) -> Any:
-    """Return a reply of the model as the agent would send it."""
+    """Return a reply of the model in the format of the agent."""
     if isinstance(reply, Octets):
         return payload_text(bytes(reply.data))
     if isinstance(reply, dict):
@@ -43,7 +43,7 @@ def as_told(reply: Any) -> Any:
 
 
 def script_of(experiment: Any) -> Script:
-    """Return the script itself, without the settings it runs under."""
+    """Return the script without its kernel settings."""
     script = getattr(experiment, "experiment", experiment)
     assert isinstance(script, Script)
     return script

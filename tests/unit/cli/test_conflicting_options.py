@@ -1,4 +1,4 @@
-"""Where a run takes place: what is refused before anything is done there."""
+"""Conflicting options of `run` are rejected before any work begins."""
 
 from __future__ import annotations
 
