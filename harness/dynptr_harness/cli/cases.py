@@ -101,7 +101,7 @@ def list_cases(
 ) -> None:
     """List cases with ID, group, program types, loaders and title.
 
-    Requirements without a case of their own follow, with the reason. This is the default command of `cases`:
+    Also list requirements without a case, with the reason. This is the default command of `cases`:
     `cases 'RSV-*'`.
     """
     from dynptr_harness.conformance.loader import load

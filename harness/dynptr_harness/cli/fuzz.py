@@ -80,7 +80,10 @@ def fuzz(
 
     names = {each.name.upper(): each.name for each in load().prog_types if each.offers_helper}
     if prog_type.upper() not in names:
-        raise WrongUsage(f"{prog_type!r} is not a program type that offers the helper", "see `types`")
+        raise WrongUsage(
+            f"there is no program type {prog_type!r} that allows the helper",
+            "`dynptr-harness types` lists the program types",
+        )
     if not directory.is_dir():
         raise WrongUsage(f"there is no directory {directory}", "create it, or name another one")
     again = Sequence.from_json(_text(replay), str(replay))[0] if replay else None

@@ -135,7 +135,7 @@ def _guest_image(settings: Settings, _progress: Progress) -> str:
 
 
 def _kvm(settings: Settings, progress: Progress) -> str:
-    """Return the reason why KVM works. KVM is optional, so a problem with it is a warning."""
+    """Return the evidence that KVM works. KVM is optional, so a failure is only a warning."""
     if reason := kvm.unusable():
         raise Warned(f"not used: {reason}", "guests run under TCG, several times slower")
     kernels = store.cached(settings)

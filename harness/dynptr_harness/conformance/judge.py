@@ -136,7 +136,7 @@ def _not_allowed(refusals: Sequence[dict[str, Any]]) -> bool:
 def _differing(
     case: Case, prog_type: ProgType, facts: Mapping[str, Any], reply: Reply, judgement: Judgement
 ) -> Judgement:
-    """Return the judgement of a reply that differs from the newest kernels. It may be expected here."""
+    """Judge a reply that differs from the newest kernels. This version may be expected to differ."""
     for difference in case.differences:
         if not difference.covers(KernelVersion(facts["release"]).major_minor):
             continue

@@ -22,8 +22,8 @@ class ProgType:
         name: without the prefix. Another way to attach a type is TYPE/way, such as XDP/generic.
         since: kernel version that added the type, or that way to attach it.
         event: the event that runs its programs in the guest, in words.
-        event_sees: what the event itself must observe in each phase: before the attach, while attached, and
-            after the detach. Empty if the event observes nothing.
+        event_sees: expected observation of the event itself in each phase: before the attach, while attached,
+            and after the detach. Empty if it observes nothing.
         option: kernel configuration option of the type. A kernel without it may lack the type.
         offers_helper: True if its programs may call the helper.
     """
@@ -42,7 +42,7 @@ class ProgType:
 
     @property
     def is_variant(self) -> bool:
-        """True for another way to attach a type that has its own row."""
+        """True if this is not the main way to attach the type, but another one."""
         return "/" in self.name
 
     @property

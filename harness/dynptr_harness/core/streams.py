@@ -30,7 +30,7 @@ class ReaderClosed(SystemExit):
 
 
 class _Stream(io.TextIOWrapper):
-    """One of the two streams, over its descriptor. It never fails to encode.
+    """One of the two streams, on its descriptor. It can encode any text.
 
     The descriptor is written by C code. A signal handler that raises in a raw stream written in Python would
     make the buffer write its data twice.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SOURCES", "choose", "path_of", "selector_help"]
 
-# The first source that matches a selector gets it. Prefixes such as 'oci:' precede paths, which may contain
+# The first source that matches a selector is used. Prefixes such as 'oci:' precede paths, which may contain
 # anything, and a file named '6.12' precedes the series.
 SOURCES: tuple[KernelSource, ...] = (ContainerImageSource(), BzImageSource(), DebianSource())
 
@@ -34,7 +34,7 @@ def choose(
         modules: directory of the modules of a kernel given as a file.
 
     Raises:
-        WrongUsage: there is no such kernel, or the modules belong to another kernel.
+        WrongUsage: there is no such kernel, or the modules are for another kernel.
         EnvironmentFailed: a tool or the network failed.
     """
     found: dict[str, Choice] = {}
@@ -44,7 +44,7 @@ def choose(
             several = "give --kernel once for each; " if "," in selector else ""
             raise WrongUsage(f"{selector!r} is not a kernel", f"{several}name {selector_help('or')}")
         if modules and not source.takes_modules:
-            raise WrongUsage(f"modules in {modules} were given with {selector!r}, which brings its own")
+            raise WrongUsage(f"modules in {modules} were given with {selector!r}, which has its own modules")
         for choice in source.choose(selector, settings=settings, progress=progress, modules=modules):
             found.setdefault(choice.name, choice)
     return list(found.values())

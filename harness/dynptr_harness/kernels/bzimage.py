@@ -61,7 +61,7 @@ def resolve(image: Path, modules: Path | None) -> Kernel:
         modules: …/lib/modules/RELEASE, or a root directory that contains it. None for no modules.
 
     Raises:
-        WrongUsage: the file is not a bzImage, or the modules are of another kernel.
+        WrongUsage: the file is not a bzImage, or the modules are for another kernel.
     """
     import hashlib  # slow to import, and --help needs this module
 
@@ -99,7 +99,7 @@ def _modules(given: Path, release: str) -> Path:
     for directory in (given, given / "lib/modules" / release, given / "usr/lib/modules" / release):
         if (directory / "modules.dep").is_file():
             if directory.name != release:
-                raise WrongUsage(f"the modules in {directory} are not of the kernel's release {release}")
+                raise WrongUsage(f"the modules in {directory} are not for the kernel release {release}")
             return directory.absolute()
     raise WrongUsage(
         f"no modules of {release} in {given}: there is no modules.dep",

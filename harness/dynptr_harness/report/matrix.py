@@ -79,7 +79,7 @@ class _Layout:
     Attributes:
         columns: from left to right.
         write: returns the text for the results of one program type in one column.
-        gap: number of blanks between columns.
+        gap: number of spaces between columns.
         signs: abbreviations of verdicts.
         key: explanation of the other signs.
     """

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def alike(result: RunResult, order: Sequence[str]) -> list[list[CellResult]]:
-    """Return the unexpected cells in groups with the same result, without those that were not run.
+    """Return the unexpected cells, grouped by result, without cells that were not run.
 
     A group has cells of one case, or cells without an answer for one reason.
 

@@ -123,7 +123,7 @@ class Session:
                     yield each
 
     async def _observe_some(self, requests: Sequence[dict[str, Any]]) -> AsyncGenerator[Observation]:
-        """Yield observations of the first requests, at least of one."""
+        """Yield observations of the first requests, at least one."""
         begin = time.monotonic()
         try:
             await self._reset_warnings()

@@ -140,7 +140,7 @@ def test_a_file_in_place_of_the_cache_is_reported(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("key", ["../other", "a/b", "", ".hidden", "a b"])
 def test_a_key_must_be_one_directory_name(cache: Cache, key: str) -> None:
-    with pytest.raises(ValueError, match="not a name"):
+    with pytest.raises(ValueError, match="not the name of a cache entry"):
         cache.entry(KIND, key, never)
 
 

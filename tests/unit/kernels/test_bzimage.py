@@ -92,7 +92,7 @@ def test_modules_may_be_given_by_their_directory_or_its_root(tmp_path: Path, giv
 
 @pytest.mark.parametrize(
     ("directory", "said"),
-    [("lib/modules/6.1.0", "are not of the kernel's release"), ("empty", "no modules.dep")],
+    [("lib/modules/6.1.0", "are not for the kernel release"), ("empty", "no modules.dep")],
 )
 def test_modules_of_another_kernel_are_rejected(tmp_path: Path, directory: str, said: str) -> None:
     image, modules = tmp_path / "bzImage", tmp_path / directory

@@ -58,7 +58,7 @@ def test_a_new_source_needs_one_entry_in_the_list(tmp_path: Path, monkeypatch: p
     settings, progress = Settings(tmp_path), Silent()
     (choice,) = kernels.choose(["imaginary:a", "imaginary:b"], settings=settings, progress=progress)
     assert choice.selector == "imaginary:a"
-    with pytest.raises(WrongUsage, match="brings its own"):
+    with pytest.raises(WrongUsage, match="which has its own modules"):
         kernels.choose(["imaginary:a"], settings=settings, progress=progress, modules=tmp_path)
     with pytest.raises(WrongUsage) as caught:
         kernels.choose(["nothing"], settings=settings, progress=progress)

@@ -162,5 +162,5 @@ class MapCalls(Script):
 
 
 def calls(*acts: Act) -> MapCalls:
-    """Return a sequence of calls."""
+    """Return an experiment that makes these calls in order."""
     return MapCalls(acts)

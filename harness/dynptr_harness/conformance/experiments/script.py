@@ -221,7 +221,7 @@ class Act(Protocol):
 
 @dataclass(frozen=True)
 class Fill:
-    """`cnt` equal reservations before the steps of an event, until the first one that fails.
+    """`cnt` identical reservations before the steps of an event, until the first one that fails.
 
     Attributes:
         granted: expected number of successful reservations.
@@ -468,7 +468,7 @@ class Held:
 
 @dataclass(frozen=True)
 class Script:
-    """Actions on an empty ring, which is new if the actions depend on that.
+    """Actions on an empty ring. The ring is new if the actions require that.
 
     Attributes:
         ring_size: size of the first ring in bytes.
@@ -493,7 +493,7 @@ class Script:
 
     @property
     def _new_ring(self) -> bool:
-        """True if the actions depend on a new ring, as all actions on rings with flags do."""
+        """True if the actions require a new ring, as on all rings with flags."""
         return bool(self.ring_flags) or any(getattr(act, "new_ring", False) for act in self.acts)
 
     def findings(self, prog_type: ProgType, facts: Mapping[str, Any], reply: Reply) -> Iterator[Finding]:  # noqa: ARG002

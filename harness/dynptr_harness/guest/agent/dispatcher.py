@@ -284,7 +284,7 @@ class Dispatcher:
 
     @cached_property
     def _case_types(self) -> dict[str, GuestType]:
-        """The types over the programs of bpf_src/cases, compiled at first use."""
+        """The program types with the programs of bpf_src/cases, compiled on first use."""
         return {name: kind(self._case_module) for name, kind in TYPES.items()}
 
     @cached_property

@@ -3,7 +3,7 @@
 A script is a list of actions. Each is a JSON object with its kind in `act`; `name` is the name of a map:
 
 - `create`: create a map. The fields have the names of union bpf_attr; `inner` is the name of the inner map.
-  With `by_nobody` a child process without capabilities creates it, while that is the value of the sysctl
+  With `by_nobody` a child process without capabilities creates it, with this value of the sysctl
   unprivileged_bpf_disabled. With `memory` a child process in a cgroup with this limit (bytes) creates it.
 - `info`: read the map's struct bpf_map_info.
 - `element`: `op` is 'lookup', 'update', 'delete' or 'next' (get the next key), `key` is in hex or null. For

@@ -37,7 +37,7 @@ def _route(what: str, **route: Any) -> Iterator[None]:
 
 
 class TunnelType(GuestType):
-    """A type that attaches to a tunnel route, here to a local address.
+    """A type that attaches to a tunnel route, here for a local address.
 
     Packets arrive with and without this route, because all of 127.0.0.0/8 is local.
     """

@@ -94,7 +94,7 @@ class SchedCls(TcType):
 
 
 class SchedClsTcx(VethType):
-    """The attachment through a link, without a qdisc."""
+    """SCHED_CLS attached with a link, without a qdisc."""
 
     name = "SCHED_CLS/tcx"
     attach_type = AttachType.TCX_EGRESS

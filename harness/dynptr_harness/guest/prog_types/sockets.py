@@ -83,7 +83,7 @@ class SkSkb(SockmapType):
 
 
 class SkSkbVerdict(SkSkb):
-    """The attach type for sockets of any kind, without a stream parser."""
+    """SK_SKB with the attach type for sockets of any kind, without a stream parser."""
 
     name = "SK_SKB/verdict"
     attach_type = AttachType.SK_SKB_VERDICT

@@ -1,4 +1,4 @@
-"""A consumer of ring buffers, through the library below BCC."""
+"""A consumer of ring buffers, through libbcc."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class ControlPage:
         fill: dict[str, Any] | None = None,
         step: str | None = None,
     ) -> None:
-        """Let the next event of this process run the attached program, once, until `disarm`.
+        """Let the next event of this process run the attached program once.
 
         Args:
             words: payload of the example's record.
