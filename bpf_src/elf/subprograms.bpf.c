@@ -101,7 +101,7 @@ int ver_010(void *ctx)
 	return global_leak();
 }
 
-/* VER-130: a global function reserves and releases, while its caller holds no reservation or one. */
+/* VER-130: a global function reserves and releases; its caller holds no reservation, or one. */
 PROGRAM
 int ver_130_alone(void *ctx)
 {

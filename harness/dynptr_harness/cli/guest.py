@@ -187,7 +187,7 @@ def demo(
         out.print("\n".join(columns(rows)), markup=False, soft_wrap=True)
         return
     if not name:
-        raise WrongUsage("no demonstration is named", "`dynptr-harness demo --list` lists them")
+        raise WrongUsage("name a demonstration", "`dynptr-harness demo --list` lists them")
     chosen = demos.find(name, catalogue)
     machines = _machines_of_one(kernel, boot)
     out.print(f"bpf_src/{chosen.path}\n", style="bold", soft_wrap=True)

@@ -44,7 +44,7 @@ def connected() -> Iterator[DockerClient]:
     except APIError as error:
         raise EnvironmentFailed(f"the container engine failed: {error.explanation or error}") from error
     except RequestException as error:
-        raise EnvironmentFailed(f"the container engine no longer answers: {error}") from error
+        raise EnvironmentFailed(f"the container engine stopped answering: {error}") from error
     finally:
         client.close()
 

@@ -25,7 +25,7 @@ def check(option: str, path: Path) -> None:
     """
     directory = path.resolve().parent
     if path.is_dir():
-        raise WrongUsage(f"{option} {path} is a directory", "name a file in it")
+        raise WrongUsage(f"{option} {path} is a directory", "give the path of a file")
     if not directory.is_dir():
         raise WrongUsage(
             f"{option} {path}: there is no directory {directory}", f"create it: mkdir -p {directory}"

@@ -47,7 +47,7 @@ class HostMachine(AgentClient):
 
         Raises:
             EnvironmentFailed: a permission or a tool is missing.
-            MachineFailed: the agent does not start. It has ended.
+            MachineFailed: the agent did not start. It has ended.
         """
         log = KernelLog()
         pairs = [socket.socketpair() for _ in ("commands", "events")]

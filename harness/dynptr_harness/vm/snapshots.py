@@ -68,7 +68,7 @@ class Snapshots:
         try:
             return await Machine.restore(spec, saved, directory=directory, deadline=RESTORE_DEADLINE)
         except (HarnessError, OSError, ValueError) as error:
-            log.warning("snapshot %s cannot be restored and is created again: %s", saved, error)
+            log.warning("snapshot %s cannot be restored and will be created again: %s", saved, error)
             self._cache.discard(KIND, name)
         return None
 

@@ -142,7 +142,7 @@ def test_a_command_has_its_own_output_errors_and_status(command: Command) -> Non
     [
         (("shell",), "a shell needs a terminal, and standard input is not one"),
         (("exec", "-k", "all", "ls"), "'all' matches 2 kernels"),
-        (("demo",), "no demonstration is named"),
+        (("demo",), "name a demonstration"),
         (("demo", "kprob"), "there is no demonstration 'kprob'"),
         (("probe", "/nonexistent.c"), "cannot read /nonexistent.c: No such file or directory"),
         (("probe", "FILE", "-t", "XPD"), "there is no program type 'XPD'"),

@@ -1,4 +1,4 @@
-"""The program types: how to load and attach their programs, and how to fire them by a real event.
+"""The program types: how to load and attach their programs, and how to trigger them with a real event.
 
 Each module has one family of types, and each class one type. A new type needs a C file in
 bpf_src/prog_types/, a class here, and a row in harness/dynptr_harness/conformance/prog_types.py.
