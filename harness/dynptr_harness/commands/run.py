@@ -17,7 +17,7 @@ from dynptr_harness.report.console_progress import for_console
 from dynptr_harness.report.junit import as_junit
 from dynptr_harness.report.terminal import TerminalReport
 from dynptr_harness.results import files as result_files
-from dynptr_harness.results.comparison import compare, only_asked
+from dynptr_harness.results.comparison import compare, restricted
 from dynptr_harness.results.json_format import as_json
 from dynptr_harness.runner import parallelism, runner
 from dynptr_harness.runner.backend import Backend
@@ -131,7 +131,7 @@ def _compare(baseline: RunResult, request: Request, result: RunResult, out: Cons
     def planned(cell: CellResult) -> bool:
         return fits(cell.prog_type, request.prog_types) and fits(cell.case, request.cases)
 
-    comparison = compare(only_asked(result, baseline, planned), result)
+    comparison = compare(restricted(result, baseline, planned), result)
     out.print(ComparisonReport(comparison), soft_wrap=not out.is_terminal)
     return int(comparison.run_status)
 

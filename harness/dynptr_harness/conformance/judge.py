@@ -76,10 +76,10 @@ def _with_splats(case: Case, version: Version, splats: Sequence[str], judgement:
 def _judge_answer(case: Case, prog_type: ProgType, facts: Mapping[str, Any], reply: Reply) -> Judgement:
     refusals = list(_refusals(reply))
     log = "\n".join(filter(None, (refusal["log"] for refusal in refusals))) or None
-    if absent := _nothing_to_show(case, prog_type, facts, reply, refusals, log):
+    if absent := _judge_missing_feature(case, prog_type, facts, reply, refusals, log):
         return absent
-    if never_began := _never_began(prog_type, reply, refusals, log):
-        return never_began
+    if failed_start := _judge_failed_start(prog_type, reply, refusals, log):
+        return failed_start
     judgement = _compare(list(case.experiment.findings(prog_type, facts, reply)), log)
     if not judgement.ok:
         judgement = _differing(case, prog_type, facts, reply, judgement)
@@ -87,7 +87,7 @@ def _judge_answer(case: Case, prog_type: ProgType, facts: Mapping[str, Any], rep
     return _judge_not_allowed(prog_type, log) if not_allowed else judgement
 
 
-def _nothing_to_show(
+def _judge_missing_feature(
     case: Case,
     prog_type: ProgType,
     facts: Mapping[str, Any],
@@ -101,19 +101,19 @@ def _nothing_to_show(
         return _judge_no_type(prog_type, version, facts.get("options_set", ()))
     if not case.without_helper and _lacks_helper(refusals, facts):
         return _judge_absent(version, log)
-    if prog_type.is_variant and (absent := _no_such_way(prog_type, version, reply, log)):
+    if prog_type.is_variant and (absent := _judge_missing_attach(prog_type, version, reply, log)):
         return absent
     if missing := [name for name in case.kfuncs if name not in facts["kfuncs"]]:
         return _judge_missing(missing, version, log)
     if case.overwrites and not facts["overwriting_rings"]:
-        return _judge_never_overwriting(version)
+        return _judge_no_overwriting(version)
     if "unavailable" in reply:
         seen = reply["unavailable"]
         return Judgement(Verdict.ABSENT, True, seen, seen, reason=f"{NOT_TO_BE_HAD}: {seen}")
     return None
 
 
-def _never_began(
+def _judge_failed_start(
     prog_type: ProgType, reply: Reply, refusals: Sequence[dict[str, Any]], log: str | None
 ) -> Judgement | None:
     """Return the judgement if the ring, the load or the attach failed, otherwise None."""
@@ -184,7 +184,9 @@ def _judge_no_type(prog_type: ProgType, version: Version, options_set: Sequence[
     return Judgement(Verdict.ABSENT, False, expected, seen)
 
 
-def _no_such_way(prog_type: ProgType, version: Version, reply: Reply, log: str | None) -> Judgement | None:
+def _judge_missing_attach(
+    prog_type: ProgType, version: Version, reply: Reply, log: str | None
+) -> Judgement | None:
     """Return the judgement if the kernel lacks this way to attach a type, otherwise None.
 
     Older kernels refuse it with various errors. A kernel that is built without it returns EOPNOTSUPP.
@@ -223,7 +225,7 @@ def _judge_missing(missing: Sequence[str], version: Version, log: str | None) ->
     return Judgement(Verdict.ABSENT, False, f"kfuncs of this version: {named}", seen, log)
 
 
-def _judge_never_overwriting(version: Version) -> Judgement:
+def _judge_no_overwriting(version: Version) -> Judgement:
     """Judge a kernel without overwriting rings. This is expected before the version that added them."""
     since = ".".join(map(str, OVERWRITING_SINCE))
     seen = "no ring that overwrites"
@@ -240,11 +242,11 @@ def _compare(findings: Sequence[Finding], log: str | None) -> Judgement:
     seen = "; ".join(f"{finding.name}: {finding.seen}" for finding in told)
     if not wrong:
         return Judgement(Verdict.PASS, True, expected, seen, log)
-    verdict = Verdict.NOT_FIRED if any(map(_ran_too_seldom, wrong)) else Verdict.FAIL
+    verdict = Verdict.NOT_FIRED if any(map(_shows_missed_runs, wrong)) else Verdict.FAIL
     return Judgement(verdict, False, expected, seen, log)
 
 
-def _ran_too_seldom(finding: Finding) -> bool:
+def _shows_missed_runs(finding: Finding) -> bool:
     want, seen = finding.want, finding.seen or 0
     if not (finding.name.endswith("the program ran") and isinstance(want, int) and isinstance(seen, int)):
         return False

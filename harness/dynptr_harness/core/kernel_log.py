@@ -20,6 +20,6 @@ def without_timestamp(line: str) -> str:
     return _TIMESTAMP.sub("", line)
 
 
-def complains(line: str) -> bool:
+def begins_splat(line: str) -> bool:
     """Return True if a line of the console begins a panic or a splat."""
     return bool(PANIC.search(line) or SPLAT.match(without_timestamp(line)))

@@ -6,7 +6,7 @@ import re
 import textwrap
 from typing import TYPE_CHECKING
 
-from dynptr_harness.core.kernel_log import complains
+from dynptr_harness.core.kernel_log import begins_splat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,7 +36,7 @@ def console_part(text: str, lines: int) -> tuple[str, ...]:
     A call trace that does not fit is cut at its end: its first lines have the reason.
     """
     whole = printable(text).rstrip().splitlines()
-    first = next((number for number, line in enumerate(whole) if complains(line)), len(whole))
+    first = next((number for number, line in enumerate(whole) if begins_splat(line)), len(whole))
     end = first + lines
     if end >= len(whole):
         return tail(text, lines)

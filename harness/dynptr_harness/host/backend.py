@@ -73,7 +73,7 @@ def ready(
             progress.tell("the running kernel has no new BPF objects")
 
     prepared = PreparedKernel(HOST, _kernel(), files, Accelerator("none", "the running kernel"))
-    chosen = plan if disturb else _undisturbing(plan, progress)
+    chosen = plan if disturb else _without_disturbing_cells(plan, progress)
 
     async def start(kernel: PreparedKernel, directory: Path, *, round_robin: bool) -> HostMachine:
         del round_robin  # there are no vCPUs
@@ -82,7 +82,7 @@ def ready(
     return Backend((prepared,), chosen, start, 1, "", image.packages, leave)
 
 
-def _undisturbing(plan: Plan, progress: Timed) -> Plan:
+def _without_disturbing_cells(plan: Plan, progress: Timed) -> Plan:
     cells = tuple(cell for cell in plan.cells if not disturbs(cell.request))
     if left_out := len(plan.cells) - len(cells):
         progress.tell(

@@ -44,7 +44,7 @@ class CaseReport:
         yield Text("\n".join(columns(self._facts(), width)))
         yield from self._section(self._heading(), describe(self.case.experiment), width)
         for difference in self.case.differences:
-            yield from self._section(_heading(difference), _instead(self.case, difference), width)
+            yield from self._section(_heading(difference), _changed_lines(self.case, difference), width)
         yield from self._code(highlighted=console.is_terminal)
 
     def _facts(self) -> list[tuple[str, str]]:
@@ -103,7 +103,7 @@ def _heading(difference: Difference) -> str:
     return f"Kernels {kernels or 'of any version'} may differ, {kind}: {difference.source}"
 
 
-def _instead(case: Case, difference: Difference) -> list[str]:
+def _changed_lines(case: Case, difference: Difference) -> list[str]:
     """Return the lines that differ from those for the newest kernels."""
     usual, other = describe(case.experiment), describe(difference.experiment)
     if len(usual) != len(other):

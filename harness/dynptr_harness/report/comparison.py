@@ -115,7 +115,9 @@ def lines_of(comparison: Comparison, kind: Kind) -> Iterator[Line]:
         if change.cell.kernel in whole and (change.after is None or change.after.ok):
             continue
         seen = "" if kind in {Kind.MISSING, Kind.NEW} else change.cell.seen
-        of_case.setdefault((change.cell.kernel, change.cell.case, _became(change), seen), []).append(change)
+        of_case.setdefault((change.cell.kernel, change.cell.case, _verdict_change(change), seen), []).append(
+            change
+        )
     alike: dict[tuple[str, str, str, str], list[tuple[str, list[Change]]]] = {}
     for (kernel, case, became, seen), changes in of_case.items():
         place = asked[kernel].where([change.cell for change in changes])
@@ -184,7 +186,7 @@ def _shown(line: Line) -> str:
     return "" if line.example.after is None else line.example.after.seen
 
 
-def _became(change: Change) -> str:
+def _verdict_change(change: Change) -> str:
     before, after = (_word(cell) for cell in (change.before, change.after))
     if change.before is None or change.after is None:
         return after if change.before is None else f"was {before}"

@@ -10,7 +10,7 @@ from dynptr_harness.core.errors import ExitStatus
 from dynptr_harness.core.text import counted
 from dynptr_harness.report.comparison import as_markdown as comparison_as_markdown
 from dynptr_harness.report.markup import code, details, plain, table
-from dynptr_harness.results.failures import alike
+from dynptr_harness.results.failures import unexpected_groups
 from dynptr_harness.results.model import COMPLETE
 from dynptr_harness.results.notes import CellsByCase, notes
 
@@ -83,7 +83,7 @@ def _kernels(result: RunResult) -> str:
 
 def _problems(result: RunResult, titles: Mapping[str, str]) -> Iterator[str]:
     asked = {kernel.release: CellsByCase.of(result.cells_of(kernel)) for kernel in result.run.kernels}
-    problems = alike(result, list(titles))
+    problems = unexpected_groups(result, list(titles))
     if not problems:
         return
     rows = []

@@ -13,7 +13,7 @@ from dynptr_harness.core.errors import ExitStatus
 from dynptr_harness.core.text import columns, console_part, counted, printable, tail
 from dynptr_harness.report.matrix import Matrix
 from dynptr_harness.report.type_table import unknown_types
-from dynptr_harness.results.failures import alike
+from dynptr_harness.results.failures import unexpected_groups
 from dynptr_harness.results.model import COMPLETE, UNANSWERED
 from dynptr_harness.results.notes import CellsByCase, notes
 
@@ -58,7 +58,7 @@ class TerminalReport:
                 yield from _notes(kernel, self.result.cells_of(kernel), titles, width)
         yield from _problems(self.result, titles, width)
         for kernel in self.result.run.kernels:
-            yield from _afterword(kernel, self.result.cells_of(kernel), width)
+            yield from _kernel_notes(kernel, self.result.cells_of(kernel), width)
         yield _summary(self.result)
 
 
@@ -104,9 +104,9 @@ def _notes(
 
 
 def _problems(result: RunResult, titles: Mapping[str, str], width: int | None) -> Iterator[RenderableType]:
-    """Yield the unexpected results. Cells that were not run are left to `_afterword`."""
+    """Yield the unexpected results. Cells that were not run are left to `_kernel_notes`."""
     asked = {kernel.release: CellsByCase.of(result.cells_of(kernel)) for kernel in result.run.kernels}
-    problems = alike(result, list(titles))
+    problems = unexpected_groups(result, list(titles))
     for cells in problems[:_DETAILED]:
         yield from _problem(cells, asked[cells[0].kernel], titles, width)
     more = [cell for cells in problems[_DETAILED:] for cell in cells]
@@ -158,7 +158,9 @@ def _quoted(name: str, lines: Sequence[str], width: int | None) -> Iterator[Rend
         yield Text("\n".join(more))
 
 
-def _afterword(kernel: KernelRun, cells: Sequence[CellResult], width: int | None) -> Iterator[RenderableType]:
+def _kernel_notes(
+    kernel: KernelRun, cells: Sequence[CellResult], width: int | None
+) -> Iterator[RenderableType]:
     """Yield unknown types, warnings, why the run stopped, and the console files after a failure."""
     if unknown := unknown_types(kernel, PROG_TYPES):
         names = ", ".join(unknown)

@@ -119,14 +119,14 @@ def compare(before: RunResult, after: RunResult) -> Comparison:
     return Comparison(before, after, tuple(pairs), tuple(changes), same)
 
 
-def only_asked(
-    after: RunResult, before: RunResult, asked: Callable[[CellResult], bool] = lambda _cell: True
+def restricted(
+    after: RunResult, before: RunResult, selects: Callable[[CellResult], bool] = lambda _cell: True
 ) -> RunResult:
-    """Return `before` without the kernels that `after` lacks, and without cells that `asked` rejects."""
+    """Return `before` without the kernels that `after` lacks, and only with cells that `selects` accepts."""
     pairs = _pairs(before.run.kernels, after.run.kernels)
     releases = {pair.before for pair in pairs if pair.after}
     kernels = tuple(kernel for kernel in before.run.kernels if kernel.release in releases)
-    cells = tuple(cell for cell in before.cells if cell.kernel in releases and asked(cell))
+    cells = tuple(cell for cell in before.cells if cell.kernel in releases and selects(cell))
     return RunResult(replace(before.run, kernels=kernels), cells, len(cells))
 
 
@@ -163,12 +163,14 @@ def _kind(before: CellResult | None, after: CellResult) -> Kind | None:
         return Kind.FIXED if after.ok else Kind.NEW_FAILURE
     if before.verdict is not after.verdict:
         return Kind.CHANGED
-    if after.verdict is not Verdict.PASS and _lasting(before.seen) != _lasting(after.seen):
+    if after.verdict is not Verdict.PASS and _without_volatile_parts(before.seen) != _without_volatile_parts(
+        after.seen
+    ):
         return Kind.CHANGED
     return None
 
 
-def _lasting(seen: str) -> str:
+def _without_volatile_parts(seen: str) -> str:
     return _PASSING.sub("*", seen)
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from dynptr_harness.results.model import RunResult
 
 
-def alike(result: RunResult, order: Sequence[str]) -> list[list[CellResult]]:
+def unexpected_groups(result: RunResult, order: Sequence[str]) -> list[list[CellResult]]:
     """Return the unexpected cells, grouped by result, without cells that were not run.
 
     A group has cells of one case, or cells without an answer for one reason.

@@ -12,7 +12,7 @@ from dynptr_harness.conformance.experiments.verifier import (
     HelperCall,
     Verification,
     VerifierProgram,
-    telling_line,
+    last_reason,
 )
 from dynptr_harness.conformance.judge import judge
 from dynptr_harness.conformance.verdict import Verdict
@@ -195,7 +195,7 @@ LINES = [
 
 @pytest.mark.parametrize(("log", "line"), [row[1:] for row in LINES], ids=[row[0] for row in LINES])
 def test_the_telling_line_of_a_log(log: str, line: str) -> None:
-    assert telling_line(log) == line
+    assert last_reason(log) == line
 
 
 def test_a_kernel_that_does_not_take_a_setting_shows_nothing() -> None:

@@ -63,7 +63,7 @@ def test_few_cases_disturb() -> None:
 def test_a_selection_of_disturbing_cells_only_is_wrong_usage() -> None:
     plan = make(PROG_TYPES, CASES, (), ["LOD*"])
     with pytest.raises(WrongUsage, match="disturb") as raised:
-        backend._undisturbing(plan, Timed(Silent()))
+        backend._without_disturbing_cells(plan, Timed(Silent()))
     assert "--disturb" in raised.value.hint
 
 

@@ -12,7 +12,7 @@ from dynptr_harness.conformance.verdict import Verdict
 from dynptr_harness.core.errors import ExitStatus, WrongUsage
 from dynptr_harness.report.comparison import ComparisonReport, as_document, as_markdown
 from dynptr_harness.results.baseline import baselines
-from dynptr_harness.results.comparison import Kind, Pair, compare, only_asked
+from dynptr_harness.results.comparison import Kind, Pair, compare, restricted
 from dynptr_harness.results.json_format import schema
 from dynptr_harness.results.json_reader import from_json
 from jsonschema import Draft202012Validator
@@ -124,9 +124,9 @@ def test_kernels_of_different_architectures_do_not_match() -> None:
 def test_cells_that_were_not_run_are_not_missing() -> None:
     before = result([cell(), cell("LSM"), cell(kernel="6.1.9")], [kernel_run(), kernel_run(release="6.1.9")])
     after = result([cell(kernel=NEWER)], [kernel_run(release=NEWER)])
-    comparison = compare(only_asked(after, before, lambda each: each.prog_type == "KPROBE"), after)
+    comparison = compare(restricted(after, before, lambda each: each.prog_type == "KPROBE"), after)
     assert not comparison.changes
-    assert [change.kind for change in compare(only_asked(after, before), after).changes] == [Kind.MISSING]
+    assert [change.kind for change in compare(restricted(after, before), after).changes] == [Kind.MISSING]
 
 
 FIRST = result([*(cell(name) for name in TYPES), cell("LSM", "RSV-001"), cell("LSM", "RSV-002")])

@@ -326,13 +326,13 @@ class Consume:
         return {"act": "consume"}
 
     def findings(self, seen: Reply) -> Iterator[Finding]:
-        yield Finding("records", *self._beside(seen["records"]))
+        yield Finding("records", *self._comparable(seen["records"]))
         raw, end = raw_view(seen["raw"])
-        yield Finding("records by the raw reader", *self._beside(raw))
+        yield Finding("records by the raw reader", *self._comparable(raw))
         yield Finding("both readers agree", seen["records"], raw)
         yield Finding("consumer position afterwards", end, seen["consumer"])
 
-    def _beside(self, seen: Sequence[str]) -> tuple[list[str], list[str]]:
+    def _comparable(self, seen: Sequence[str]) -> tuple[list[str], list[str]]:
         """Return the expected and the seen records as text, or their sizes where only a size is expected."""
         wants = [f"{want} bytes" if isinstance(want, int) else readable(want.hex()) for want in self.records]
         told = [

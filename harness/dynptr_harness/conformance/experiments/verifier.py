@@ -49,14 +49,14 @@ class VerifierProgram:
         if reply["accepted"]:
             return "accepted"
         told = bool(self.errno) and all(reason in reply["log"] for reason in self.reasons)
-        return _answer(reply["errno"], "; ".join(self.reasons) if told else telling_line(reply["log"]))
+        return _answer(reply["errno"], "; ".join(self.reasons) if told else last_reason(reply["log"]))
 
 
 def _answer(errno: int, reason: str) -> str:
     return f"refused with {-errno}: {reason}"
 
 
-def telling_line(log: str) -> str:
+def last_reason(log: str) -> str:
     """Return the last reason in a verifier log."""
     return (reasons_in(log) or ["(no log)"])[-1]
 

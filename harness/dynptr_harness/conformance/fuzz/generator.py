@@ -115,10 +115,10 @@ class Generator:
                 "order": self._random.choice(("ABC", "BAC")),
                 "pauses": pauses,
             },
-            "meanwhile": [self._meanwhile(model) for _ in pauses],
+            "meanwhile": [self._pause_actions(model) for _ in pauses],
         }
 
-    def _meanwhile(self, model: ScriptModel) -> list[Act]:
+    def _pause_actions(self, model: ScriptModel) -> list[Act]:
         kinds = ("peek", "consume", "poll") if model.ring.readable else ("poll",)
         return [{"act": self._random.choice(kinds)} for _ in range(1 + self._upto(1))]
 

@@ -49,7 +49,7 @@ def choose(selector: str, settings: Settings, progress: Progress) -> list[Match]
             raise _unknown(selector, incomplete, index)
     except apt.MirrorFailed as failed:
         if is_set(selector):
-            raise _undecided(selector, failed) from failed
+            raise _mirror_required(selector, failed) from failed
         return _of_cache(selector, stored, failed)
     passed_over = [f"skipped kernels that Debian serves only in part: {_named(incomplete)}"]
     for warning in [*index.troubles, *(passed_over if incomplete else [])]:
@@ -152,7 +152,7 @@ def _nothing_cached(selector: str, stored: Sequence[KernelPackage]) -> list[Matc
     )
 
 
-def _undecided(selector: str, failed: apt.MirrorFailed) -> apt.MirrorFailed:
+def _mirror_required(selector: str, failed: apt.MirrorFailed) -> apt.MirrorFailed:
     return apt.MirrorFailed(
         f"{selector!r} needs all of Debian's lists: {failed.fact}",
         f"{apt.MIRROR_HINT}, or use --offline for those in the cache",
