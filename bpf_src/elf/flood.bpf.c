@@ -39,7 +39,7 @@ struct stream {
 };
 
 struct flood {
-	u64 seed; /* of the checksums, and so of the fates */
+	u64 seed; /* of the checksums, which select the fates */
 	struct stream streams[CPUS][CONTEXTS];
 };
 

@@ -237,9 +237,9 @@ def _judge_no_overwriting(version: Version) -> Judgement:
 def _compare(findings: Sequence[Finding], log: str | None) -> Judgement:
     """Return a pass if all findings agree. Otherwise `expected` and `seen` contain the differences only."""
     wrong = [finding for finding in findings if finding.want != finding.seen]
-    told = wrong or findings
-    expected = "; ".join(f"{finding.name}: {finding.want}" for finding in told)
-    seen = "; ".join(f"{finding.name}: {finding.seen}" for finding in told)
+    shown = wrong or findings
+    expected = "; ".join(f"{finding.name}: {finding.want}" for finding in shown)
+    seen = "; ".join(f"{finding.name}: {finding.seen}" for finding in shown)
     if not wrong:
         return Judgement(Verdict.PASS, True, expected, seen, log)
     verdict = Verdict.NOT_FIRED if any(map(_shows_missed_runs, wrong)) else Verdict.FAIL

@@ -71,8 +71,8 @@ def _build(
         decode=True,
     ):
         if "error" in event:
-            said = "".join(f"\n  {line}" for line in tail)
-            raise EnvironmentFailed(f"building the image {name} failed: {event['error']}{said}")
+            details = "".join(f"\n  {line}" for line in tail)
+            raise EnvironmentFailed(f"building the image {name} failed: {event['error']}{details}")
         for line in filter(str.strip, event.get("stream", "").splitlines()):
             tail.append(line)
             if line.startswith("Step "):

@@ -239,7 +239,7 @@ def _held(home: Path) -> bool:
 
 def _wait_for(lock: int, name: str) -> None:
     give_up = time.monotonic() + LOCK_DEADLINE
-    told = False
+    warned = False
     while True:
         try:
             return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -249,9 +249,9 @@ def _wait_for(lock: int, name: str) -> None:
                     f"another process has held the lock of {name} for {LOCK_DEADLINE:g} s",
                     "look for a stopped run of this command, and end it",
                 ) from None
-            if not told:
+            if not warned:
                 log.warning("waiting for another process that is building %s", name)
-                told = True
+                warned = True
             time.sleep(LOCK_POLL)
 
 

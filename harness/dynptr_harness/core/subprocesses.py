@@ -75,13 +75,13 @@ def run(
     output: list[str] = []
     tail: deque[str] = deque(maxlen=TAIL_LINES)
 
-    def heard(line: str) -> None:
+    def on_error_line(line: str) -> None:
         tail.append(line.rstrip())
         if on_line:
             on_line(line.rstrip())
 
     try:
-        readers = [_reader(child.stdout, output.append), _reader(child.stderr, heard)]
+        readers = [_reader(child.stdout, output.append), _reader(child.stderr, on_error_line)]
         status = child.wait(deadline + 2 * GRACE_SECONDS)
         for reader in readers:
             reader.join(GRACE_SECONDS)  # bounded: a process that left the group can hold the pipe open
@@ -92,9 +92,9 @@ def run(
     if status in TIMED_OUT and time.monotonic() - started >= deadline:
         raise EnvironmentFailed(f"{what} did not end within {deadline:g} s{_shown(tail)}")
     if status:
-        said = tail or deque((line.rstrip() for line in output), maxlen=TAIL_LINES)
+        shown = tail or deque((line.rstrip() for line in output), maxlen=TAIL_LINES)
         how = f"by signal {-status}" if status < 0 else f"with status {status}"
-        raise EnvironmentFailed(f"{what} failed: {argv[0]} ended {how}{_shown(said)}")
+        raise EnvironmentFailed(f"{what} failed: {argv[0]} ended {how}{_shown(shown)}")
     return "".join(output)
 
 

@@ -57,7 +57,7 @@ def _answer(dispatcher: Dispatcher, ports: AgentPorts, request: dict[str, Any]) 
 def _serve(dispatcher: Dispatcher, ports: AgentPorts, request: dict[str, Any], log: LogWatch) -> bool:
     """Answer one request. Return False if it failed or the kernel logged anything.
 
-    The host reads kernel messages from the console, which does not tell which request caused them.
+    The host reads kernel messages from the console, which does not show which request caused them.
     """
     started = time.monotonic()
     try:

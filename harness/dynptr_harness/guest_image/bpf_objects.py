@@ -33,10 +33,10 @@ FLAGS = (
 @cache
 def clang_version() -> str:
     """Return the version of the host's clang: 'Debian clang version 14.0.6'."""
-    said = subprocesses.run(
+    output = subprocesses.run(
         ["clang", "--version"], what="reading the version of clang", deadline=VERSION_DEADLINE
     )
-    return said.splitlines()[0]
+    return output.splitlines()[0]
 
 
 def compiled(bpf_src: Path, store: Cache) -> dict[str, Path]:

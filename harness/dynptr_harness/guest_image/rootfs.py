@@ -150,7 +150,7 @@ def _build(directory: Path, settings: Settings, detail: Callable[[str], None]) -
 def _bootstrap(archive: Path, settings: Settings, detail: Callable[[str], None]) -> None:
     """Unpack the packages with mmdebstrap into a tar file, without running their scripts."""
 
-    def heard(line: str) -> None:
+    def show_line(line: str) -> None:
         if line.endswith("...") and "/" not in line:  # the stages of the work
             detail(line.removeprefix("I: ").removesuffix("..."))
 
@@ -169,7 +169,7 @@ def _bootstrap(archive: Path, settings: Settings, detail: Callable[[str], None])
         what="fetching and unpacking the packages of the guest image",
         deadline=MMDEBSTRAP_DEADLINE,
         env={**BUILD_ENVIRONMENT, "TMPDIR": str(archive.parent)},
-        on_line=heard,
+        on_line=show_line,
     )
 
 

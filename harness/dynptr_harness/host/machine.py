@@ -79,12 +79,12 @@ class HostMachine(AgentClient):
         before = len(self.splats)  # which reads the log
         messages: list[str] = []
 
-        def heard() -> dict[str, Any]:
+        def new_messages() -> dict[str, Any]:
             messages.extend(self._log.read())
             splats = self._log.splats[before:]
             return {"splats": splats, "console": "\n".join(messages)} if splats else {}
 
-        return heard
+        return new_messages
 
     async def pin_vcpus(self, processors: Sequence[int]) -> None:
         """Do nothing: there are no vCPUs."""

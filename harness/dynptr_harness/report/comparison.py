@@ -109,7 +109,7 @@ def lines_of(comparison: Comparison, kind: Kind) -> Iterator[Line]:
     """
     result = comparison.before if kind is Kind.MISSING else comparison.after
     whole = {before or after for before, after in comparison.pairs if not (before and after)}
-    asked = {kernel.release: CellsByCase.of(result.cells_of(kernel)) for kernel in result.run.kernels}
+    by_case = {kernel.release: CellsByCase.of(result.cells_of(kernel)) for kernel in result.run.kernels}
     of_case: dict[tuple[str, str, str, str], list[Change]] = {}
     for change in comparison.of(kind):
         if change.cell.kernel in whole and (change.after is None or change.after.ok):
@@ -120,10 +120,10 @@ def lines_of(comparison: Comparison, kind: Kind) -> Iterator[Line]:
         )
     alike: dict[tuple[str, str, str, str], list[tuple[str, list[Change]]]] = {}
     for (kernel, case, became, seen), changes in of_case.items():
-        place = asked[kernel].where([change.cell for change in changes])
+        place = by_case[kernel].where([change.cell for change in changes])
         alike.setdefault((kernel, place, became, seen), []).append((case, changes))
     for (kernel, place, became, _seen), cases in alike.items():
-        names = asked[kernel].names([case for case, _changes in cases])
+        names = by_case[kernel].names([case for case, _changes in cases])
         total = sum(len(changes) for _case, changes in cases)
         yield Line(kernel, names, place, became, total, cases[0][1][0])
 
@@ -177,8 +177,8 @@ def _line(line: Line, width: int | None) -> Iterator[RenderableType]:
     yield Text("\n".join(columns([("", text)], width)))
     after = line.example.after
     if after and not after.ok:
-        for label, said in (("expected:", after.expected), ("seen:", after.seen)):
-            rows = [(f"{_INDENT * 2}{label:9}", excerpt(said, _LONGEST))]
+        for label, text in (("expected:", after.expected), ("seen:", after.seen)):
+            rows = [(f"{_INDENT * 2}{label:9}", excerpt(text, _LONGEST))]
             yield Text("\n".join(columns(rows, width)))
 
 

@@ -82,15 +82,15 @@ def _kernels(result: RunResult) -> str:
 
 
 def _problems(result: RunResult, titles: Mapping[str, str]) -> Iterator[str]:
-    asked = {kernel.release: CellsByCase.of(result.cells_of(kernel)) for kernel in result.run.kernels}
+    by_case = {kernel.release: CellsByCase.of(result.cells_of(kernel)) for kernel in result.run.kernels}
     problems = unexpected_groups(result, list(titles))
     if not problems:
         return
     rows = []
     for cells in problems[:_SHOWN]:
         first = cells[0]
-        names = asked[first.kernel].names(list(dict.fromkeys(cell.case for cell in cells)))
-        where = f"{asked[first.kernel].where(cells)} ({first.kernel})"
+        names = by_case[first.kernel].names(list(dict.fromkeys(cell.case for cell in cells)))
+        where = f"{by_case[first.kernel].where(cells)} ({first.kernel})"
         rows.append(
             [first.verdict.upper(), plain(names), plain(where), code(first.expected), code(first.seen)]
         )

@@ -180,8 +180,8 @@ def _undocumented(kernels: Sequence[_KernelCells], prog_types: Sequence[ProgType
     whole = [each for each in prog_types if "/" not in each.name]
     more = [f"`{each.name}`" for each in whole if each.name in callable_in and not each.is_listed]
     fewer = [f"`{each.name}`" for each in whole if each.name not in callable_in and each.is_listed]
-    said = f"The helper also works in {_and(more)}." if more else "The helper works in no other type."
-    return f"{said} On no measured kernel does it work in {_and(fewer)}." if fewer else said
+    sentence = f"The helper also works in {_and(more)}." if more else "The helper works in no other type."
+    return f"{sentence} On no measured kernel does it work in {_and(fewer)}." if fewer else sentence
 
 
 def _types(result: RunResult, kernels: Sequence[_KernelCells], prog_types: Sequence[ProgType]) -> str:

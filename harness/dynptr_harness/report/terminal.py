@@ -105,10 +105,10 @@ def _notes(
 
 def _problems(result: RunResult, titles: Mapping[str, str], width: int | None) -> Iterator[RenderableType]:
     """Yield the unexpected results. Cells that were not run are left to `_kernel_notes`."""
-    asked = {kernel.release: CellsByCase.of(result.cells_of(kernel)) for kernel in result.run.kernels}
+    by_case = {kernel.release: CellsByCase.of(result.cells_of(kernel)) for kernel in result.run.kernels}
     problems = unexpected_groups(result, list(titles))
     for cells in problems[:_DETAILED]:
-        yield from _problem(cells, asked[cells[0].kernel], titles, width)
+        yield from _problem(cells, by_case[cells[0].kernel], titles, width)
     more = [cell for cells in problems[_DETAILED:] for cell in cells]
     if more:
         names = ", ".join(dict.fromkeys(cell.case for cell in more))
@@ -120,17 +120,17 @@ def _problems(result: RunResult, titles: Mapping[str, str], width: int | None) -
 
 
 def _problem(
-    cells: Sequence[CellResult], asked: CellsByCase, titles: Mapping[str, str], width: int | None
+    cells: Sequence[CellResult], by_case: CellsByCase, titles: Mapping[str, str], width: int | None
 ) -> Iterator[RenderableType]:
     """Yield one result that all of these cells have: cells of one case, or cells without an answer."""
     cell = cells[0]
     cases = list(dict.fromkeys(each.case for each in cells))
     loaders = ", ".join(dict.fromkeys(each.loader for each in cells))
     if len(cases) == 1:
-        heading = f"{cell.verdict.upper()} {cell.case} {asked.where(cells)}"
+        heading = f"{cell.verdict.upper()} {cell.case} {by_case.where(cells)}"
         title = f": {titles.get(cell.case, '')}"
     else:
-        heading, title = f"{cell.verdict.upper()} {counted(len(cells), 'cell')} of {asked.names(cases)}", ""
+        heading, title = f"{cell.verdict.upper()} {counted(len(cells), 'cell')} of {by_case.names(cases)}", ""
     yield Text.assemble((heading, "bold red"), f"{title} ({cell.kernel}, {loaders})")
     if len(cases) == 1:
         yield from _quoted("expected", cell.expected.splitlines(), width)
@@ -146,14 +146,14 @@ def _problem(
 
 def _quoted(name: str, lines: Sequence[str], width: int | None) -> Iterator[RenderableType]:
     """Yield a label and text: one line beside the label, several lines indented below it."""
-    said = [printable(line) for line in lines] or ["(nothing)"]
-    if len(said) == 1:
+    texts = [printable(line) for line in lines] or ["(nothing)"]
+    if len(texts) == 1:
         label = f"{_INDENT}{f'{name}:':9}"  # as wide as 'expected:'
-        first, *more = columns([(label, said[0])], width)
+        first, *more = columns([(label, texts[0])], width)
         yield Text.assemble((label, "bold"), first[len(label) :])
     else:
         yield Text.assemble(_INDENT, (f"{name}:", "bold"))
-        more = list(columns([(_INDENT, line) for line in said], width))
+        more = list(columns([(_INDENT, line) for line in texts], width))
     if more:
         yield Text("\n".join(more))
 

@@ -41,10 +41,12 @@ class CellsByCase:
 
     def where(self, cells: Sequence[CellResult]) -> str:
         """Return the types of some cells of one case, and the loader unless all loaders are among them."""
-        asked = self.of_case[cells[0].case]
-        place = _place(_unique(cell.prog_type for cell in cells), _unique(cell.prog_type for cell in asked))
+        planned = self.of_case[cells[0].case]
+        place = _place(_unique(cell.prog_type for cell in cells), _unique(cell.prog_type for cell in planned))
         loaders = _unique(cell.loader for cell in cells)
-        return place if len(loaders) == len({cell.loader for cell in asked}) else f"{place}, by {loaders[0]}"
+        return (
+            place if len(loaders) == len({cell.loader for cell in planned}) else f"{place}, by {loaders[0]}"
+        )
 
     def names(self, cases: Sequence[str]) -> str:
         """Return the IDs of the cases, or the name of a group if all its cases are among them."""
@@ -63,7 +65,7 @@ def notes(cells: Sequence[CellResult], titles: Mapping[str, str]) -> Iterator[No
         cells: all cells of the kernel.
         titles: titles of the cases, in the order of the catalogue.
     """
-    asked = CellsByCase.of(cells)
+    by_case = CellsByCase.of(cells)
     order = {case: number for number, case in enumerate(titles)}
     for verdict in ORDER:
         found: dict[tuple[str, str], list[CellResult]] = {}
@@ -71,30 +73,30 @@ def notes(cells: Sequence[CellResult], titles: Mapping[str, str]) -> Iterator[No
             if cell.ok and cell.verdict is verdict:
                 found.setdefault((cell.case, cell.reason or cell.seen), []).append(cell)
         if verdict is Verdict.ABSENT:
-            yield from _absent(found, asked)
+            yield from _absent(found, by_case)
             continue
         for (case, reason), of_case in found.items():
-            types = {cell.prog_type for cell in asked.of_case[case]}
-            somewhere = len(types) > 1 or len(of_case) < len(asked.of_case[case])
-            place = f" ({asked.where(of_case)})" if somewhere else ""
+            types = {cell.prog_type for cell in by_case.of_case[case]}
+            somewhere = len(types) > 1 or len(of_case) < len(by_case.of_case[case])
+            place = f" ({by_case.where(of_case)})" if somewhere else ""
             yield Note(verdict, case, f"{titles.get(case, '')}{place}: {reason}")
 
 
-def _absent(found: Mapping[tuple[str, str], Sequence[CellResult]], asked: CellsByCase) -> Iterator[Note]:
+def _absent(found: Mapping[tuple[str, str], Sequence[CellResult]], by_case: CellsByCase) -> Iterator[Note]:
     """Yield a note for all cases that are absent in the same types for the same reason."""
     alike: dict[tuple[str, str], list[str]] = {}
     for (case, reason), of_case in found.items():
-        alike.setdefault((asked.where(of_case), reason), []).append(case)
+        alike.setdefault((by_case.where(of_case), reason), []).append(case)
     for (place, reason), cases in alike.items():
-        yield Note(Verdict.ABSENT, asked.names(cases), f"{place}: {reason}")
+        yield Note(Verdict.ABSENT, by_case.names(cases), f"{place}: {reason}")
 
 
-def _place(types: Sequence[str], asked: Sequence[str]) -> str:
-    others = [each for each in asked if each not in types]
+def _place(types: Sequence[str], run_types: Sequence[str]) -> str:
+    others = [each for each in run_types if each not in types]
     if not others and len(types) > 1:
         return f"in all {len(types)} types"
     if len(others) <= _FEW < len(types):
-        return f"in {len(types)} of {len(asked)} types, not in {', '.join(others)}"
+        return f"in {len(types)} of {len(run_types)} types, not in {', '.join(others)}"
     return f"in {', '.join(types)}"
 
 

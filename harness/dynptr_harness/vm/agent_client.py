@@ -99,10 +99,10 @@ class AgentClient(ABC):
         self._requests += 1
         number = self._requests
         late = f"no reply to request {number} after {deadline:g} s"
-        heard = self._listen()
+        kernel_messages = self._listen()
         event = await self._within(self._channel.answer(request, number), deadline, late)
         # The kernel's messages before the reply entered the pipe before it, so they have been read.
-        return _reply_of(event, heard())
+        return _reply_of(event, kernel_messages())
 
     async def request_batch(
         self, requests: Sequence[dict[str, Any]], deadline: float
@@ -124,14 +124,14 @@ class AgentClient(ABC):
         """
         first = self._requests + 1
         self._requests += len(requests)
-        heard = self._listen()
+        kernel_messages = self._listen()
         sent = self._channel.ask_in_turn(requests, first)
         await self._within(sent, deadline, f"the agent took no request for {deadline:g} s")
         for number, request in enumerate(requests, first):
             late = f"no reply to request {number} after {deadline:g} s"
             event = await self._within(self._channel.answer_to(request, number), deadline, late)
             kernel_logged = event.get("kernel_logged", True)
-            yield _reply_of(event, heard() if kernel_logged else {})
+            yield _reply_of(event, kernel_messages() if kernel_logged else {})
             if kernel_logged:
                 return
 

@@ -204,11 +204,11 @@ class Machine(AgentClient):
         console = self._process.console
         before, position = len(console.splats), console.size
 
-        def heard() -> dict[str, Any]:
+        def new_messages() -> dict[str, Any]:
             splats = console.splats[before:]
             return {"splats": splats, "console": console.since(position)} if splats else {}
 
-        return heard
+        return new_messages
 
     async def _ready(self, deadline: float) -> dict[str, Any]:
         try:
@@ -277,8 +277,8 @@ class Machine(AgentClient):
         """Write the registers of every vCPU to a file, to debug the hang."""
         command = {"command-line": "info registers -a"}
         with contextlib.suppress(QMPError, TimeoutError):
-            said = await asyncio.wait_for(self._monitor.execute("human-monitor-command", command), GRACE)
-            self._process.console.keep("registers.txt", str(said))
+            output = await asyncio.wait_for(self._monitor.execute("human-monitor-command", command), GRACE)
+            self._process.console.keep("registers.txt", str(output))
 
     async def _monitor_closed(self) -> None:
         """Wait until all of QEMU's messages on the monitor are read."""

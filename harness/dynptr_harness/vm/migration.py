@@ -76,13 +76,13 @@ class Migration:
             await self._monitor.execute(command, {"uri": uri})
             while (status := await self._next_status(events)) != "completed":
                 if status == "failed":
-                    told = await self._monitor.execute("query-migrate")
-                    return str(told.get("error-desc") if isinstance(told, dict) else told)
+                    reply = await self._monitor.execute("query-migrate")
+                    return str(reply.get("error-desc") if isinstance(reply, dict) else reply)
         return None
 
     async def _run_state(self) -> object:
-        told = await self._monitor.execute("query-status")
-        return told["status"] if isinstance(told, dict) else None
+        reply = await self._monitor.execute("query-status")
+        return reply["status"] if isinstance(reply, dict) else None
 
     async def _next_status(self, events: EventListener) -> object:
         """Return the migration status in the next event. Raise EOFError when QEMU ends."""

@@ -177,14 +177,16 @@ def version() -> str:
     """
     hint = "install qemu-system-x86 10 or newer (on Debian 12 from bookworm-backports)"
     try:
-        said = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, timeout=30, check=True)
+        output = subprocess.run(
+            [PROGRAM, "--version"], capture_output=True, text=True, timeout=30, check=True
+        )
     except FileNotFoundError:
         raise EnvironmentFailed(f"{PROGRAM} is not installed", hint) from None
     except (OSError, subprocess.SubprocessError) as error:
         raise EnvironmentFailed(f"{PROGRAM} --version failed: {error}", hint) from error
-    found = re.search(r"version (\d+)\.(\d+)(\.\d+)*", said.stdout)
+    found = re.search(r"version (\d+)\.(\d+)(\.\d+)*", output.stdout)
     if not found:
-        raise EnvironmentFailed(f"{PROGRAM} --version names no version: {said.stdout[:200]!r}", hint)
+        raise EnvironmentFailed(f"{PROGRAM} --version names no version: {output.stdout[:200]!r}", hint)
     number = found.group(0).removeprefix("version ")
     if (int(found.group(1)), int(found.group(2))) < OLDEST:
         raise EnvironmentFailed(f"QEMU {number} is too old to run guests reliably", hint)

@@ -42,9 +42,9 @@ class _Call:
         return {"act": type(self).__name__.lower(), "name": self.name}
 
     def findings(self, seen: Reply) -> Iterator[Finding]:
-        asked = {key: value for key, value in self.request().items() if key != "act"}
-        told = ", ".join(f"{key} {value}" for key, value in asked.items() if value not in (0, None))
-        yield Finding(f"errno of {self.request()['act']} ({told})", self.errno, seen["errno"])
+        arguments = {key: value for key, value in self.request().items() if key != "act"}
+        text = ", ".join(f"{key} {value}" for key, value in arguments.items() if value not in (0, None))
+        yield Finding(f"errno of {self.request()['act']} ({text})", self.errno, seen["errno"])
 
 
 @dataclass(frozen=True)
@@ -129,8 +129,8 @@ class Mmap(_Call):
     private: bool = False
 
     def request(self) -> dict[str, Any]:
-        asked = {"offset": self.offset, "length": self.length, "prot": self.prot, "private": self.private}
-        return {**super().request(), **asked}
+        arguments = {"offset": self.offset, "length": self.length, "prot": self.prot, "private": self.private}
+        return {**super().request(), **arguments}
 
 
 @dataclass(frozen=True)

@@ -335,13 +335,13 @@ class Consume:
     def _comparable(self, seen: Sequence[str]) -> tuple[list[str], list[str]]:
         """Return the expected and the seen records as text, or their sizes where only a size is expected."""
         wants = [f"{want} bytes" if isinstance(want, int) else readable(want.hex()) for want in self.records]
-        told = [
+        seen_texts = [
             f"{size_of(record)} bytes"
             if i < len(self.records) and isinstance(self.records[i], int)
             else readable(record)
             for i, record in enumerate(seen)
         ]
-        return wants, told
+        return wants, seen_texts
 
 
 def raw_view(raw: dict[str, Any]) -> tuple[list[str], int]:

@@ -48,8 +48,8 @@ class VerifierProgram:
             return "not tried"
         if reply["accepted"]:
             return "accepted"
-        told = bool(self.errno) and all(reason in reply["log"] for reason in self.reasons)
-        return _answer(reply["errno"], "; ".join(self.reasons) if told else last_reason(reply["log"]))
+        as_expected = bool(self.errno) and all(reason in reply["log"] for reason in self.reasons)
+        return _answer(reply["errno"], "; ".join(self.reasons) if as_expected else last_reason(reply["log"]))
 
 
 def _answer(errno: int, reason: str) -> str:

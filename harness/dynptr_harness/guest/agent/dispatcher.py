@@ -10,7 +10,7 @@ A request has the experiment in `kind`, the program type in `prog_type` and the 
 - `load`: loads functions and closes them. BCC takes them from bpf_src/cases, libbpf from the ELF object. They
   are loaded into the type, or with `sections` into the type that the function's ELF section names.
 - `rights`: loads functions of bpf_src/cases in processes with few capabilities, see capabilities.py.
-- `maps`: runs a list of calls on maps, see maps.py.
+- `maps`: makes a list of system calls on maps, see maps.py.
 - `flood`: writes to a ring from all CPUs while it is read, see stress.py.
 - `example`: runs one of bpf_src/examples, see examples.py.
 - `own`: handles users' programs, see user_programs.py. It has no `prog_type` and no `loader`.

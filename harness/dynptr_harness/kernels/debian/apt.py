@@ -101,7 +101,7 @@ def _of_host() -> tuple[str, str]:
 
 
 def host_options() -> list[str]:
-    """Return the lines of the host's apt configuration about the network: proxies, timeouts."""
+    """Return the network settings of the host's apt, such as proxies and timeouts, one per line."""
     dump = subprocesses.run(
         ["apt-config", "dump", "--format", '%F "%v";%n', "Acquire"],
         what="reading the host's apt configuration",
