@@ -249,7 +249,7 @@ def test_no_space_for_a_snapshot_costs_no_cell(small_disk: Path, tmp_path: Path)
         out, err = process.communicate(timeout=RUN_DEADLINE)
     assert process.returncode == 0, out + err
     assert re.search(
-        rf"warning: no snapshot was made: {small_disk} has \d+ MiB free, 1024 MiB are needed", err
+        rf"warning: no snapshot was saved: {small_disk} has \d+ MiB free, 1024 MiB are needed", err
     )
     cells = json.loads(results.read_text())["cells"]
     assert {cell["verdict"] for cell in cells} == {"pass"}

@@ -56,7 +56,7 @@ def fuzz(
     directory: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Directory for replay files.")
     ] = Path(),
-    coverage: Annotated[bool, typer.Option("--coverage", help="Show what the sequences reached.")] = False,
+    coverage: Annotated[bool, typer.Option("--coverage", help="Show the coverage of the sequences.")] = False,
     boot: ProbeOptions,
 ) -> None:
     """Run random sequences of actions and compare each reply with a model of the kernel.

@@ -88,14 +88,14 @@ def run(
         typer.Option("--in", help="Run here, or build a container image and run in it."),
     ] = RunIn.HERE,
     yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Load BPF into the running kernel without asking.")
+        bool,
+        typer.Option("--yes", "-y", help="Load BPF programs into the running kernel without confirmation."),
     ] = False,
     disturb: Annotated[
         bool,
         typer.Option(
             "--disturb",
-            help="Run also the cases that change settings of the running kernel for a moment or put it under "
-            "load.",
+            help="Also run cases that change kernel settings temporarily or put load on this machine.",
         ),
     ] = False,
 ) -> None:

@@ -112,10 +112,10 @@ def _qemu(_settings: Settings, _progress: Progress) -> str:
 def _memory(_settings: Settings, _progress: Progress) -> str:
     available = memory.available_mib()
     if available < GUEST_MIB:
-        fact = f"{available} MiB available, a guest has {GUEST_MIB} MiB"
+        fact = f"{available} MiB available, but a guest needs {GUEST_MIB} MiB"
         raise EnvironmentFailed(fact, "end other programs, or give guests less with --memory")
     if available < 2 * GUEST_MIB:
-        raise Warned(f"{available} MiB available: enough for one guest of {GUEST_MIB} MiB, not more")
+        raise Warned(f"{available} MiB available: enough for one guest of {GUEST_MIB} MiB only")
     return f"{available} MiB available"
 
 
@@ -126,7 +126,7 @@ def _disk(settings: Settings, _progress: Progress) -> str:
     fact = f"{free} MiB free for {settings.cache}"
     if free < needed:
         hint = "free some space, or set DYNPTR_HARNESS_CACHE to a directory on another disk"
-        raise EnvironmentFailed(f"{fact}, {needed} MiB are needed", hint)
+        raise EnvironmentFailed(f"{fact}, but {needed} MiB are needed", hint)
     return fact
 
 

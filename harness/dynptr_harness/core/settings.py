@@ -12,10 +12,10 @@ from dynptr_harness.core.errors import WrongUsage
 VARIABLES = {
     "DYNPTR_HARNESS_CACHE": "Directory of the cache. Default: `$XDG_CACHE_HOME/dynptr-harness`, "
     "or `~/.cache/dynptr-harness`.",
-    "DYNPTR_HARNESS_MIRROR": "Address of a Debian mirror. Default: the mirror of the host's apt.",
+    "DYNPTR_HARNESS_MIRROR": "URL of a Debian mirror. Default: the mirror of the host's apt.",
     "DYNPTR_HARNESS_OFFLINE": "1 uses the cache only, as `--offline` does. Default: 0.",
     "DYNPTR_HARNESS_SNAPSHOT_LIMIT": "Disk space for snapshots, in MiB; 0 for none. Default: 8192.",
-    "DYNPTR_HARNESS_BASE_IMAGE": "Base image for `--in docker`, a Debian 13. Default: the Dockerfile's.",
+    "DYNPTR_HARNESS_BASE_IMAGE": "Base image for `--in docker`, with Debian 13. Default: the Dockerfile's.",
 }
 
 
