@@ -145,7 +145,7 @@ def test_a_damaged_snapshot_is_replaced(
         with caplog.at_level(logging.WARNING):
             assert not asyncio.run(use(tmp_path / damage.__name__)).restored
         # Depending on where the damage is, QEMU reports it or crashes.
-        assert "is of no use and is made anew: machine lost: QEMU" in caplog.text
+        assert "cannot be restored and will be created again: machine lost: QEMU" in caplog.text
     assert asyncio.run(use(tmp_path / "last")).restored
 
 
