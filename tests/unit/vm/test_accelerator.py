@@ -125,5 +125,7 @@ def test_the_guest_must_confirm_the_choice(asked: str, measured: str, agrees: bo
     if agrees:
         confirm(chosen, {"accelerator": measured})
     else:
-        with pytest.raises(EnvironmentFailed, match=f"started with {asked}, but the guest measures {measured}"):
+        with pytest.raises(
+            EnvironmentFailed, match=f"started with {asked}, but the guest measures {measured}"
+        ):
             confirm(chosen, {"accelerator": measured})
