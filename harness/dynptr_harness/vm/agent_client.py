@@ -117,7 +117,7 @@ class AgentClient(ABC):
             deadline: seconds for each.
 
         Yields:
-            each reply, as `ask`.
+            each reply, like `ask`.
 
         Raises:
             RequestFailed, MachineFailed: see `ask`, for the first request without a reply.

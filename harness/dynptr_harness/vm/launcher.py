@@ -134,7 +134,7 @@ class Machines:
 
         Raises:
             Interrupted: a signal ended the work.
-            HarnessError: as `start` and the work.
+            HarnessError: see `start`, or raised by the work.
         """
         done: list[T] = []
 

@@ -88,7 +88,7 @@ def _fetched(
             first, known = found.setdefault(kernel.release, (choice.selector, kernel))
             if known.sha256 != kernel.sha256:
                 raise WrongUsage(
-                    f"{first} and {choice.selector} are two kernels of one release, {kernel.release}",
+                    f"{first} and {choice.selector} are two kernels with the same release, {kernel.release}",
                     "run them separately: results are identified by the release",
                 )
     return list(found.values())

@@ -79,7 +79,7 @@ class LwtXmit(TunnelType):
 
 
 class LwtSeg6local(GuestType):
-    """The action of a segment. A packet comes in through the veth pair and leaves through it."""
+    """The action of a segment. A packet arrives and leaves through the veth pair."""
 
     name = "LWT_SEG6LOCAL"
 
