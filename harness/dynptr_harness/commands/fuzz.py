@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,11 +14,10 @@ from dynptr_harness.conformance.fuzz.generator import Generator
 from dynptr_harness.conformance.fuzz.sequence import Sequence, Setting
 from dynptr_harness.conformance.fuzz.shrink import shrink
 from dynptr_harness.conformance.model.features import documented
-from dynptr_harness.core.errors import EnvironmentFailed
+from dynptr_harness.core.errors import EnvironmentFailed, ExitStatus, HarnessError
 from dynptr_harness.core.kernel_version import KernelVersion
 from dynptr_harness.core.signals import until_signal
-from dynptr_harness.vm.agent_client import RequestFailed
-from dynptr_harness.vm.failures import MachineFailed
+from dynptr_harness.vm.failures import FailureKind, MachineFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -31,7 +31,9 @@ T = TypeVar("T")
 
 DEADLINE = 30.0  # seconds for one sequence
 SHRINK_ATTEMPTS = 400
+KERNEL_FAILED = {FailureKind.CRASH, FailureKind.HANG}
 MAX_FOUND = 5  # differences after which a run ends
+MAX_UNANSWERED = 20
 
 
 @dataclass(frozen=True)
@@ -72,10 +74,28 @@ class FuzzResult:
     prog_type: str
     seed: int
     sequences: int = 0
+    unanswered: list[str] = field(default_factory=list)
     acts: int = 0
     seconds: float = 0.0
     found: list[Found] = field(default_factory=list)
     coverage: Coverage = field(default_factory=Coverage)
+
+    @property
+    def done(self) -> int:
+        """The number of sequences, with those that have no answer."""
+        return self.sequences + len(self.unanswered)
+
+    @property
+    def may_continue(self) -> bool:
+        """True unless more differences or missing answers would say nothing new."""
+        return len(self.found) < MAX_FOUND and len(self.unanswered) < MAX_UNANSWERED
+
+    @property
+    def status(self) -> ExitStatus:
+        """The exit status: a difference first, then a missing answer."""
+        if self.found:
+            return ExitStatus.NOT_AS_EXPECTED
+        return ExitStatus.ENVIRONMENT_FAILED if self.unanswered else ExitStatus.AS_EXPECTED
 
 
 class Fuzzer:
@@ -123,10 +143,10 @@ class Fuzzer:
             result = FuzzResult(self._prepared.kernel.release, self._prog_type, seed)
             generator = Generator(random.Random(seed), setting)  # noqa: S311  (not for secrets)
             began = time.monotonic()
-            while not limits.reached(began, result.sequences) and len(result.found) < MAX_FOUND:
+            while not limits.reached(began, result.done) and result.may_continue:
                 chunk = generator.chunk()
                 if limits.sequences is not None:
-                    chunk = chunk[: limits.sequences - result.sequences]
+                    chunk = chunk[: limits.sequences - result.done]
                 await self._chunk(chunk, setting, result)
                 result.seconds = time.monotonic() - began
             return result
@@ -159,10 +179,16 @@ class Fuzzer:
             async for reply in machine.request_batch(requests, DEADLINE):
                 await self._judge(chunk[done], reply, setting, result)
                 done += 1
-        except (RequestFailed, MachineFailed) as failed:
-            await self._drop_if(failed)
+        except MachineFailed:
+            self._machine = None
+        except HarnessError:
+            pass  # each of the rest says why it has no answer
         for sequence in chunk[done:]:
-            differences, reply = await self._differences(sequence, setting)
+            try:
+                differences, reply = await self._differences(sequence, setting)
+            except HarnessError as failed:
+                result.unanswered.append(str(failed))
+                continue
             await self._judge(sequence, reply, setting, result, differences)
 
     async def _judge(
@@ -194,7 +220,10 @@ class Fuzzer:
         self._tell(f"sequence {number} differs: {differences[0]}")
 
         async def fails(candidate: Sequence) -> bool:
-            return bool((await self._differences(candidate.timed(setting), setting))[0])
+            try:
+                return bool((await self._differences(candidate.timed(setting), setting))[0])
+            except HarnessError:
+                return False
 
         fresh = Sequence(sequence.program, sequence.ring_size, sequence.acts, new_ring=True)
         if await fails(fresh):
@@ -203,27 +232,30 @@ class Fuzzer:
             return Found(number, sequence, (*differences, "not seen again when it was repeated"), start)
         small = await shrink(sequence, fails, lambda each: each.is_valid(setting), attempts=SHRINK_ATTEMPTS)
         small = small.timed(setting)
-        again = (await self._differences(small, setting))[0]
-        return Found(number, small, tuple(again or differences), start)
+        with suppress(HarnessError):
+            differences = (await self._differences(small, setting))[0] or differences
+        return Found(number, small, tuple(differences), start)
 
     async def _differences(self, sequence: Sequence, setting: Setting) -> tuple[list[str], dict[str, Any]]:
-        """Run one sequence and return its differences and the reply."""
+        """Run one sequence and return its differences and the reply.
+
+        Raises:
+            HarnessError: there is no answer, for a reason that is not the kernel's.
+        """
         try:
             machine = await self._ready()
             reply = await machine.ask(sequence.request(self._prog_type), DEADLINE)
-        except (RequestFailed, MachineFailed) as failed:
-            await self._drop_if(failed)
-            return [str(failed)], {}
+        except MachineFailed as failed:
+            self._machine = None
+            if failed.kind in KERNEL_FAILED:
+                return [str(failed)], {}
+            raise
         return _differences(sequence, setting, reply), reply
 
     async def _ready(self) -> Machine:
         if not self._machine:
             self._machine = await self._machines.start(self._prepared)
         return self._machine
-
-    async def _drop_if(self, failed: Exception) -> None:
-        if isinstance(failed, MachineFailed):
-            self._machine = None
 
     async def _drop(self) -> None:
         if self._machine:
@@ -233,7 +265,7 @@ class Fuzzer:
 
 def _differences(sequence: Sequence, setting: Setting, reply: dict[str, Any]) -> list[str]:
     if "acts" not in reply:
-        return [f"the program cannot be attached: {reply}"]
+        raise EnvironmentFailed(f"the program cannot run: {reply}", "use another program type")
     splats = [f"the kernel logged: {line}" for line in reply.get("splats", [])]
     return [*splats, *map(str, sequence.differences(setting, reply["acts"]))]
 
@@ -259,8 +291,9 @@ def report(result: FuzzResult, *, coverage: bool) -> Iterator[str]:
     yield (
         f"Linux {result.release}, {result.prog_type}, seed {result.seed}: {result.sequences} sequences of "
         f"{result.acts} actions in {result.seconds:.1f} s ({rate:.0f} per second), "
-        f"{len(result.found)} different"
+        f"{len(result.found)} different, {len(result.unanswered)} not answered"
     )
+    yield from (f"not answered: {reason}" for reason in dict.fromkeys(result.unanswered))
     for found in result.found:
         yield f"sequence {found.number}, reduced to:"
         yield from (f"  {number}. {act}" for number, act in enumerate(found.sequence.acts, 1))

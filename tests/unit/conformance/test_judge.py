@@ -136,7 +136,7 @@ FALSIFICATIONS: list[tuple[str, str, Callable[[Reply], None]]] = [
         "CMT-001",
         put(0, "acts", 0, "outcomes", 0, "after_reserve", 0, PRODUCER),
     ),
-    ("an act that was not done", "CMT-001", put([], "acts")),
+    ("an action that was not done", "CMT-001", put([], "acts")),
     ("a field that the program never wrote", "CMT-001", put([None], "acts", 0, "outcomes", 0, "reserved")),
     ("a header that stays busy", "CMT-001", put(BUSY | 32, "acts", 1, "records", 0, "header")),
     ("a header with a wrong length", "CMT-001", put(31, "acts", 1, "records", 0, "header")),

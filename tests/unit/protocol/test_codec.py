@@ -123,7 +123,7 @@ def test_a_reply_without_outcomes_does_not_change(reply: dict[str, Any]) -> None
         pytest.param(seen("zz" * 256), id="not hex"),
         pytest.param({"acts": [{"outcomes": [{}]}]}, id="an object"),
         pytest.param({"acts": []}, id="fewer acts than requested"),
-        pytest.param({"acts": [7]}, id="an act that is not an object"),
+        pytest.param({"acts": [7]}, id="an action that is not an object"),
     ],
 )
 def test_a_malformed_reply_raises(reply: dict[str, Any]) -> None:

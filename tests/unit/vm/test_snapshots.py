@@ -143,6 +143,7 @@ def test_a_snapshot_that_qemu_cannot_restore_is_created_again_with_a_warning(
         assert not start(snapshots, spec, tmp_path / "b")["restored"]
     assert f"{directory} cannot be restored and will be created again" in caplog.text
     assert reason in caplog.text
+    monkeypatch.setattr(snapshot, "RESTORE_DEADLINE", 10)
     assert start(snapshots, spec, tmp_path / "c")["restored"]
 
 

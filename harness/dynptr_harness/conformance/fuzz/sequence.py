@@ -106,7 +106,8 @@ class Sequence:
         for act in self.acts:
             if act["act"] == "wait" and model.ring.ready is None:
                 return False
-            reads = act["act"] in {"consume", "peek"} or "meanwhile" in act
+            inner = [each for acts in act.get("meanwhile", []) for each in acts]
+            reads = any(each["act"] in {"consume", "peek"} for each in (act, *inner))
             if reads and not model.ring.readable:
                 return False
             model.perform(act)

@@ -5,6 +5,7 @@ The rules are those of kernel/bpf/ringbuf.c (v5.8, commit 457f44363a88) and Docu
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 
 from dynptr_harness.conformance.model.octets import Octets
@@ -21,22 +22,25 @@ AVAIL_DATA, RING_SIZE, CONS_POS, PROD_POS, OVERWRITE_POS = range(5)  # flags of 
 
 @dataclass(eq=False)
 class Record:
-    """A reservation, then a submitted or discarded record, at `position` of the ring."""
+    """A reservation, then a submitted or discarded record, at `position` of the ring.
+
+    Attributes:
+        end: position of the next record.
+    """
 
     position: int
     size: int
     busy: bool = True
     discarded: bool = False
+    end: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.end = self.position + footprint(self.size)
 
     @property
     def header(self) -> int:
         """The length with its flag bits, as in memory."""
         return self.size | BUSY * self.busy | DISCARDED * self.discarded
-
-    @property
-    def end(self) -> int:
-        """Position of the next record."""
-        return self.position + footprint(self.size)
 
 
 @dataclass
@@ -58,7 +62,7 @@ class Ring:
     producer: int = 0
     pending: int = 0
     overwrite: int = 0
-    records: list[Record] = field(default_factory=list)
+    records: deque[Record] = field(default_factory=deque)
     edge_triggered: bool = False
     ready: bool | None = None
 
@@ -96,7 +100,8 @@ class Ring:
             return None
         record = Record(self.producer, size)
         self.producer = end
-        self.records = [each for each in self.records if each.end > end - self.size]
+        while self.records and self.records[0].end <= end - self.size:
+            self.records.popleft()
         self.records.append(record)
         self._write_header(record)
         return record
