@@ -94,13 +94,19 @@ def diff(
         Path | None, typer.Option("--markdown", metavar="FILE", help="Write the changes as Markdown.")
     ] = None,
     partial: Annotated[
-        bool, typer.Option("--partial", help="Ignore kernels that AFTER did not test.")
+        bool, typer.Option("--partial", help="Ignore kernels and cells that AFTER did not plan.")
     ] = False,
 ) -> None:
     """Show the changes between two results.
 
-    The exit status is 1 on a regression: a cell that was as expected and no longer is, or is missing.
-    Kernels are matched by release, otherwise by series.
+    Kernels are matched by release, otherwise by series. If each result has one kernel, these two are
+    compared even if their series differ.
+
+    Exit status: 1 on a regression: a cell was as expected and now has an answer that is not. 3 if there is
+    no regression but lost coverage: a cell had an answer and now is missing, lost or not run.
+
+    * `dynptr-harness diff baselines/7.2.json baselines/7.3.json`
+    * `dynptr-harness diff --partial baselines results.json`
     """
     from dynptr_harness.commands.results import diff as show_changes
 
@@ -130,11 +136,15 @@ def baseline(
         Path,
         typer.Option("--folder", metavar="DIR", help="Directory to write to; one file for each series."),
     ] = Path("baselines"),
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a fuller or better baseline.")] = False,
 ) -> None:
-    """Write results as baselines for `run --baseline`."""
+    """Write results as baselines for `run --baseline`.
+
+    A baseline is kept if it has answers that the new result lacks, or if the new result has new failures.
+    """
     from dynptr_harness.commands.results import baseline as write_baselines
 
-    for path in write_baselines(result, folder):
+    for path in write_baselines(result, folder, force=force):
         print(path)
 
 

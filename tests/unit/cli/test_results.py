@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,8 +15,6 @@ from tests.unit.cli.test_cli import command as command  # a fixture
 from tests.unit.samples import RELEASE, FakeGuest, cell, kernel_run, result
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from dynptr_harness.conformance.cell import CellResult
 
     from tests.unit.cli.test_cli import Command
@@ -37,6 +36,7 @@ def files(tmp_path: Path) -> dict[str, str]:
         "good": result([cell(), rest]),
         "failed": result([FAILED, rest]),
         "short": result([rest]),
+        "lost": result([LOST, rest]),
         "other": result([other], [kernel_run(release="7.3.4")]),
     }
     for name, each in made.items():
@@ -76,21 +76,32 @@ def test_the_schema_is_published(command: Command) -> None:
         ("good", "failed", 1),
         ("failed", "good", 0),
         ("failed", "failed", 0),
-        ("good", "short", 1),
-        ("failed", "short", 0),
-        ("good", "other", 1),
+        ("good", "short", 3),
+        ("failed", "short", 3),
+        ("good", "other", 3),
+        ("good", "lost", 3),
+        ("lost", "failed", 0),
         ("good", "foreign", 2),
         ("nowhere", "good", 2),
     ],
 )
-def test_diff_exits_with_1_only_on_a_regression(
+def test_diff_exits_with_1_on_a_regression_and_3_on_lost_coverage(
     command: Command, files: dict[str, str], before: str, after: str, status: int
 ) -> None:
     assert command("diff", files.get(before, before), files[after]).status == status
 
 
-def test_partial_ignores_missing_kernels(command: Command, files: dict[str, str]) -> None:
-    assert command("diff", "--partial", files["good"], files["other"]).status == 0
+@pytest.mark.parametrize(("after", "status"), [("other", 0), ("short", 0), ("lost", 3), ("failed", 1)])
+def test_partial_ignores_missing_kernels_and_cells(
+    command: Command, files: dict[str, str], after: str, status: int
+) -> None:
+    assert command("diff", "--partial", files["good"], files[after]).status == status
+
+
+def test_diff_compares_different_kernels(command: Command, files: dict[str, str]) -> None:
+    ended = command("diff", "--partial", files["good"], files["other"])
+    assert f"Linux {RELEASE} compared with 7.3.4, another series" in ended.out
+    assert "1 the same: no regression" in ended.out
 
 
 def test_diff_writes_json_and_markdown(command: Command, files: dict[str, str], tmp_path: Path) -> None:
@@ -114,6 +125,45 @@ def test_a_result_equals_its_baselines(command: Command, files: dict[str, str], 
     assert ended.status == 0
     assert ended.out.split() == [str(folder / "6.12.json"), str(folder / "7.3.json")]
     assert "2 the same: no regression" in command("diff", "--partial", str(folder), files["failed"]).out
+
+
+@pytest.mark.parametrize(
+    ("kept", "words"),
+    [
+        ("{short}", ""),
+        ("{good}", "has 1 new failure"),
+        ("{full}", "lacks 1 cell"),
+        ("{foreign}", "not a result"),
+    ],
+)
+def test_a_better_baseline_is_kept_unless_forced(
+    command: Command, files: dict[str, str], tmp_path: Path, kept: str, words: str
+) -> None:
+    full = result([FAILED, cell("LSM"), cell("LSM", "CMT-001")])
+    (tmp_path / "full.json").write_text(as_json(full))
+    made = files | {"full": str(tmp_path / "full.json")}
+    baseline = tmp_path / "kept" / "6.12.json"
+    baseline.parent.mkdir()
+    before = Path(kept.format(**made)).read_bytes()
+    baseline.write_bytes(before)
+    ended = command("baseline", files["failed"], files["other"], "--folder", str(baseline.parent))
+    assert ended.status == (2 if words else 0)
+    if words:
+        assert baseline.read_bytes() == before
+        assert not (baseline.parent / "7.3.json").exists()
+        assert all(word in ended.err for word in (words, "--force", str(baseline))), ended.err
+        forced = command("baseline", files["failed"], "--folder", str(baseline.parent), "--force")
+        assert forced.status == 0
+    assert len(json.loads(baseline.read_text())["cells"]) == 2
+
+
+def test_a_removed_case_does_not_keep_a_baseline(
+    command: Command, files: dict[str, str], tmp_path: Path
+) -> None:
+    baseline = tmp_path / "kept" / "6.12.json"
+    baseline.parent.mkdir()
+    baseline.write_text(as_json(result([cell(), cell("LSM"), cell("LSM", "RSV-999")])))
+    assert command("baseline", files["good"], "--folder", str(baseline.parent)).status == 0
 
 
 @pytest.mark.parametrize(
@@ -181,5 +231,6 @@ def written(folder: Path, *cells: CellResult) -> str:
 def test_a_removed_case_is_missing(command: Command, tmp_path: Path) -> None:
     gone = cell("LSM", "CMT-999", kernel=RELEASE)
     ended = command("run", "-t", "LSM", "-c", "CMT-*", "--quiet", "--baseline", written(tmp_path, gone))
-    assert ended.status == 1
+    assert ended.status == 3
     assert "CMT-999 in LSM: was pass" in ended.out
+    assert "coverage of 1 cell lost" in ended.out
