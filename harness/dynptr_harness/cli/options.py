@@ -68,7 +68,10 @@ OneKernelOption = Annotated[
 ]
 BaselineOption = Annotated[
     Path | None,
-    typer.Option(metavar="RESULT", help="Compare with this result, or with the results in this directory."),
+    typer.Option(
+        metavar="RESULT",
+        help="Compare with this result (`-`: standard input), or with the results in this directory.",
+    ),
 ]
 QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="Do not show the progress.")]
 OfflineFlag = Annotated[bool, typer.Option("--offline", help="Use the cache only; fetch nothing.")]

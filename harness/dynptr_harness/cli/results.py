@@ -10,13 +10,15 @@ import typer
 
 from dynptr_harness.cli.app import app
 from dynptr_harness.cli.options import BaselineOption, KernelOption, console_on
+from dynptr_harness.core.output import STANDARD
 from dynptr_harness.core.settings import Settings
 
 ResultsArgument = Annotated[
     list[Path],
     typer.Argument(
         metavar="RESULT...",
-        help="Files written by `run --json` or `merge`, or directories of *.json files.",
+        help="Files written by `run --json` or `merge`, or directories of *.json files; `-` is standard "
+        "input.",
         show_default=False,
     ),
 ]
@@ -69,8 +71,8 @@ def report(
 ) -> None:
     """Show results, or write them as HTML, Markdown, JUnit XML or SVG.
 
-    Several results are merged first. The exit status does not depend on the verdicts; use `run` or `diff`
-    for that.
+    Several results are merged first. `-` as FILE is standard output. The exit status does not depend on the
+    verdicts; use `run` or `diff` for that.
 
     * `dynptr-harness report results.json --html report.html`
     * `dynptr-harness report results/ --baseline baselines/ --markdown summary.md --junit junit.xml`
@@ -100,7 +102,8 @@ def diff(
     """Show the changes between two results.
 
     Kernels are matched by release, otherwise by series. If each result has one kernel, these two are
-    compared even if their series differ.
+    compared even if their series differ. `-` as BEFORE or AFTER is standard input. `-` as FILE is standard
+    output, and the changes go to standard error.
 
     Exit status: 1 on a regression: a cell was as expected and now has an answer that is not. 3 if there is
     no regression but lost coverage: a cell had an answer and now is missing, lost or not run.
@@ -110,8 +113,9 @@ def diff(
     """
     from dynptr_harness.commands.results import diff as show_changes
 
+    out = console_on(stderr=STANDARD in (json_file, markdown_file))
     status = show_changes(
-        before, after, partial=partial, json_file=json_file, markdown_file=markdown_file, out=console_on()
+        before, after, partial=partial, json_file=json_file, markdown_file=markdown_file, out=out
     )
     raise typer.Exit(status)
 
@@ -122,7 +126,10 @@ def merge(
     *,
     json_file: Annotated[Path, typer.Option("--json", metavar="FILE", help="Write the merged result.")],
 ) -> None:
-    """Merge results of different kernels, or of different cells of a kernel."""
+    """Merge results of different kernels, or of different cells of a kernel.
+
+    `-` as FILE is standard output.
+    """
     from dynptr_harness.commands.results import merge as write_merged
 
     write_merged(result, json_file)

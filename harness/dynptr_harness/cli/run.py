@@ -23,6 +23,7 @@ from dynptr_harness.cli.options import (
     settings_for,
 )
 from dynptr_harness.core.errors import ExitStatus, WrongUsage
+from dynptr_harness.core.output import STANDARD
 from dynptr_harness.core.settings import Settings
 from dynptr_harness.host import HOST
 from dynptr_harness.runner.isolation import Isolation
@@ -54,7 +55,12 @@ def run(
         ),
     ] = None,
     json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write results as JSON.")
+        Path | None,
+        typer.Option(
+            "--json",
+            metavar="FILE",
+            help="Write results as JSON; `-` is standard output, and the report goes to standard error.",
+        ),
     ] = None,
     junit_file: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="Write results as JUnit XML.")
@@ -128,11 +134,14 @@ def run(
     if HOST in kernel:
         _consent(run_in, yes=yes)
     settings, err = boot.settings(), console_on(stderr=True)
+    out = err if request.fills_stdout else console_on()
     if run_in is RunIn.DOCKER:
         from dynptr_harness.containers import rerun
 
+        if baseline == STANDARD:
+            raise WrongUsage("--in docker cannot read standard input", "name a file for --baseline")
         raise typer.Exit(rerun.repeat(files=request.files, settings=settings, err=err))
-    raise typer.Exit(run_all(request, settings=settings, out=console_on(), err=err))
+    raise typer.Exit(run_all(request, settings=settings, out=out, err=err))
 
 
 def _consent(run_in: RunIn, *, yes: bool) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import typer
+from dynptr_harness.cli.app import app
 from dynptr_harness.conformance.verdict import Verdict
 from dynptr_harness.results.json_format import as_json, schema
 
@@ -56,6 +59,89 @@ def test_all_reports_are_written_and_nothing_is_printed(
         "r.html": "<!doctype html>", "r.md": "1 newly failing", "r.xml": 'failures="1"', "r.svg": "<svg ",
     }.items():  # fmt: skip
         assert words in (tmp_path / name).read_text()
+
+
+def give_stdin(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(Path(path).read_bytes())))
+
+
+@pytest.mark.parametrize(
+    ("option", "start"),
+    [("--html", "<!doctype html>"), ("--markdown", "## "), ("--junit", "<testsuites "), ("--svg", "<svg ")],
+)
+def test_every_report_can_go_to_standard_output(
+    command: Command, files: dict[str, str], monkeypatch: pytest.MonkeyPatch, option: str, start: str
+) -> None:
+    give_stdin(monkeypatch, files["good"])
+    ended = command("report", files["failed"], option, "-", "--baseline", "-")
+    assert (ended.status, ended.err) == (0, "")
+    assert ended.out.startswith(start)
+    assert not Path("-").exists()
+
+
+@pytest.mark.parametrize("option", ["--json", "--markdown"])
+def test_diff_keeps_standard_output_for_the_file(
+    command: Command, files: dict[str, str], monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    give_stdin(monkeypatch, files["failed"])
+    ended = command("diff", files["good"], "-", option, "-")
+    assert ended.status == 1
+    assert "New failures (1 cell)" in ended.err
+    if option == "--json":
+        assert json.loads(ended.out)["regression"]
+    else:
+        assert ended.out.startswith("### ❌")
+
+
+def test_run_keeps_standard_output_for_the_file(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give_stdin(monkeypatch, baseline_of(command, tmp_path, FakeGuest()))
+    command.machines = [FakeGuest()]
+    ended = command(*ASKED, "--json", "-", "--baseline", "-")
+    assert ended.status == 0
+    assert json.loads(ended.out)["totals"]["ok"] == 2
+    assert "2 cells planned" in ended.err
+    assert "no regression" in ended.err
+    command.machines = [FakeGuest()]
+    assert command(*ASKED, "--junit", "-").out.startswith("<testsuites ")
+
+
+def test_merge_reads_and_writes_streams(
+    command: Command, files: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give_stdin(monkeypatch, files["good"])
+    ended = command("merge", "-", files["other"], "--json", "-")
+    assert json.loads(ended.out)["totals"]["planned"] == 3
+
+
+def test_a_result_on_standard_input_has_a_name_in_messages(
+    command: Command, files: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give_stdin(monkeypatch, files["foreign"])
+    assert "standard input is not a result" in command("types", "--result", "-").err
+    give_stdin(monkeypatch, files["good"])
+    ended = command("diff", "-", "-")
+    assert (ended.status, ended.out) == (2, "")
+    assert "standard input is empty" in ended.err
+
+
+def test_every_file_option_is_tested_with_standard_output() -> None:
+    group = typer.main.get_command(app)
+    assert isinstance(group, typer.core.TyperGroup)
+    options = {
+        (name, option)
+        for name, command in group.commands.items()
+        for parameter in command.params
+        if getattr(parameter, "metavar", "") == "FILE"
+        for option in parameter.opts
+    }
+    assert options == {
+        *(("report", f"--{name}") for name in ("html", "markdown", "junit", "svg")),
+        *(("diff", f"--{name}") for name in ("json", "markdown")),
+        *(("run", f"--{name}") for name in ("json", "junit")),
+        ("merge", "--json"), ("docs", "--output"), ("docs", "-o"), ("fuzz", "--replay"),
+    }  # fmt: skip
 
 
 def test_without_a_file_report_and_comparison_are_printed(command: Command, files: dict[str, str]) -> None:
@@ -175,6 +261,8 @@ def test_a_removed_case_does_not_keep_a_baseline(
         (["report"], ["RESULT"]),
         (["diff", "{good}"], ["AFTER"]),
         (["merge", "{good}", "{failed}", "--json", "x"], ["contradict each other"]),
+        (["report", "{good}", "--html", "-", "--svg", "-"], ["--html and --svg both name standard output"]),
+        (["run", "--in", "docker", "--baseline", "-"], ["cannot read standard input"]),
         (["merge", "{good}"], ["--json"]),
         (["run", "--baseline", "{foreign}"], ["is not a result"]),
         (["matrix", "--format", "jenkins"], ["jenkins"]),
