@@ -12,7 +12,7 @@ import typer
 from dynptr_harness.cli import completion
 from dynptr_harness.cli.app import app
 from dynptr_harness.cli.default_group import WithDefault
-from dynptr_harness.cli.options import JsonFlag, console_on, terminal_width
+from dynptr_harness.cli.options import JsonFlag, console_on, schema_option, terminal_width
 
 ResultOption = Annotated[
     list[Path] | None,
@@ -37,6 +37,7 @@ def types(
     *,
     result: ResultOption = None,
     as_json: JsonFlag = False,
+    schema: Annotated[bool, schema_option("types")] = False,  # noqa: ARG001
 ) -> None:
     """List the program types and the event that triggers each.
 
@@ -98,6 +99,7 @@ def list_cases(
         ),
     ] = None,
     as_json: JsonFlag = False,
+    schema: Annotated[bool, schema_option("cases")] = False,  # noqa: ARG001
 ) -> None:
     """List cases with ID, group, program types, loaders and title.
 

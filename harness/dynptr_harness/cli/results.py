@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from dynptr_harness.cli.app import app
-from dynptr_harness.cli.options import BaselineOption, KernelOption, console_on
+from dynptr_harness.cli.options import BaselineOption, KernelOption, console_on, schema_option
 from dynptr_harness.core.output import STANDARD
 from dynptr_harness.core.settings import Settings
 
@@ -32,15 +32,6 @@ class Format(StrEnum):
     JSON = "json"
 
 
-def show_schema(value: bool) -> None:
-    """Print the JSON Schema and exit if the option is given."""
-    if value:
-        from dynptr_harness.results.json_format import schema_text
-
-        print(schema_text(), end="")
-        raise typer.Exit
-
-
 @app.command()
 def report(
     result: ResultsArgument,
@@ -59,15 +50,7 @@ def report(
         typer.Option("--svg", metavar="FILE", help="Write the matrix as an SVG picture, for a README."),
     ] = None,
     baseline: BaselineOption = None,
-    schema: Annotated[  # noqa: ARG001  (its callback does the work)
-        bool,
-        typer.Option(
-            "--schema",
-            callback=show_schema,
-            is_eager=True,
-            help="Print the JSON Schema of a result and exit.",
-        ),
-    ] = False,
+    schema: Annotated[bool, schema_option("result")] = False,  # noqa: ARG001
 ) -> None:
     """Show results, or write them as HTML, Markdown, JUnit XML or SVG.
 
@@ -98,6 +81,7 @@ def diff(
     partial: Annotated[
         bool, typer.Option("--partial", help="Ignore kernels and cells that AFTER did not plan.")
     ] = False,
+    schema: Annotated[bool, schema_option("diff")] = False,  # noqa: ARG001
 ) -> None:
     """Show the changes between two results.
 

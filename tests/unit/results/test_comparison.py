@@ -19,6 +19,7 @@ from jsonschema import Draft202012Validator
 from rich.console import Console
 
 from tests.unit.samples import FACTS, RELEASE, TYPES, cell, kernel_run, result
+from tests.unit.schemas import validated
 
 if TYPE_CHECKING:
     from dynptr_harness.conformance.cell import CellResult
@@ -245,7 +246,14 @@ def test_the_json_has_every_changed_cell() -> None:
     assert made["changes"][-1]["after"] is None
     assert made["changes"][-1]["lost_coverage"]
     assert not made["changes"][-1]["regression"]
-    json.dumps(made)
+    validated("diff", json.dumps(made))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [(PASS, PASS), (PASS, None), (None, FAILED), (LOST, PASS), (PASS, LOST)]
+)
+def test_every_comparison_matches_the_schema(before: CellResult | None, after: CellResult | None) -> None:
+    validated("diff", json.dumps(as_document(compared(before, after))))
 
 
 def test_markdown_folds_all_but_regressions_and_lost_coverage() -> None:
