@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
@@ -16,6 +17,7 @@ from dynptr_harness.results.json_format import as_json, schema
 
 from tests.unit.cli.test_cli import command as command  # a fixture
 from tests.unit.samples import RELEASE, FakeGuest, cell, kernel_run, result
+from tests.unit.schemas import validated
 
 if TYPE_CHECKING:
     from dynptr_harness.conformance.cell import CellResult
@@ -140,7 +142,8 @@ def test_every_file_option_is_tested_with_standard_output() -> None:
         *(("report", f"--{name}") for name in ("html", "markdown", "junit", "svg")),
         *(("diff", f"--{name}") for name in ("json", "markdown")),
         *(("run", f"--{name}") for name in ("json", "junit")),
-        ("merge", "--json"), ("docs", "--output"), ("docs", "-o"), ("fuzz", "--replay"),
+        ("types", "--markdown"), ("merge", "--json"), ("fuzz", "--replay"),
+        ("docs", "--output"), ("docs", "-o"),
     }  # fmt: skip
 
 
@@ -264,6 +267,8 @@ def test_a_removed_case_does_not_keep_a_baseline(
         (["report", "{good}", "--html", "-", "--svg", "-"], ["--html and --svg both name standard output"]),
         (["run", "--in", "docker", "--baseline", "-"], ["cannot read standard input"]),
         (["merge", "{good}"], ["--json"]),
+        (["types", "--compat"], ["--compat needs a result", "types --compat baselines"]),
+        (["types", "--markdown", "x.md"], ["--markdown needs --compat"]),
         (["run", "--baseline", "{foreign}"], ["is not a result"]),
         (["matrix", "--format", "jenkins"], ["jenkins"]),
         (["matrix", "--kernel", "oci:some/kernel"], ["oci:some/kernel cannot be in a job matrix"]),
@@ -322,3 +327,26 @@ def test_a_removed_case_is_missing(command: Command, tmp_path: Path) -> None:
     assert ended.status == 3
     assert "CMT-999 in LSM: was pass" in ended.out
     assert "coverage of 1 cell lost" in ended.out
+
+
+def test_compat_is_text_json_or_a_page(
+    command: Command, files: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "types.md"
+    path.write_text("")
+    example = tmp_path / "example.json"
+    example.write_text(as_json(result([cell("LSM", "ATT-002")])))
+    assert re.search(r"^LSM +yes$", command("types", "--compat", str(example)).out, re.MULTILINE)
+    both = command("types", "--compat", str(example), files["other"])
+    assert re.search(r"^LSM +yes +\?$", both.out, re.MULTILINE)
+    made = validated("types", command("types", "--compat", "--result", str(example), "--json").out)
+    assert made["kernels"] == [RELEASE]
+    assert command("types", "--compat", str(example), "--markdown", str(path)).out == ""
+    give_stdin(monkeypatch, str(example))
+    ended = command("types", "--compat", "-", "--markdown", "-")
+    assert ended.out == path.read_text()
+    assert "| `LSM` | yes |" in ended.out
+
+
+def test_results_of_types_can_be_arguments(command: Command, files: dict[str, str]) -> None:
+    assert command("types", files["good"]).out == command("types", "--result", files["good"]).out != ""
