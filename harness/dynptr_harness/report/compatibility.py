@@ -120,8 +120,8 @@ class CompatibilityTable:
             alike: dict[tuple[str, ...], list[str]] = {}
             for prog_type, kernels in of_type.items():
                 alike.setdefault(tuple(kernels), []).append(prog_type)
-            for kernels, names in alike.items():
-                yield f"{answer.word} on {', '.join(kernels)}: {_named(names)}", reason
+            for places, names in alike.items():
+                yield f"{answer.word} on {', '.join(places)}: {_named(names)}", reason
 
 
 def as_lines(made: CompatibilityTable, width: int | None = None) -> Iterator[str]:

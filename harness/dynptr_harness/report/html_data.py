@@ -47,6 +47,8 @@ class PageData:
         self._result = result
         self._catalogue = catalogue
         self._comparison = comparison
+        before = comparison.before.titles if comparison else {}
+        self._titles = {**before, **result.titles}
         self._texts = _Numbered()
         self._answers = _Numbered()
         self._verdicts = _Numbered([*Verdict, MISSING])
@@ -149,7 +151,8 @@ class PageData:
     def _case(self, name: str) -> dict[str, Any]:
         case = next((case for case in self._catalogue.cases if case.id == name), None)
         if not case:
-            return {"id": name, "group": group_of(name), "title": "", "source": "", "functions": []}
+            title = self._titles.get(name, "")
+            return {"id": name, "group": group_of(name), "title": title, "source": "", "functions": []}
         functions = functions_of(case, ())
         return {
             "id": name, "group": group_of(name), "title": case.title, "source": case.source,

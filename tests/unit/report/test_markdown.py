@@ -65,6 +65,12 @@ def test_details_are_folded() -> None:
     assert "bcc 0.31.0" in text
 
 
+def test_a_removed_case_keeps_its_title() -> None:
+    gone = cell("LSM", "OLD-001", verdict=Verdict.KNOWN_DEFECT, reason="why")
+    text = as_markdown(replace(result([cell(), gone]), titles={"OLD-001": "a case that was removed"}), HEADS)
+    assert "a case that was removed: why" in text
+
+
 def test_kernel_arguments_are_shown() -> None:
     text = as_markdown(result([cell()], [kernel_run(append=("nokaslr", "slub_debug=FZ"))]), HEADS)
     assert rf"| {RELEASE} (nokaslr slub\_debug=FZ) |" in text
