@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -50,6 +51,14 @@ def report(
         typer.Option("--svg", metavar="FILE", help="Write the matrix as an SVG picture, for a README."),
     ] = None,
     baseline: BaselineOption = None,
+    github: Annotated[
+        bool | None,
+        typer.Option(
+            "--github/--no-github",
+            help="Print annotations of unexpected results for GitHub Actions. Default: in a job of GitHub.",
+            show_default=False,
+        ),
+    ] = None,
     schema: Annotated[bool, schema_option("result")] = False,  # noqa: ARG001
 ) -> None:
     """Show results, or write them as HTML, Markdown, JUnit XML or SVG.
@@ -64,7 +73,9 @@ def report(
     from dynptr_harness.commands.results import report as write_reports
 
     files = Files(html=html_file, markdown=markdown_file, junit=junit_file, svg=svg_file)
-    write_reports(result, files, baseline, console_on())
+    annotate = os.environ.get("GITHUB_ACTIONS") == "true" if github is None else github
+    out = console_on(stderr=STANDARD in vars(files).values())
+    write_reports(result, files, baseline, out, annotate=annotate)
 
 
 @app.command()

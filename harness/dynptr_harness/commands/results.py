@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from dynptr_harness.kernels import choose
 from dynptr_harness.report import comparison as comparison_report
 from dynptr_harness.report.ci_matrix import FORMS
 from dynptr_harness.report.comparison import ComparisonReport
+from dynptr_harness.report.github import as_annotations
 from dynptr_harness.report.junit import as_junit
 from dynptr_harness.report.markdown import as_markdown
 from dynptr_harness.report.reference_page import as_page
@@ -31,9 +33,11 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from dynptr_harness.conformance.loader import Catalogue
     from dynptr_harness.core.errors import ExitStatus
     from dynptr_harness.core.progress import Progress
     from dynptr_harness.core.settings import Settings
+    from dynptr_harness.results.comparison import Comparison
     from dynptr_harness.results.model import RunResult
 
 EXAMPLE = "examples/variable_size.bpf.c"  # below bpf_src; shown on the reference page
@@ -51,18 +55,35 @@ class Files:
     svg: Path | None = None
 
 
-def report(results: Sequence[Path], files: Files, baseline: Path | None, out: Console) -> None:
-    """Write the reports, or print one on the console if no file is named."""
+def report(
+    results: Sequence[Path], files: Files, baseline: Path | None, out: Console, *, annotate: bool = False
+) -> None:
+    """Write the reports, or print one on the console if no file is named.
+
+    Args:
+        annotate: print annotations for GitHub Actions, too.
+    """
     output_file.check_all({f"--{name}": path for name, path in vars(files).items()})
     result = result_files.read(results)
     catalogue = loader.load()
     comparison = None
     if baseline:
         comparison = compare(only_asked(result, result_files.read([baseline])), result)
+    _write(files, result, catalogue, comparison)
+    if not any(vars(files).values()):
+        out.print(TerminalReport(result, catalogue.cases), soft_wrap=not out.is_terminal)
+        if comparison:
+            out.print(ComparisonReport(comparison), soft_wrap=not out.is_terminal)
+    if annotate:
+        for line in as_annotations(result, catalogue, comparison):
+            out.print(line, markup=False, soft_wrap=True)
+
+
+def _write(files: Files, result: RunResult, catalogue: Catalogue, comparison: Comparison | None) -> None:
     if files.html:
         from dynptr_harness.report.html_page import as_html  # pygments is slow to import
 
-        output_file.write(files.html, as_html(result, catalogue, comparison).encode())
+        output_file.write(files.html, as_html(result, catalogue, comparison, _sources()).encode())
     if files.markdown:
         output_file.write(files.markdown, as_markdown(result, catalogue.cases, comparison).encode())
     if files.junit:
@@ -71,10 +92,16 @@ def report(results: Sequence[Path], files: Files, baseline: Path | None, out: Co
         from dynptr_harness.report.svg import as_svg
 
         output_file.write(files.svg, as_svg(result).encode())
-    if not any(vars(files).values()):
-        out.print(TerminalReport(result, catalogue.cases), soft_wrap=not out.is_terminal)
-        if comparison:
-            out.print(ComparisonReport(comparison), soft_wrap=not out.is_terminal)
+
+
+def _sources() -> str:
+    """Return the URL of the source tree in a CI job on GitHub or GitLab, otherwise ''."""
+    given = os.environ
+    if {"GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_SHA"} <= given.keys():
+        return f"{given['GITHUB_SERVER_URL']}/{given['GITHUB_REPOSITORY']}/blob/{given['GITHUB_SHA']}"
+    if {"CI_PROJECT_URL", "CI_COMMIT_SHA"} <= given.keys():
+        return f"{given['CI_PROJECT_URL']}/-/blob/{given['CI_COMMIT_SHA']}"
+    return ""
 
 
 def diff(

@@ -97,7 +97,7 @@ def command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Iterator[Command]:
     monkeypatch.setenv("DYNPTR_HARNESS_CACHE", str(tmp_path / "cache"))
-    for name in ("COLUMNS", "FORCE_COLOR", "NO_COLOR"):
+    for name in ("COLUMNS", "FORCE_COLOR", "NO_COLOR", "GITHUB_ACTIONS"):
         monkeypatch.delenv(name, raising=False)
     before = {number: signal.getsignal(number) for number in SIGNALS}
     yield Command(monkeypatch, capsys)

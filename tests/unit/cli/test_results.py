@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 import typer
 from dynptr_harness.cli.app import app
+from dynptr_harness.commands import results
+from dynptr_harness.conformance.catalogue import CASES
 from dynptr_harness.conformance.verdict import Verdict
 from dynptr_harness.results.json_format import as_json, schema
 
@@ -350,3 +352,70 @@ def test_compat_is_text_json_or_a_page(
 
 def test_results_of_types_can_be_arguments(command: Command, files: dict[str, str]) -> None:
     assert command("types", files["good"]).out == command("types", "--result", files["good"]).out != ""
+
+
+ANNOTATION = (
+    "::error file=bpf_src/steps.c,line={line},title=Linux 6.12.107+deb13-cloud-amd64%3A FAIL RSV-011::"
+    "{title} (in KPROBE)%0Aexpected: reserve: -22%0Aseen: reserve: 0\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("options", "job", "annotated"),
+    [
+        (["--github"], "", True),
+        ([], "true", True),
+        ([], "", False),
+        (["--no-github"], "true", False),
+    ],
+)
+def test_annotations_are_for_jobs_of_github(
+    command: Command,
+    files: dict[str, str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+    job: str,
+    annotated: bool,
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", job)
+    ended = command("report", files["failed"], "--markdown", str(tmp_path / "r.md"), *options)
+    assert ended.status == 0
+    title = next(case.title for case in CASES if case.id == "RSV-011")
+    line = re.search(r"line=(\d+)", ended.out)
+    assert ended.out == (ANNOTATION.format(line=line[1], title=title) if annotated and line else "")
+
+
+def test_annotations_leave_standard_output_to_the_file(command: Command, files: dict[str, str]) -> None:
+    ended = command("report", files["failed"], "--svg", "-", "--github")
+    assert ended.out.startswith("<svg ")
+    assert "::" not in ended.out
+    assert ended.err.startswith("::error file=")
+
+
+@pytest.mark.parametrize(
+    ("variables", "url"),
+    [
+        (
+            {
+                "GITHUB_SERVER_URL": "https://github.example",
+                "GITHUB_REPOSITORY": "me/kernel",
+                "GITHUB_SHA": "abc",
+            },
+            "https://github.example/me/kernel/blob/abc",
+        ),
+        (
+            {"CI_PROJECT_URL": "https://gitlab.example/me", "CI_COMMIT_SHA": "abc"},
+            "https://gitlab.example/me/-/blob/abc",
+        ),
+        ({"GITHUB_SHA": "abc"}, ""),
+    ],
+)
+def test_the_page_links_to_the_sources_of_a_ci_job(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], url: str
+) -> None:
+    for name in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_SHA", "CI_PROJECT_URL", "CI_COMMIT_SHA"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert results._sources() == url
