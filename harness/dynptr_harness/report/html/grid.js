@@ -6,7 +6,7 @@ const WIDE = [76, 132];
 const LONGEST_NAME = 620;
 const SPARE = 6; // rows and columns drawn beyond the edges
 const UPRIGHT_FONT = "450 11.5px"; // as in grid.css
-const FOLD = 26; // pixels of the triangle and the padding of an upright heading
+const FOLD = 34; // pixels of the triangle and the padding of an upright heading
 const HEAD = 46;
 
 class Grid {
