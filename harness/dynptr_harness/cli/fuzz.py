@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from dynptr_harness.cli import completion
 from dynptr_harness.cli.app import app, say
 from dynptr_harness.cli.options import KernelOption, ProbeOptions, console_on, expand_options
 from dynptr_harness.core.errors import ExitStatus, WrongUsage
+from dynptr_harness.core.output import STANDARD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,7 +53,10 @@ def fuzz(
         typer.Option(metavar="S", help="Repeat the sequences of this seed.", show_default=False),
     ] = None,
     replay: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Run only the sequence in this replay file.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Run only the sequence in this replay file; `-` is standard input."
+        ),
     ] = None,
     directory: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Directory for replay files.")
@@ -112,6 +117,8 @@ def fuzz(
 
 def _text(path: Path) -> str:
     try:
+        if path == STANDARD:
+            return sys.stdin.buffer.read().decode()
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise WrongUsage(f"cannot read {path}: {error}", "give a file that `fuzz` wrote") from error

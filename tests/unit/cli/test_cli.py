@@ -97,7 +97,7 @@ def command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Iterator[Command]:
     monkeypatch.setenv("DYNPTR_HARNESS_CACHE", str(tmp_path / "cache"))
-    for name in ("COLUMNS", "FORCE_COLOR", "NO_COLOR"):
+    for name in ("COLUMNS", "FORCE_COLOR", "NO_COLOR", "GITHUB_ACTIONS"):
         monkeypatch.delenv(name, raising=False)
     before = {number: signal.getsignal(number) for number in SIGNALS}
     yield Command(monkeypatch, capsys)
@@ -231,6 +231,7 @@ def test_results_are_written(command: Command, tmp_path: Path) -> None:
     made = json.loads(json_file.read_text())
     Draft202012Validator(schema()).validate(made)
     assert made["totals"]["planned"] == sum(case.id.startswith("CMT") for case in CASES)
+    assert made["titles"] == {case.id: case.title for case in CASES if case.id.startswith("CMT")}
     assert made["totals"]["verdicts"]["crash"] == 1
     assert b'failures="1"' in junit_file.read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "r.json", "r.xml"]
