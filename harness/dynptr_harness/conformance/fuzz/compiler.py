@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import singledispatchmethod
 from typing import TYPE_CHECKING
 
 from dynptr_harness.conformance.fuzz import programs as ast
@@ -25,7 +24,7 @@ from dynptr_harness.conformance.fuzz.assembler import (
 )
 
 if TYPE_CHECKING:
-    from dynptr_harness.conformance.fuzz.programs import Block, Frame, Number, Program, Statement
+    from dynptr_harness.conformance.fuzz.programs import Block, Frame, Number, Program
 
 RING, TAIL_CALLS = 0, 1  # numbers of the maps in a request
 
@@ -119,7 +118,7 @@ class _Function:
     def _block(self, block: Block) -> None:
         for statement in block:
             if self._reachable:
-                self._statement(statement)
+                getattr(self, ast.METHODS[type(statement)])(statement)
 
     def _trace(self) -> None:
         """Add R0 to the digest."""
@@ -200,12 +199,7 @@ class _Function:
         out.place(end)
         self._reachable |= second_continues
 
-    @singledispatchmethod
-    def _statement(self, statement: Statement) -> None:
-        raise TypeError(statement)
-
-    @_statement.register
-    def _(self, statement: ast.Reserve) -> None:
+    def _do_reserve(self, statement: ast.Reserve) -> None:
         self._dynptr(R4, statement.dynptr, statement.shift)
         self._out.map(R1, RING)
         self._number(R2, statement.size)
@@ -221,14 +215,12 @@ class _Function:
         self._trace()
         self._branch(Jump.NE, R0, 0, statement.failed, statement.granted)
 
-    @_statement.register
-    def _(self, statement: ast.Release) -> None:
+    def _do_release(self, statement: ast.Release) -> None:
         self._dynptr(R1, statement.dynptr, statement.shift)
         self._out.alu(Alu.MOV, R2, 0)
         self._out.helper(DISCARD if statement.discard else SUBMIT)
 
-    @_statement.register
-    def _(self, statement: ast.Write) -> None:
+    def _do_write(self, statement: ast.Write) -> None:
         self._dynptr(R1, statement.dynptr, statement.shift)
         self._number(R2, statement.offset)
         self._stack(R3, self._frame.buffer)
@@ -237,8 +229,7 @@ class _Function:
         self._out.helper(WRITE)
         self._trace()
 
-    @_statement.register
-    def _(self, statement: ast.Read) -> None:
+    def _do_read(self, statement: ast.Read) -> None:
         self._dynptr(R3, statement.dynptr, statement.shift)
         if statement.over is None:
             self._stack(R1, self._frame.buffer)
@@ -250,61 +241,50 @@ class _Function:
         self._out.helper(READ)
         self._trace()
 
-    @_statement.register
-    def _(self, statement: ast.Slice) -> None:
+    def _do_slice(self, statement: ast.Slice) -> None:
         self._dynptr(R1, statement.dynptr, statement.shift)
         self._number(R2, statement.offset)
         self._number(R3, statement.length)
         self._out.helper(DATA)
         self._set_slice(statement.slice, R0)
 
-    @_statement.register
-    def _(self, statement: ast.Check) -> None:
+    def _do_check(self, statement: ast.Check) -> None:
         register = self._slice(statement.slice, R2)
         self._branch(Jump.EQ, register, 0, statement.null, statement.valid)
 
-    @_statement.register
-    def _(self, statement: ast.Load) -> None:
+    def _do_load(self, statement: ast.Load) -> None:
         base = self._place_in_slice(statement.slice, statement.plus)
         self._out.load(statement.width, R0, base, statement.offset)
         self._trace()
 
-    @_statement.register
-    def _(self, statement: ast.Store) -> None:
+    def _do_store(self, statement: ast.Store) -> None:
         base = self._place_in_slice(statement.slice, statement.plus)
         self._out.store_value(statement.width, base, statement.offset, statement.value)
 
-    @_statement.register
-    def _(self, statement: ast.Copy) -> None:
+    def _do_copy(self, statement: ast.Copy) -> None:
         self._set_slice(statement.slice, self._place_in_slice(statement.source, statement.plus))
 
-    @_statement.register
-    def _(self, statement: ast.Overwrite) -> None:
+    def _do_overwrite(self, statement: ast.Overwrite) -> None:
         self._dynptr(R1, statement.dynptr)
         self._out.store_value(statement.width, R1, statement.at, 0)
 
-    @_statement.register
-    def _(self, statement: ast.Look) -> None:
+    def _do_look(self, statement: ast.Look) -> None:
         self._dynptr(R1, statement.dynptr)
         self._out.load(statement.width, R0, R1, statement.at)
 
-    @_statement.register
-    def _(self, statement: ast.Spoil) -> None:
+    def _do_spoil(self, statement: ast.Spoil) -> None:
         offset = self._slice_offset(statement.slice) + statement.at
         self._out.store_value(statement.width, R10, offset, 0)
 
-    @_statement.register
-    def _(self, statement: ast.If) -> None:
+    def _do_if(self, statement: ast.If) -> None:
         self._number(R1, ast.Unknown(statement.argument, 1))
         self._branch(Jump.EQ, R1, 0, statement.otherwise, statement.then)
 
-    @_statement.register
-    def _(self, statement: ast.IfKept) -> None:
+    def _do_ifkept(self, statement: ast.IfKept) -> None:
         # "> 0" leaves exactly the value 1 on every kernel, "!= 0" only since v6.8.
         self._branch(Jump.GT, KEPT, 0, statement.then, statement.otherwise)
 
-    @_statement.register
-    def _(self, statement: ast.Loop) -> None:
+    def _do_loop(self, statement: ast.Loop) -> None:
         out, begin, end = self._out, Label(), Label()
         counter = self._frame.counters[self._depth]
         self._number(R1, statement.count)
@@ -326,8 +306,7 @@ class _Function:
         out.place(end)
         self._reachable = True
 
-    @_statement.register
-    def _(self, statement: ast.Call) -> None:
+    def _do_call(self, statement: ast.Call) -> None:
         label = Label()
         self._functions.append((label, statement))
         for number, register in enumerate((R1, R2, R3)):
@@ -336,28 +315,24 @@ class _Function:
         self._out.alu_register(Alu.MOV, R5, KEPT)
         self._out.call(label)
 
-    @_statement.register
-    def _(self, _statement: ast.Return) -> None:
+    def _do_return(self, _statement: ast.Return) -> None:
         self._out.jump(self._end)
         self._reachable = False
 
-    @_statement.register
-    def _(self, _statement: ast.TailCall) -> None:
+    def _do_tailcall(self, _statement: ast.TailCall) -> None:
         self._out.alu_register(Alu.MOV, R1, CONTEXT)
         self._out.map(R2, TAIL_CALLS)
         self._out.alu(Alu.MOV, R3, 0)
         self._out.helper(TAIL_CALL)
 
-    @_statement.register
-    def _(self, statement: ast.Adjust) -> None:
+    def _do_adjust(self, statement: ast.Adjust) -> None:
         self._dynptr(R1, statement.dynptr, statement.shift)
         self._number(R2, statement.start)
         self._number(R3, statement.end)
         self._out.kfunc(ast.KFUNCS.index("bpf_dynptr_adjust"))
         self._trace_kfunc()
 
-    @_statement.register
-    def _(self, statement: ast.Clone) -> None:
+    def _do_clone(self, statement: ast.Clone) -> None:
         self._dynptr(R1, statement.source)
         self._dynptr(R2, statement.dynptr, statement.shift)
         self._out.kfunc(ast.KFUNCS.index("bpf_dynptr_clone"))

@@ -6,9 +6,9 @@ The rules, with their sources:
   leave it open (include/uapi/linux/bpf.h, bpf_ringbuf_reserve_dynptr). A tail call ends the program, too.
 - Helpers take initialised dynptrs only. A release ends the dynptr and its clones (commits 97e03f521050 and
   bc34dee65a65).
-- A dynptr is on the stack, at a constant offset that is a multiple of 8. Only helpers and kfuncs access its 16
-  bytes (commits 79168a669d81 and ef8fc7a07c0e). A store over the last dynptr of an open reservation loses the
-  reservation.
+- A dynptr is on the stack, at a constant offset that is a multiple of 8. Only helpers and kfuncs access its
+  16 bytes (commits 79168a669d81 and ef8fc7a07c0e). A store over the last dynptr of an open reservation loses
+  the reservation.
 - A slice may be NULL. Its length is a constant. It may be used within its length, and until its dynptr is
   released (bpf_dynptr_data in bpf.h, commits 34d4ef5775f7 and f8064ab90d66).
 
@@ -22,7 +22,6 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import singledispatchmethod
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from dynptr_harness.conformance.fuzz import programs as ast
@@ -33,11 +32,11 @@ from dynptr_harness.conformance.model.octets import Octets
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dynptr_harness.conformance.fuzz.programs import Block, Frame, Number, Program, Statement
+    from dynptr_harness.conformance.fuzz.programs import Block, Frame, Number, Program
     from dynptr_harness.conformance.model.features import Features
     from dynptr_harness.conformance.model.ring import Ring
 
-MAX_PATHS = 3000
+MAX_PATHS = 600
 U64 = 1 << 64
 STACK = 512  # bytes of a frame
 
@@ -189,7 +188,7 @@ class Path:
 
     def _block(self, block: Block) -> None:
         for statement in block:
-            self._statement(statement)
+            getattr(self, ast.METHODS[type(statement)])(statement)
 
     def _check_leaks(self) -> None:
         if any(not each.released for each in self._reservations):
@@ -287,10 +286,10 @@ class Path:
         """Return the memory and the offset in it for a load or a store."""
         pointer = self._frame.slices[slice_]
         memory = self._memory(pointer)
-        place = pointer.offset + offset + (self._value(plus) if plus else 0)
-        if place < 0 or place + width > memory.length:
+        place = pointer.offset + offset
+        if place < 0 or place + (plus.mask if plus else 0) + width > memory.length:
             self._fail(Reason.SLICE_BOUNDS)
-        return memory, place
+        return memory, place + (self._value(plus) if plus and memory.view else 0)
 
     def _memory(self, pointer: _Pointer) -> _Memory:
         if not pointer.memory:
@@ -315,16 +314,11 @@ class Path:
 
     # Statements
 
-    @singledispatchmethod
-    def _statement(self, statement: Statement) -> None:
-        raise TypeError(statement)
-
-    @_statement.register
-    def _(self, statement: ast.Reserve) -> None:
+    def _do_reserve(self, statement: ast.Reserve) -> None:
         frame, offset = self._argument(statement.dynptr, statement.shift)
-        size = self._value(statement.size)
         answer, real = None, None
         if self._ring and self._features:
+            size = self._value(statement.size)
             answer, real = Dynptr.reserve(self._ring, self._features, size, statement.flags)
         reservation = _Reservation()
         self._put(frame, offset, _Handle(reservation, real))
@@ -334,20 +328,18 @@ class Path:
             failed = self._chooser.choice() if answer is None else answer != 0
             self._block(statement.failed if failed else statement.granted)
 
-    @_statement.register
-    def _(self, statement: ast.Release) -> None:
+    def _do_release(self, statement: ast.Release) -> None:
         handle = self._handle(statement.dynptr, statement.shift, Reason.RELEASED_AGAIN)
         handle.reservation.released = True
         if handle.real:
             handle.real.release(discard=statement.discard, flags=0)
 
-    @_statement.register
-    def _(self, statement: ast.Write) -> None:
+    def _do_write(self, statement: ast.Write) -> None:
         handle = self._handle(statement.dynptr, statement.shift, Reason.UNINITIALISED)
         frame, start = self._frame, self._frame.layout.buffer
         self._check_readable(frame, start, statement.length)
-        offset = self._value(statement.offset)
         if handle.real:
+            offset = self._value(statement.offset)
             self._trace(handle.real.write(offset, bytes(statement.length), statement.flags))
             self._put_octets(handle.real, offset, start, statement)
 
@@ -361,8 +353,7 @@ class Path:
         assert real.record  # noqa: S101  (a null dynptr has no slice)
         real.ring.write(real.record, real.offset + offset, data)
 
-    @_statement.register
-    def _(self, statement: ast.Read) -> None:
+    def _do_read(self, statement: ast.Read) -> None:
         handle = self._handle(statement.dynptr, statement.shift, Reason.UNINITIALISED)
         if statement.over is None:
             frame, start = self._frame, self._frame.layout.buffer
@@ -370,21 +361,20 @@ class Path:
             frame, start = self._place(statement.over)
             start += statement.at
         self._overwrite(frame, start, statement.length)
-        offset = self._value(statement.offset)
         if handle.real:
+            offset = self._value(statement.offset)
             answer, data = handle.real.read(offset, statement.length, 0)
             self._trace(answer)
             known = [n for n in range(len(data)) if data.known[n]]
             frame.octets.update({start + n: data.data[n] for n in known})
 
-    @_statement.register
-    def _(self, statement: ast.Slice) -> None:
+    def _do_slice(self, statement: ast.Slice) -> None:
         handle = self._handle(statement.dynptr, statement.shift, Reason.UNINITIALISED)
         if isinstance(statement.length, ast.Unknown):
             self._fail(Reason.SLICE_LENGTH)
-        offset = self._value(statement.offset)
         memory = _Memory(handle.reservation, statement.length, None)
         if real := handle.real:
+            offset = self._value(statement.offset)
             memory.checked = real.slice(offset, statement.length)
             memory.view = Dynptr(real.ring, real.features, real.record, real.offset, real.size)
             memory.start = offset
@@ -393,13 +383,11 @@ class Path:
     def _set(self, slice_: int, pointer: _Pointer) -> None:
         self._frame.slices[slice_] = pointer
 
-    @_statement.register
-    def _(self, statement: ast.Check) -> None:
+    def _do_check(self, statement: ast.Check) -> None:
         valid = self._is_pointer(self._frame.slices[statement.slice])
         self._block(statement.valid if valid else statement.null)
 
-    @_statement.register
-    def _(self, statement: ast.Load) -> None:
+    def _do_load(self, statement: ast.Load) -> None:
         memory, place = self._access(statement.slice, statement.offset, statement.width, statement.plus)
         if view := memory.view:
             assert view.record  # noqa: S101  (the slice is not NULL)
@@ -407,16 +395,14 @@ class Path:
             octets = view.ring.payload(view.record, start, statement.width)
             self._trace(int.from_bytes(octets.data, "little") if all(octets.known) else None)
 
-    @_statement.register
-    def _(self, statement: ast.Store) -> None:
+    def _do_store(self, statement: ast.Store) -> None:
         memory, place = self._access(statement.slice, statement.offset, statement.width, statement.plus)
         if view := memory.view:
             assert view.record  # noqa: S101
             data = (statement.value % U64).to_bytes(8, "little")[: statement.width]
             view.ring.write(view.record, view.offset + memory.start + place, Octets.of(data))
 
-    @_statement.register
-    def _(self, statement: ast.Copy) -> None:
+    def _do_copy(self, statement: ast.Copy) -> None:
         pointer = self._frame.slices[statement.source]
         if statement.plus and pointer.memory and not pointer.memory.reservation.released:
             if pointer.memory.checked is None:
@@ -424,57 +410,48 @@ class Path:
             pointer = _Pointer(pointer.memory, pointer.offset + self._value(statement.plus))
         self._set(statement.slice, pointer)
 
-    @_statement.register
-    def _(self, statement: ast.Overwrite) -> None:
+    def _do_overwrite(self, statement: ast.Overwrite) -> None:
         frame, offset = self._place(statement.dynptr)
         self._overwrite(frame, offset + statement.at, statement.width)
 
-    @_statement.register
-    def _(self, statement: ast.Look) -> None:
+    def _do_look(self, statement: ast.Look) -> None:
         frame, offset = self._place(statement.dynptr)
         self._check_readable(frame, offset + statement.at, statement.width)
 
-    @_statement.register
-    def _(self, statement: ast.Spoil) -> None:
+    def _do_spoil(self, statement: ast.Spoil) -> None:
         self._set(statement.slice, _Pointer(overwritten=True))
 
-    @_statement.register
-    def _(self, statement: ast.If) -> None:
+    def _do_if(self, statement: ast.If) -> None:
+        if not statement.then and not statement.otherwise:
+            return
         taken = self._value(ast.Unknown(statement.argument, 1))
         self._block(statement.then if taken else statement.otherwise)
 
-    @_statement.register
-    def _(self, statement: ast.IfKept) -> None:
+    def _do_ifkept(self, statement: ast.IfKept) -> None:
         self._block(statement.then if self._kept else statement.otherwise)
 
-    @_statement.register
-    def _(self, statement: ast.Loop) -> None:
+    def _do_loop(self, statement: ast.Loop) -> None:
         for _ in range(self._value(statement.count)):
             self._block(statement.body)
 
-    @_statement.register
-    def _(self, statement: ast.Call) -> None:
+    def _do_call(self, statement: ast.Call) -> None:
         self._frames.append(_Frame(self._program.function))
         self._function(statement.body)
         self._frames.pop()
 
-    @_statement.register
-    def _(self, _statement: ast.Return) -> None:
+    def _do_return(self, _statement: ast.Return) -> None:
         raise _Returned
 
-    @_statement.register
-    def _(self, _statement: ast.TailCall) -> None:
+    def _do_tailcall(self, _statement: ast.TailCall) -> None:
         self._check_leaks()  # if the call succeeds, the function does not continue
 
-    @_statement.register
-    def _(self, statement: ast.Adjust) -> None:
+    def _do_adjust(self, statement: ast.Adjust) -> None:
         handle = self._handle(statement.dynptr, statement.shift, Reason.UNINITIALISED)
-        start, end = self._value(statement.start), self._value(statement.end)
         if handle.real:
+            start, end = self._value(statement.start), self._value(statement.end)
             self._trace_kfunc(handle.real.adjust(start, end))
 
-    @_statement.register
-    def _(self, statement: ast.Clone) -> None:
+    def _do_clone(self, statement: ast.Clone) -> None:
         source = self._handle(statement.source, 0, Reason.UNINITIALISED)
         frame, offset = self._argument(statement.dynptr, statement.shift)
         answer, real = source.real.clone() if source.real else (None, None)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SIZES = (0, 1, 7, 8, 13, 16, 24, 40, 64, 100, 256, 1000, 5000)
 WIDTHS = (1, 2, 4, 8)
-MAX_DEPTH = 3
+MAX_DEPTH = 2
 MAX_LOOP_DEPTH = 2  # a deviation may add one
 MAX_FRAME = 120  # bytes of a frame after which there are no more gaps; the two frames must fit in 512
 
@@ -69,7 +69,7 @@ class ProgramGenerator:
         random = self._random
         self._reservations = self._argument = 0
         state = _State()
-        body = self._block(state, random.randint(3, 9), 0)
+        body = self._block(state, random.randint(2, 5), 0)
         body += self._release_all(state)
         program = Program(
             body,

@@ -229,6 +229,7 @@ class Clone(Statement):
 
 
 STATEMENTS = {each.__name__: each for each in Statement.__subclasses__()}
+METHODS = {each: f"_do_{name.lower()}" for name, each in STATEMENTS.items()}  # in classes that handle them
 
 
 @dataclass(frozen=True)
