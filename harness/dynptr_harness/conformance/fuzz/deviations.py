@@ -23,9 +23,10 @@ def plant(program: Program, random: Random) -> Program:
     statements = list(walk(program.body))
     for _ in range(ATTEMPTS):
         name = random.choice(list(DEVIATIONS))
-        number = random.randrange(len(statements)) if statements else 0
-        changed = DEVIATIONS[name](statements[number], random) if statements else None
-        if changed is not None:
+        for number in random.sample(range(len(statements)), len(statements)):
+            changed = DEVIATIONS[name](statements[number], random)
+            if changed is None:
+                continue
             body = edited(program.body, number, _always(changed))
             if not _has_nested_calls(body):
                 return replace(program, body=body, intent=name)
