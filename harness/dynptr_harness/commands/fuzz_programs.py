@@ -7,14 +7,14 @@ import random
 import struct
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice, product
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dynptr_harness.conformance.fuzz import defects, oracle
 from dynptr_harness.conformance.fuzz import programs as ast
 from dynptr_harness.conformance.fuzz.compiler import compiled
-from dynptr_harness.conformance.fuzz.deviations import simpler
+from dynptr_harness.conformance.fuzz.deviations import simpler, straight
 from dynptr_harness.conformance.fuzz.oracle import Reason, TooManyPaths
 from dynptr_harness.conformance.fuzz.program_generator import ProgramGenerator
 from dynptr_harness.conformance.model.features import documented
@@ -44,6 +44,7 @@ DEADLINE = 60.0  # seconds for one request
 RING_SIZE = 4096
 RUNS = 8  # of an accepted safe program, each with other arguments
 SHRINK_ATTEMPTS = 300
+MAX_WAYS = 64  # through a program
 MAX_FOUND = 5  # failures after which a run ends
 CONTEXT = struct.Struct(f"<{ast.ARGUMENTS}Q")
 
@@ -244,15 +245,30 @@ class ProgramFuzzer:
                 result.failures.append(await self._shrunk(judged, answer.different))
 
     async def _accepted(self, judged: Judged, result: Result) -> None:
+        """Count an accepted unsafe program as a known defect, or as a failure."""
         if defect := defects.known(judged.reasons, self._version):
             result.known[defect.text] += 1
             return
         lines = tuple(f"unsafe and accepted: {each.value}" for each in judged.reasons)
         failure = await self._shrunk(judged, lines)
-        if defect := defects.known(failure.judged.reasons, self._version):
+        small = failure.judged
+        merges = await self._merges_states(small)
+        if defect := defects.known(small.reasons, self._version, merges_states=merges):
             result.known[defect.text] += 1
-        else:
-            result.failures.append(failure)
+            return
+        if merges:
+            lines = (*failure.lines, "it rejects the program without its branches on unknown values")
+            failure = replace(failure, lines=lines)
+        result.failures.append(failure)
+
+    async def _merges_states(self, judged: Judged) -> bool:
+        """Return True if the kernel rejects each unsafe way through the program on its own."""
+        bodies = list(islice(straight(judged.program.body), MAX_WAYS))
+        ways = [judge(replace(judged.program, body=body)) for body in bodies]
+        unsafe = [way for way in ways if way and way.reasons]
+        return bool(unsafe) and all(
+            answer and answer.refusal is not None for answer in await self._answers(unsafe)
+        )
 
     async def _shrunk(self, judged: Judged, lines: tuple[str, ...]) -> Failure:
         """Return the smallest program that was found to fail in the same way."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.conformance.fuzz import programs as ast
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 30
 WIDTHS = (1, 2, 4, 8)
+MAX_UNROLLED = 4  # repetitions
 
 
 def plant(program: Program, random: Random) -> Program:
@@ -259,3 +261,29 @@ def _less(name: str, value: Any) -> Iterator[Any]:
             yield from dict.fromkeys((0, value // 2, value - 1))
     elif name == "size" and isinstance(value, int) and value not in (0, 8):
         yield 8
+
+
+def straight(block: Block) -> Iterator[Block]:
+    """Yield the block once for each combination of ways, with the branches on unknown values taken out.
+
+    Branches on NULL remain, because a slice cannot be used without them.
+    """
+    for parts in product(*(list(_ways(statement)) for statement in block)):
+        yield tuple(statement for part in parts for statement in part)
+
+
+def _ways(statement: Statement) -> Iterator[Block]:
+    match statement:
+        case ast.If() | ast.IfKept():
+            yield from straight(statement.then)
+            yield from straight(statement.otherwise)
+        case ast.Reserve(failed=failed, granted=granted) if failed or granted:
+            plain = replace(statement, failed=(), granted=())
+            yield from ((plain, *rest) for way in (failed, granted) for rest in straight(way))
+        case ast.Loop(count=Unknown(mask=mask)) if mask < MAX_UNROLLED:
+            for count in range(mask + 1):
+                yield from straight(statement.body * count)
+        case ast.Loop() | ast.Call():
+            yield from ((replace(statement, body=body),) for body in straight(statement.body))
+        case _:
+            yield (statement,)
