@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from itertools import islice, product
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from dynptr_harness.conformance.fuzz import defects, oracle
 from dynptr_harness.conformance.fuzz import programs as ast
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from dynptr_harness.vm.prepare import PreparedKernel
 
 T = TypeVar("T")
+Fails: TypeAlias = "Callable[[Judged, Answer], tuple[str, ...]]"  # what is wrong, nothing if all is well
 
 BATCH = 64  # programs in a request
 DEADLINE = 60.0  # seconds for one request
@@ -45,6 +46,7 @@ RING_SIZE = 4096
 RUNS = 8  # of an accepted safe program, each with other arguments
 SHRINK_ATTEMPTS = 300
 MAX_WAYS = 64  # through a program
+MAX_EXAMPLES = 12  # of safe programs that a kernel rejects
 MAX_FOUND = 5  # failures after which a run ends
 CONTEXT = struct.Struct(f"<{ast.ARGUMENTS}Q")
 
@@ -128,6 +130,7 @@ class Result:
         answers: None for each program with a kfunc that the kernel lacks.
         known: accepted unsafe programs by known defect.
         refused: safe programs that were rejected, by the verifier's reason.
+        examples: one program for each of these reasons, reduced.
     """
 
     release: str
@@ -139,7 +142,7 @@ class Result:
     runs: int = 0
     known: Counter[str] = field(default_factory=Counter)
     refused: dict[str, list[Judged]] = field(default_factory=dict)
-    reasons: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, Judged] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
 
 
@@ -206,6 +209,7 @@ class ProgramFuzzer:
                 for judged, answer in zip(batch, await self._answers(batch), strict=True):
                     await self._count(judged, answer, result)
                 result.seconds = time.monotonic() - began
+            await self._add_examples(result)
             return result
         finally:
             await self._drop()
@@ -234,7 +238,6 @@ class ProgramFuzzer:
             return
         result.safe += not judged.reasons
         result.unsafe += bool(judged.reasons)
-        result.reasons.update(each.value for each in judged.reasons)
         if judged.reasons and answer.refusal is None:
             await self._accepted(judged, result)
         elif answer.refusal is not None and not judged.reasons:
@@ -242,15 +245,15 @@ class ProgramFuzzer:
         elif answer.refusal is None:
             result.runs += len(_arguments(judged.program))
             if answer.different:
-                result.failures.append(await self._shrunk(judged, answer.different))
+                result.failures.append(await self._reduced(judged, answer.different))
 
     async def _accepted(self, judged: Judged, result: Result) -> None:
         """Count an accepted unsafe program as a known defect, or as a failure."""
         if defect := defects.known(judged.reasons, self._version):
             result.known[defect.text] += 1
             return
-        lines = tuple(f"unsafe and accepted: {each.value}" for each in judged.reasons)
-        failure = await self._shrunk(judged, lines)
+        lines = _unsafe(judged, Answer(None))
+        failure = await self._reduced(judged, lines)
         small = failure.judged
         merges = await self._merges_states(small)
         if defect := defects.known(small.reasons, self._version, merges_states=merges):
@@ -261,6 +264,10 @@ class ProgramFuzzer:
             failure = replace(failure, lines=lines)
         result.failures.append(failure)
 
+    async def _reduced(self, judged: Judged, lines: tuple[str, ...]) -> Failure:
+        self._tell(f"program {judged.number}: {lines[0]}")
+        return await self._shrunk(judged, lines, _unsafe if judged.reasons else _different)
+
     async def _merges_states(self, judged: Judged) -> bool:
         """Return True if the kernel rejects each unsafe way through the program on its own."""
         bodies = list(islice(straight(judged.program.body), MAX_WAYS))
@@ -270,30 +277,33 @@ class ProgramFuzzer:
             answer and answer.refusal is not None for answer in await self._answers(unsafe)
         )
 
-    async def _shrunk(self, judged: Judged, lines: tuple[str, ...]) -> Failure:
-        """Return the smallest program that was found to fail in the same way."""
-        self._tell(f"program {judged.number}: {lines[0]}")
+    async def _shrunk(self, judged: Judged, lines: tuple[str, ...], fails: Fails) -> Failure:
+        """Return the smallest program that was found to fail, with what `fails` says of it."""
         attempts, smaller = SHRINK_ATTEMPTS, True
         while smaller and attempts > 0:
             smaller = False
-            for first in _chunks(simpler(judged.program)):
-                attempts -= len(first)
-                candidates = [each for program in first if (each := judge(program, judged.number))]
-                candidates = [each for each in candidates if bool(each.reasons) == bool(judged.reasons)]
-                failing = await self._first_failing(candidates)
-                if failing:
-                    judged, lines = failing
+            for programs in _chunks(simpler(judged.program)):
+                attempts -= len(programs)
+                candidates = [each for program in programs if (each := judge(program, judged.number))]
+                answers = zip(candidates, await self._answers(candidates), strict=True)
+                failing = ((each, fails(each, answer)) for each, answer in answers if answer)
+                found = next(((each, said) for each, said in failing if said), None)
+                if found:
+                    judged, lines = found
                     smaller = True
                 if smaller or attempts <= 0:
                     break
         return Failure(judged, lines)
 
-    async def _first_failing(self, candidates: Sequence[Judged]) -> tuple[Judged, tuple[str, ...]] | None:
-        for judged, answer in zip(candidates, await self._answers(candidates), strict=True):
-            if answer and answer.refusal is None and (judged.reasons or answer.different):
-                unsafe = tuple(f"unsafe and accepted: {each.value}" for each in judged.reasons)
-                return judged, unsafe or answer.different
-        return None
+    async def _add_examples(self, result: Result) -> None:
+        """Reduce one of the safe programs for each reason for which the kernel rejects some."""
+        for refusal, programs in list(result.refused.items())[:MAX_EXAMPLES]:
+            shortest = min(programs, key=lambda each: len(list(ast.walk(each.program.body))))
+
+            def rejected(judged: Judged, answer: Answer, refusal: str = refusal) -> tuple[str, ...]:
+                return (refusal,) if not judged.reasons and answer.refusal == refusal else ()
+
+            result.examples[refusal] = (await self._shrunk(shortest, (refusal,), rejected)).judged
 
     async def _answers(self, batch: Sequence[Judged]) -> list[Answer | None]:
         """Load programs in one request. If it fails, load them one by one."""
@@ -334,6 +344,8 @@ class ProgramFuzzer:
 
     def _differences(self, judged: Judged, runs: list[dict[str, Any]]) -> Iterator[str]:
         """Yield how runs differ from every documented behaviour of this kernel."""
+        if judged.reasons:
+            return
         for numbers, seen in zip(_arguments(judged.program), runs, strict=False):
             found = [differences(judged.program, numbers, seen, each) for each in documented(self._version)]
             if all(found):
@@ -363,6 +375,17 @@ def _until_signal(work: Coroutine[None, None, T]) -> T:
     if interrupted := asyncio.run(until_signal(run())):
         raise interrupted
     return done[0]
+
+
+def _unsafe(judged: Judged, answer: Answer) -> tuple[str, ...]:
+    """Return why a program is unsafe that the kernel accepted."""
+    accepted = answer.refusal is None
+    return tuple(f"unsafe and accepted: {each.value}" for each in judged.reasons) if accepted else ()
+
+
+def _different(judged: Judged, answer: Answer) -> tuple[str, ...]:
+    """Return how the runs of a safe program differ from the model."""
+    return () if judged.reasons or answer.refusal is not None else answer.different
 
 
 def _chunks(programs: Iterator[Program]) -> Iterator[list[Program]]:
@@ -472,6 +495,8 @@ def report(result: Result) -> Iterator[str]:
     for refusal, programs in sorted(result.refused.items(), key=lambda each: -len(each[1])):
         numbers = ", ".join(str(each.number) for each in programs[:3])
         yield f"  {len(programs)} safe, rejected: {refusal} (programs {numbers})"
+        if example := result.examples.get(refusal):
+            yield from ast.listing(example.program.body, "    ")
     for failure in result.failures:
         yield f"program {failure.judged.number}, reduced to:"
         yield from ast.listing(failure.judged.program.body, "  ")

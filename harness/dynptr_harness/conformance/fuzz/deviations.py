@@ -30,7 +30,7 @@ def plant(program: Program, random: Random) -> Program:
             if changed is None:
                 continue
             body = edited(program.body, number, _always(changed))
-            if not _has_nested_calls(body):
+            if _is_possible(body):
                 return replace(program, body=body, intent=name)
     return program
 
@@ -39,10 +39,13 @@ def _always(block: Block) -> Callable[[Statement], Block]:
     return lambda _statement: block
 
 
-def _has_nested_calls(body: Block) -> bool:
-    """The stacks of three functions may not fit in 512 bytes."""
+def _is_possible(body: Block) -> bool:
+    """Return False for calls in functions.
+
+    The stacks of three functions may not fit in 512 bytes, and tail calls in functions need BTF.
+    """
     calls = [each for each in walk(body) if isinstance(each, ast.Call)]
-    return any(isinstance(each, ast.Call) for call in calls for each in walk(call.body))
+    return not any(isinstance(each, ast.Call | ast.TailCall) for call in calls for each in walk(call.body))
 
 
 def _delete(_statement: Statement, _random: Random) -> Block | None:
