@@ -13,7 +13,16 @@ from dynptr_harness.commands.fuzz_programs import ProgramFuzzer, Programs
 from dynptr_harness.conformance.fuzz import defects
 from dynptr_harness.conformance.fuzz.compiler import compiled
 from dynptr_harness.conformance.fuzz.oracle import Reason
-from dynptr_harness.conformance.fuzz.programs import Frame, Program, Release, Reserve, Statement, Write, walk
+from dynptr_harness.conformance.fuzz.programs import (
+    Frame,
+    If,
+    Program,
+    Release,
+    Reserve,
+    Statement,
+    Write,
+    walk,
+)
 from dynptr_harness.core.errors import EnvironmentFailed
 from dynptr_harness.vm.agent_client import RequestFailed
 from dynptr_harness.vm.failures import FailureKind, MachineFailed
@@ -62,6 +71,12 @@ class _Kernel:
     def run(self, seed: int = 1, programs: int = 20) -> fuzz_programs.Result:
         return self.fuzzer().run(Programs(seed), seed, Limits(sequences=programs))
 
+    def run_programs(self, *programs: Program) -> fuzz_programs.Result:
+        source = Programs(1)
+        judged = (fuzz_programs.judge(program, number) for number, program in enumerate(programs, 1))
+        source._made = [each for each in judged if each]
+        return self.fuzzer().run(source, 1, Limits(sequences=len(programs)))
+
 
 def _program(*body: Statement) -> Program:
     return Program(body, FRAME, FRAME)
@@ -102,6 +117,33 @@ def test_a_known_defect_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not result.failures
     assert result.known["everything is accepted"] == result.unsafe > 0
     assert _Kernel(lambda _code: NO_RUNS, release="6.13.1").run().failures
+
+
+@pytest.mark.parametrize("merges", [True, False])
+def test_states_that_are_taken_for_equal(merges: bool) -> None:
+    """A kernel before 6.3 accepts a branch with a leak. It rejects the leak itself, or it does not."""
+    leak: tuple[Statement, ...] = (Reserve(0, 8),)
+    branch = _program(If(0, leak))
+    straight = compiled(_program(*leak)).hex()
+    kernel = _Kernel(lambda code: REJECTED if merges and code == straight else NO_RUNS, release="6.1.1")
+    result = kernel.run_programs(branch)
+    assert result.known.total() == merges
+    assert len(result.failures) != merges
+    newer = _Kernel(lambda code: REJECTED if code == straight else NO_RUNS, release="6.3.1").run_programs(
+        branch
+    )
+    assert "it rejects the program without its branches on unknown values" in newer.failures[0].lines
+
+
+def test_an_example_of_a_rejected_safe_program_is_reduced() -> None:
+    """This kernel rejects every program with a release."""
+    submit = bytes.fromhex("85000000c7000000").hex()
+    long = _program(Reserve(0, 8), Write(0, 0, 4), Write(0, 4, 4), Release(0, discard=False))
+    kernel = _Kernel(lambda code: REJECTED if submit in code else NO_RUNS)
+    result = kernel.run_programs(long)
+    example = result.examples["no reason at all"].program
+    assert [type(each) for each in example.body] == [Reserve, Release]
+    assert "    Release dynptr=0 discard=False" in list(fuzz_programs.report(result))
 
 
 def test_a_rejected_safe_program_is_a_difference() -> None:

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 from dynptr_harness.conformance.fuzz import oracle
 from dynptr_harness.conformance.fuzz.compiler import compiled
-from dynptr_harness.conformance.fuzz.deviations import DEVIATIONS, simpler
+from dynptr_harness.conformance.fuzz.deviations import DEVIATIONS, simpler, straight
 from dynptr_harness.conformance.fuzz.oracle import TooManyPaths
 from dynptr_harness.conformance.fuzz.program_generator import ProgramGenerator
 from dynptr_harness.conformance.fuzz.programs import (
@@ -16,9 +16,12 @@ from dynptr_harness.conformance.fuzz.programs import (
     Block,
     Call,
     If,
+    IfKept,
+    Loop,
     Program,
     Release,
     Reserve,
+    Unknown,
     edited,
     listing,
     walk,
@@ -105,3 +108,13 @@ def test_listing() -> None:
         "  then:",
         "    Release dynptr=1 discard=True",
     ]
+
+
+def test_straight_takes_out_branches_on_unknown_values() -> None:
+    reserve, release = Reserve(0, 8), Release(0, discard=True)
+    body: Block = (If(0, (reserve,)), IfKept((release,), ()))
+    assert set(straight(body)) == {(reserve, release), (reserve,), (release,), ()}
+    assert list(straight((Loop(Unknown(0, 1), (release,)),))) == [(), (release,)]
+    assert list(straight((Loop(2, (If(0, (release,)),)),))) == [(Loop(2, (release,)),), (Loop(2, ()),)]
+    tested = Reserve(0, 8, failed=(release,), granted=(IfKept((), (release,)),))
+    assert list(straight((tested,))) == [(reserve, release), (reserve,), (reserve, release)]
