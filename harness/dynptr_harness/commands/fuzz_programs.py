@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import struct
 import time
 from collections import Counter
@@ -48,6 +49,7 @@ SHRINK_ATTEMPTS = 300
 MAX_WAYS = 64  # through a program
 MAX_EXAMPLES = 12  # of safe programs that a kernel rejects
 MAX_FOUND = 5  # failures after which a run ends
+NUMBER = re.compile(r"(?<![a-z_])-?\d+")  # also in register names, not in a helper's name
 CONTEXT = struct.Struct(f"<{ast.ARGUMENTS}Q")
 
 
@@ -65,7 +67,7 @@ class Answer:
     """The answer of a kernel.
 
     Attributes:
-        refusal: the verifier's reason, None if it accepted the program.
+        refusal: the verifier's reason with N for each number. None if it accepted the program.
         different: how the runs differ from the model, one line each.
     """
 
@@ -249,14 +251,14 @@ class ProgramFuzzer:
 
     async def _accepted(self, judged: Judged, result: Result) -> None:
         """Count an accepted unsafe program as a known defect, or as a failure."""
-        if defect := defects.known(judged.reasons, self._version):
+        if defect := defects.known(judged.program, judged.reasons, self._version):
             result.known[defect.text] += 1
             return
         lines = _unsafe(judged, Answer(None))
         failure = await self._reduced(judged, lines)
         small = failure.judged
         merges = await self._merges_states(small)
-        if defect := defects.known(small.reasons, self._version, merges_states=merges):
+        if defect := defects.known(small.program, small.reasons, self._version, merges_states=merges):
             result.known[defect.text] += 1
             return
         if merges:
@@ -339,7 +341,8 @@ class ProgramFuzzer:
     def _answer_of(self, judged: Judged, reply: dict[str, Any]) -> Answer:
         splats = tuple(f"the kernel logged: {line}" for line in reply.get("splats", ()))
         if not reply["accepted"]:
-            return Answer(reason_in(reply["log"], reply["errno"]), reply["log"], splats)
+            reason = reason_in(reply["log"], reply["errno"])
+            return Answer(NUMBER.sub("N", reason), reply["log"], splats)
         return Answer(None, different=splats + tuple(self._differences(judged, reply["runs"])))
 
     def _differences(self, judged: Judged, runs: list[dict[str, Any]]) -> Iterator[str]:

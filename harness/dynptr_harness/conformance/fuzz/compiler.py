@@ -244,8 +244,13 @@ class _Function:
     def _do_slice(self, statement: ast.Slice) -> None:
         self._dynptr(R1, statement.dynptr, statement.shift)
         self._number(R2, statement.offset)
-        self._number(R3, statement.length)
-        self._out.helper(DATA)
+        if statement.kfunc:
+            self._out.alu(Alu.MOV, R3, 0)
+            self._number(R4, statement.length)
+            self._out.kfunc(ast.KFUNCS.index("bpf_dynptr_slice_rdwr"))
+        else:
+            self._number(R3, statement.length)
+            self._out.helper(DATA)
         self._set_slice(statement.slice, R0)
 
     def _do_check(self, statement: ast.Check) -> None:

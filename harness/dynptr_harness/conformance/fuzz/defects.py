@@ -10,6 +10,8 @@ from dynptr_harness.conformance.fuzz.oracle import Reason
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from dynptr_harness.conformance.fuzz.programs import Program
+
 
 @dataclass(frozen=True)
 class Defect:
@@ -20,6 +22,7 @@ class Defect:
         merges_states: the kernel rejects the program if its branches on unknown values are taken out, in each
             way that is unsafe. So it has taken states of the program for equal that are not.
         since, fixed: versions; `since` is included.
+        kfunc: programs that show it call this kfunc.
     """
 
     text: str
@@ -28,12 +31,16 @@ class Defect:
     fixed: tuple[int, int]
     since: tuple[int, int] = (5, 19)
     merges_states: bool = False
+    kfunc: str | None = None
 
-    def explains(self, reasons: Iterable[Reason], version: tuple[int, int], *, merges_states: bool) -> bool:
-        """Return True if a kernel with this defect accepts programs that are unsafe for these reasons."""
+    def explains(
+        self, program: Program, reasons: Iterable[Reason], version: tuple[int, int], *, merges_states: bool
+    ) -> bool:
+        """Return True if a kernel with this defect accepts a program that is unsafe for these reasons."""
         return (
             self.since <= version < self.fixed
             and self.reasons.issuperset(reasons)
+            and (self.kfunc is None or self.kfunc in program.kfuncs)
             and merges_states >= self.merges_states
         )
 
@@ -52,14 +59,21 @@ DEFECTS: tuple[Defect, ...] = (
         fixed=(6, 3),
         merges_states=True,
     ),
+    Defect(
+        "the slice of a kfunc is not tied to the reservation",
+        frozenset({Reason.SLICE_RELEASED}),
+        "308c7a0ae885",
+        since=(6, 4),
+        fixed=(7, 2),
+        kfunc="bpf_dynptr_slice_rdwr",
+    ),
 )
 
 
 def known(
-    reasons: Iterable[Reason], version: tuple[int, int], *, merges_states: bool = False
+    program: Program, reasons: Iterable[Reason], version: tuple[int, int], *, merges_states: bool = False
 ) -> Defect | None:
     """Return the defect because of which a kernel accepts an unsafe program, if it is known."""
     wanted = set(reasons)
-    return next(
-        (each for each in DEFECTS if each.explains(wanted, version, merges_states=merges_states)), None
-    )
+    found = (each for each in DEFECTS if each.explains(program, wanted, version, merges_states=merges_states))
+    return next(found, None)

@@ -108,6 +108,11 @@ def _access(statement: Statement, random: Random) -> Block | None:
     return (replace(statement, offset=statement.offset + random.choice((-9, -1, 1, 4, 8, 16))),)
 
 
+def _kfunc_slice(statement: Statement, _random: Random) -> Block | None:
+    """Get the slice from the other function. This alone changes nothing."""
+    return (replace(statement, kfunc=not statement.kfunc),) if isinstance(statement, ast.Slice) else None
+
+
 def _slice_length(statement: Statement, random: Random) -> Block | None:
     if not isinstance(statement, ast.Slice) or not isinstance(statement.length, int):
         return None
@@ -201,6 +206,7 @@ DEVIATIONS: dict[str, Callable[[Statement, Random], Block | None]] = {
     "other slice": _other_slice,
     "address moved": _shift,
     "access moved": _access,
+    "slice of the other function": _kfunc_slice,
     "other length of a slice": _slice_length,
     "long read or write": _length,
     "read over a dynptr": _over_dynptr,
@@ -226,7 +232,8 @@ def simpler(program: Program) -> Iterator[Program]:
     statements = list(walk(program.body))
     for number, statement in enumerate(statements):
         for block in _simpler(statement):
-            yield replace(program, body=edited(program.body, number, _always(block)))
+            if block != (statement,):
+                yield replace(program, body=edited(program.body, number, _always(block)))
     if program.traced:
         yield replace(program, traced=False)
     if program.frequent:

@@ -225,7 +225,9 @@ class ProgramGenerator:
         if depth < MAX_DEPTH and self._random.random() < 0.3:
             null = self._block(before, self._random.randint(0, 1), depth + 1)
         valid, null = self._joined((state, valid), (before, null))
-        return (ast.Slice(slice_, dynptr, self._offset(9), length), ast.Check(slice_, valid, null))
+        kfunc = self._random.random() < 0.2
+        get = ast.Slice(slice_, dynptr, self._offset(9), length, kfunc=kfunc)
+        return (get, ast.Check(slice_, valid, null))
 
     def _access(self, state: _State, _depth: int) -> Block:
         slice_ = self._random.choice(list(state.valid))

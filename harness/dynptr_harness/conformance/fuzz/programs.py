@@ -23,7 +23,7 @@ LOCAL = 3  # a dynptr in the frame of the function that uses it
 SLICES, REGISTER_SLICES = 4, 2
 BUFFER = 32  # bytes of the buffer
 DYNPTR_BYTES = 16
-KFUNCS = ("bpf_dynptr_adjust", "bpf_dynptr_clone")
+KFUNCS = ("bpf_dynptr_adjust", "bpf_dynptr_clone", "bpf_dynptr_slice_rdwr")
 FORMAT = 1  # of a replay file
 
 
@@ -92,13 +92,14 @@ class Read(Statement):
 
 @dataclass(frozen=True)
 class Slice(Statement):
-    """bpf_dynptr_data."""
+    """bpf_dynptr_data, or bpf_dynptr_slice_rdwr without a buffer."""
 
     slice: int
     dynptr: int
     offset: Number
     length: Number
     shift: Number = 0
+    kfunc: bool = False
 
 
 @dataclass(frozen=True)
@@ -264,8 +265,11 @@ class Program:
     @property
     def kfuncs(self) -> frozenset[str]:
         """The kfuncs that the program calls."""
-        names = {Adjust: "bpf_dynptr_adjust", Clone: "bpf_dynptr_clone"}
-        return frozenset(names[type(each)] for each in walk(self.body) if type(each) in names)
+        adjust, clone, slice_ = KFUNCS
+        names = {Adjust: adjust, Clone: clone}
+        called = {names[type(each)] for each in walk(self.body) if type(each) in names}
+        sliced = any(isinstance(each, Slice) and each.kfunc for each in walk(self.body))
+        return frozenset(called | ({slice_} if sliced else set()))
 
     def as_json(self, **more: Any) -> str:
         """Return the text of a replay file."""

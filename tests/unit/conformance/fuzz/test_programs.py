@@ -15,12 +15,15 @@ from dynptr_harness.conformance.fuzz.programs import (
     STATEMENTS,
     Block,
     Call,
+    Clone,
+    Frame,
     If,
     IfKept,
     Loop,
     Program,
     Release,
     Reserve,
+    Slice,
     Unknown,
     edited,
     listing,
@@ -28,7 +31,7 @@ from dynptr_harness.conformance.fuzz.programs import (
 )
 from dynptr_harness.core.errors import WrongUsage
 
-COUNT = 400
+COUNT = 300
 
 
 @pytest.fixture(scope="module")
@@ -46,14 +49,14 @@ def test_the_same_seed_makes_the_same_programs(programs: list[Program]) -> None:
 
 def test_a_program_without_a_deviation_is_safe(programs: list[Program]) -> None:
     verdicts: Counter[tuple[bool, bool]] = Counter()
-    for program in programs[:150]:
+    for program in programs[:80]:
         try:
             verdicts[program.intent == "safe", bool(oracle.reasons(program))] += 1
         except TooManyPaths:
             continue
     assert not verdicts[True, True]
-    assert verdicts[True, False] > 40
-    assert verdicts[False, True] > 20
+    assert verdicts[True, False] > 25
+    assert verdicts[False, True] > 12
 
 
 def test_all_statements_and_deviations_are_generated(programs: list[Program]) -> None:
@@ -63,7 +66,7 @@ def test_all_statements_and_deviations_are_generated(programs: list[Program]) ->
 
 
 def test_every_program_is_assembled_within_the_stack(programs: list[Program]) -> None:
-    for program in programs:
+    for program in programs[:100]:
         assert len(compiled(program)) % 8 == 0
         stack = [min(min(part) if isinstance(part, tuple) and part else 0 for part in vars(frame).values())
                  for frame in (program.main, program.function)]  # fmt: skip
@@ -118,3 +121,10 @@ def test_straight_takes_out_branches_on_unknown_values() -> None:
     assert list(straight((Loop(2, (If(0, (release,)),)),))) == [(Loop(2, (release,)),), (Loop(2, ()),)]
     tested = Reserve(0, 8, failed=(release,), granted=(IfKept((), (release,)),))
     assert list(straight((tested,))) == [(reserve, release), (reserve,), (reserve, release)]
+
+
+def test_kfuncs() -> None:
+    frame = Frame((), 0, (), (), (), 0)
+    assert not Program((Slice(0, 0, 0, 8),), frame, frame).kfuncs
+    inner = If(0, (Slice(0, 0, 0, 8, kfunc=True), Clone(1, 0)))
+    assert Program((inner,), frame, frame).kfuncs == {"bpf_dynptr_slice_rdwr", "bpf_dynptr_clone"}
