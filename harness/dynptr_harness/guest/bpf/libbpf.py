@@ -330,13 +330,17 @@ def link_create(fd: int, target: int, attach_type: AttachType, options: LinkCrea
     return link
 
 
-def prog_run(fd: int, data: bytes = b"") -> tuple[int, int]:
+def prog_run(fd: int, data: bytes = b"", context: bytes = b"") -> tuple[int, int]:
     """BPF_PROG_RUN once: (0 or negative errno of the call, return value of the program)."""
     options = bpf_test_run_opts(sz=ct.sizeof(bpf_test_run_opts))
     if data:
         packet = ct.create_string_buffer(data, len(data))
         options.data_in = ct.cast(packet, ct.c_void_p)
         options.data_size_in = len(data)
+    if context:
+        arguments = ct.create_string_buffer(context, len(context))
+        options.ctx_in = ct.cast(arguments, ct.c_void_p)
+        options.ctx_size_in = len(context)
     result: int = lib.bpf_prog_test_run_opts(fd, ct.byref(options))
     return result, options.retval
 
@@ -401,6 +405,18 @@ def new_ring(size: int, flags: int = 0) -> int:
 def ring(size: int, flags: int = 0) -> Iterator[int]:
     """The same, open within this context. Raises as `new_ring`."""
     fd = new_ring(size, flags)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def empty_prog_array() -> Iterator[int]:
+    """An array for tail calls without a program; its descriptor, open within this context."""
+    options = _MapCreateOpts(sz=ct.sizeof(_MapCreateOpts))
+    fd: int = lib.bpf_map_create(MapType.PROG_ARRAY, b"tail_calls", 4, 4, 1, ct.byref(options))
+    _map_call("making an array of programs", fd)
     try:
         yield fd
     finally:
