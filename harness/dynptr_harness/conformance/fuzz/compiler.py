@@ -247,7 +247,7 @@ class _Function:
         if statement.kfunc:
             self._out.alu(Alu.MOV, R3, 0)
             self._number(R4, statement.length)
-            self._out.kfunc(ast.KFUNCS.index("bpf_dynptr_slice_rdwr"))
+            self._out.kfunc(ast.KFUNCS.index("bpf_dynptr_slice"))
         else:
             self._number(R3, statement.length)
             self._out.helper(DATA)

@@ -65,7 +65,7 @@ DEFECTS: tuple[Defect, ...] = (
         "308c7a0ae885",
         since=(6, 4),
         fixed=(7, 2),
-        kfunc="bpf_dynptr_slice_rdwr",
+        kfunc="bpf_dynptr_slice",
     ),
 )
 

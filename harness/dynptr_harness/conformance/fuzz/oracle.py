@@ -9,6 +9,7 @@ The rules, with their sources:
 - A dynptr is on the stack, at a constant offset that is a multiple of 8. Only helpers and kfuncs access its
   16 bytes (commits 79168a669d81 and ef8fc7a07c0e). A store over the last dynptr of an open reservation loses
   the reservation.
+- The slice of bpf_dynptr_slice is for loads only (Documentation/bpf/kfuncs.rst, commit 66e3a13e7c2c).
 - A slice may be NULL. Its length is a constant. It may be used within its length, and until its dynptr is
   released (bpf_dynptr_data in bpf.h, commits 34d4ef5775f7 and f8064ab90d66).
 
@@ -55,6 +56,7 @@ class Reason(Enum):
     NO_SLICE = "the use of a slice that was overwritten"
     SLICE_RELEASED = "the use of a slice after the release"
     SLICE_BOUNDS = "an access outside of a slice"
+    READ_ONLY = "a store through a slice for loads only"
     SLICE_LENGTH = "a slice of a length that is not constant"
 
 
@@ -108,6 +110,7 @@ class _Memory:
 
     reservation: _Reservation
     length: int
+    writable: bool
     checked: bool | None  # is it a pointer? None before the comparison with NULL
     view: Dynptr | None = None
     start: int = 0
@@ -372,7 +375,7 @@ class Path:
         handle = self._handle(statement.dynptr, statement.shift, Reason.UNINITIALISED)
         if isinstance(statement.length, ast.Unknown):
             self._fail(Reason.SLICE_LENGTH)
-        memory = _Memory(handle.reservation, statement.length, None)
+        memory = _Memory(handle.reservation, statement.length, not statement.kfunc, None)
         if real := handle.real:
             offset = self._value(statement.offset)
             memory.checked = real.slice(offset, statement.length)
@@ -397,6 +400,8 @@ class Path:
 
     def _do_store(self, statement: ast.Store) -> None:
         memory, place = self._access(statement.slice, statement.offset, statement.width, statement.plus)
+        if not memory.writable:
+            self._fail(Reason.READ_ONLY)
         if view := memory.view:
             assert view.record  # noqa: S101
             data = (statement.value % U64).to_bytes(8, "little")[: statement.width]

@@ -34,16 +34,24 @@ class _State:
         held: dynptrs of open reservations, with the number of the reservation.
         valid: slices that are not NULL, with the number of the reservation and the length.
         hidden: dynptrs that are open on some paths only.
+        read_only: slices that are for loads only, at least on some paths.
     """
 
     held: dict[int, int] = field(default_factory=dict)
     valid: dict[int, tuple[int, int]] = field(default_factory=dict)
     hidden: set[int] = field(default_factory=set)
+    read_only: set[int] = field(default_factory=set)
     function: bool = False
     loops: int = 0
 
     def copy(self) -> _State:
-        return _State(dict(self.held), dict(self.valid), set(self.hidden), self.function, self.loops)
+        return replace(
+            self,
+            held=dict(self.held),
+            valid=dict(self.valid),
+            hidden=set(self.hidden),
+            read_only=set(self.read_only),
+        )
 
     def end(self, reservation: int) -> None:
         """Forget a reservation that was released."""
@@ -131,7 +139,7 @@ class ProgramGenerator:
                 kinds |= {self._loop: 1}
             if not state.function:
                 kinds |= {self._call: 2, self._leave: 1}
-        if not state.held and not state.hidden:
+        if not state.held and not state.hidden and not state.function:
             kinds |= {self._tail_call: 1}
         (chosen,) = self._random.choices(list(kinds), list(kinds.values()))
         return chosen(state, depth)
@@ -217,7 +225,10 @@ class ProgramGenerator:
         length = self._random.choice((1, 4, 8, 16, 24))
         state.valid.pop(slice_, None)
         before = state.copy()
+        kfunc = self._random.random() < 0.2
         state.valid[slice_] = (state.held[dynptr], length)
+        state.read_only.discard(slice_)
+        state.read_only |= {slice_} if kfunc else set()
         valid = self._access(state, depth)
         if depth < MAX_DEPTH:
             valid += self._block(state, self._random.randint(0, 2), depth + 1)
@@ -225,7 +236,6 @@ class ProgramGenerator:
         if depth < MAX_DEPTH and self._random.random() < 0.3:
             null = self._block(before, self._random.randint(0, 1), depth + 1)
         valid, null = self._joined((state, valid), (before, null))
-        kfunc = self._random.random() < 0.2
         get = ast.Slice(slice_, dynptr, self._offset(9), length, kfunc=kfunc)
         return (get, ast.Check(slice_, valid, null))
 
@@ -239,7 +249,7 @@ class ProgramGenerator:
             plus = Unknown(self._new_argument(), self._random.choice(masks))
             room -= plus.mask
         offset = self._random.choice((0, room, self._random.randint(0, room)))
-        if self._random.random() < 0.5:
+        if slice_ in state.read_only or self._random.random() < 0.5:
             return (ast.Load(slice_, offset, width, plus),)
         return (ast.Store(slice_, offset, width, self._random.randrange(1 << 7), plus),)
 
@@ -252,6 +262,8 @@ class ProgramGenerator:
             plus = Unknown(self._new_argument(), self._random.choice(masks))
             length -= plus.mask
         state.valid[slice_] = (reservation, length)
+        if source in state.read_only:
+            state.read_only.add(slice_)
         return (ast.Copy(slice_, source, plus),)
 
     # Statements with blocks
@@ -277,6 +289,7 @@ class ProgramGenerator:
             for slice_, (reservation, length) in state.valid.items()
             if slice_ in other.valid and other.valid[slice_][0] == reservation
         }
+        state.read_only |= other.read_only
         state.valid = {slice_: each for slice_, each in both.items() if each[0] in state.held.values()}
         return block, alternative
 

@@ -23,7 +23,7 @@ LOCAL = 3  # a dynptr in the frame of the function that uses it
 SLICES, REGISTER_SLICES = 4, 2
 BUFFER = 32  # bytes of the buffer
 DYNPTR_BYTES = 16
-KFUNCS = ("bpf_dynptr_adjust", "bpf_dynptr_clone", "bpf_dynptr_slice_rdwr")
+KFUNCS = ("bpf_dynptr_adjust", "bpf_dynptr_clone", "bpf_dynptr_slice")
 FORMAT = 1  # of a replay file
 
 
@@ -92,7 +92,7 @@ class Read(Statement):
 
 @dataclass(frozen=True)
 class Slice(Statement):
-    """bpf_dynptr_data, or bpf_dynptr_slice_rdwr without a buffer."""
+    """bpf_dynptr_data, or bpf_dynptr_slice without a buffer, which is for loads only."""
 
     slice: int
     dynptr: int

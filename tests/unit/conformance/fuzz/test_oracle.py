@@ -67,6 +67,12 @@ SAFE: dict[str, Block] = {
     "local dynptr of a function": (Call((Reserve(LOCAL, 8), Release(LOCAL, discard=True))),),
     "return of a function": (RESERVE, Call((If(0, (Return(),)),)), SUBMIT),
     "slice": _checked(LOAD, Store(0, 7, 1, 1)),
+    "load through a slice of a kfunc": (
+        RESERVE,
+        Slice(0, 0, 0, 8, kfunc=True),
+        Check(0, (LOAD,)),
+        SUBMIT,
+    ),
     "copy of a slice": _checked(Copy(1, 0), Load(1, 0, 8)),
     "copy checked by the other": (RESERVE, SLICE, Copy(3, 0), Check(3, (LOAD,)), SUBMIT),
     "sum in bounds": _checked(Load(0, 0, 1, Unknown(1, 7))),
@@ -158,6 +164,10 @@ UNSAFE: dict[str, tuple[Block, set[Reason]]] = {
     "load before the start": (_checked(Load(0, -1, 1)), {Reason.SLICE_BOUNDS}),
     "sum beyond the end": (_checked(Store(0, 1, 1, 0, Unknown(1, 7))), {Reason.SLICE_BOUNDS}),
     "moved copy beyond the end": (_checked(Copy(1, 0, Unknown(1, 4)), Load(1, 1, 4)), {Reason.SLICE_BOUNDS}),
+    "store through a slice for loads": (
+        (RESERVE, Slice(0, 0, 0, 8, kfunc=True), Check(0, (Store(0, 0, 1, 0),)), SUBMIT),
+        {Reason.READ_ONLY},
+    ),
     "unknown length": ((RESERVE, Slice(0, 0, 0, Unknown(0, 7)), SUBMIT), {Reason.SLICE_LENGTH}),
     "spoiled slice": (_checked(Spoil(2, 4, 4), Load(2, 0, 1), slice_=2), {Reason.NO_SLICE}),
 }

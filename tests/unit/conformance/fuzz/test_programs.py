@@ -127,4 +127,4 @@ def test_kfuncs() -> None:
     frame = Frame((), 0, (), (), (), 0)
     assert not Program((Slice(0, 0, 0, 8),), frame, frame).kfuncs
     inner = If(0, (Slice(0, 0, 0, 8, kfunc=True), Clone(1, 0)))
-    assert Program((inner,), frame, frame).kfuncs == {"bpf_dynptr_slice_rdwr", "bpf_dynptr_clone"}
+    assert Program((inner,), frame, frame).kfuncs == {"bpf_dynptr_slice", "bpf_dynptr_clone"}
