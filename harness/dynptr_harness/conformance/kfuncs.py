@@ -20,6 +20,8 @@ KFUNCS: Mapping[str, Version] = {
     "bpf_dynptr_size": (6, 5),
     "bpf_dynptr_slice": (6, 4),
     "bpf_dynptr_slice_rdwr": (6, 4),
+    "bpf_iter_num_new": (6, 4),
+    "bpf_local_irq_save": (6, 14),
     "bpf_preempt_disable": (6, 10),
     "bpf_probe_read_kernel_dynptr": (6, 16),
     "bpf_rcu_read_lock": (6, 2),

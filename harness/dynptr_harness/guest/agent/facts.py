@@ -26,6 +26,8 @@ KFUNCS = (
     "bpf_dynptr_size",
     "bpf_dynptr_slice",
     "bpf_dynptr_slice_rdwr",
+    "bpf_iter_num_new",
+    "bpf_local_irq_save",
     "bpf_preempt_disable",
     "bpf_probe_read_kernel_dynptr",
     "bpf_rcu_read_lock",

@@ -1,0 +1,215 @@
+"""VER-200 to VER-212: ways to leave functions and callbacks while a reservation is held."""
+
+from __future__ import annotations
+
+from errno import EINVAL
+
+from dynptr_harness.conformance.experiments.verifier import Older, accepted, refused, row
+
+ELF = ("libbpf",)
+THROW = ("bpf_throw",)
+THROW_SOURCE = "kernel/bpf/verifier.c, check_reference_leak: exceptions leave all frames (v6.7, f18b03fabaa9)"
+GLOBAL_SOURCE = "kernel/bpf/verifier.c, might_throw of a global function (v7.1, 3d562d35a044)"
+TAIL_CALL_SOURCE = "kernel/bpf/verifier.c: a taken tail call returns from its frame (v6.19, e3245f899043)"
+LD_ABS_SOURCE = (
+    "kernel/bpf/verifier.c, check_ld_abs: a failed load returns from its frame (v7.1, ee861486e377)"
+)
+TAIL_CALL_OVERLOOKED = (
+    "the verifier overlooked that a taken tail call ends its function: the record is never released "
+    "(e3245f899043)"
+)
+LEAK = "Unreleased reference"
+
+CASES = (
+    row(
+        "VER-200",
+        "t static",
+        "no exception in a static function while its caller holds a reservation",
+        "leaving",
+        (
+            refused("ver_200", EINVAL, LEAK),
+            refused("ver_200_before_release", EINVAL, LEAK),
+            accepted("ver_200_accepted"),
+        ),
+        THROW_SOURCE,
+        loaders=ELF,
+        kfuncs=THROW,
+    ),
+    row(
+        "VER-201",
+        "t after",
+        "a static function may release the reservation of its caller and then throw",
+        "leaving",
+        (accepted("ver_201"), accepted("ver_201_two_calls")),
+        THROW_SOURCE,
+        loaders=ELF,
+        kfuncs=THROW,
+    ),
+    row(
+        "VER-202",
+        "t global",
+        "no exception in a global function while one of its callers holds a reservation",
+        "leaving",
+        (
+            refused("ver_202", EINVAL, LEAK),
+            refused("ver_202_through_static", EINVAL, LEAK),
+            refused("ver_202_through_global", EINVAL, LEAK),
+            accepted("ver_202_accepted"),
+        ),
+        GLOBAL_SOURCE,
+        (
+            Older(
+                (7, 1),
+                "the verifier overlooked exceptions of global functions: the record is never released "
+                "(3d562d35a044)",
+                (
+                    accepted("ver_202"),
+                    accepted("ver_202_through_static"),
+                    accepted("ver_202_through_global"),
+                ),
+                defect=True,
+            ),
+        ),
+        loaders=ELF,
+        kfuncs=THROW,
+    ),
+    row(
+        "VER-203",
+        "t own",
+        "no exception in a global function while it holds a reservation of its own",
+        "leaving",
+        (refused("ver_203", EINVAL, LEAK), accepted("ver_203_accepted")),
+        THROW_SOURCE,
+        loaders=ELF,
+        kfuncs=THROW,
+    ),
+    row(
+        "VER-204",
+        "t callbck",
+        "no exception in a callback, with a reservation or without one",
+        "leaving",
+        (
+            refused("ver_204", EINVAL, LEAK),
+            refused("ver_204_through_static", EINVAL, LEAK),
+            refused("ver_204_released", EINVAL, "cannot be called from callback subprog"),
+            refused("ver_204_released_through_global", EINVAL, "cannot be called from callback subprog"),
+            accepted("ver_204_accepted"),
+        ),
+        "kernel/bpf/verifier.c, check_max_stack_depth_subprog: bpf_throw (v6.7, f18b03fabaa9)",
+        loaders=ELF,
+        kfuncs=THROW,
+    ),
+    row(
+        "VER-205",
+        "c callbck",
+        "no tail call in a callback, with a reservation or without one",
+        "leaving",
+        (
+            refused("ver_205", EINVAL, "cannot tail call within callback"),
+            refused("ver_205_released", EINVAL, "cannot tail call within callback"),
+            accepted("ver_205_accepted"),
+        ),
+        "kernel/bpf/verifier.c: a taken tail call would return to the helper",
+        (
+            Older(
+                (7, 3),
+                "v6.12 overlooks tail calls in callbacks, v7.3 does not",
+                (accepted("ver_205"), accepted("ver_205_released")),
+                defect=True,
+            ),
+        ),
+        loaders=ELF,
+    ),
+    row(
+        "VER-206",
+        "c below",
+        "a static or global function may make a tail call while its caller holds a reservation",
+        "leaving",
+        (accepted("ver_206_static"), accepted("ver_206_slice"), accepted("ver_206_global")),
+        TAIL_CALL_SOURCE,
+        loaders=ELF,
+    ),
+    row(
+        "VER-207",
+        "c static",
+        "no tail call in a static function while it holds a reservation of its own",
+        "leaving",
+        (refused("ver_207", EINVAL, LEAK), accepted("ver_207_accepted")),
+        TAIL_CALL_SOURCE,
+        (
+            Older(
+                (6, 19),
+                TAIL_CALL_OVERLOOKED,
+                (accepted("ver_207"),),
+                defect=True,
+            ),
+        ),
+        loaders=ELF,
+    ),
+    row(
+        "VER-208",
+        "c global",
+        "no tail call in a global function while it holds a reservation of its own",
+        "leaving",
+        (
+            refused("ver_208", EINVAL, "tail_call would lead to reference leak"),
+            accepted("ver_208_accepted"),
+        ),
+        "kernel/bpf/verifier.c, check_helper_call: BPF_FUNC_tail_call (v5.19, bc34dee65a65)",
+        loaders=ELF,
+    ),
+    row(
+        "VER-209",
+        "c release",
+        "a release behind a tail call of the same function does not count: the call may be taken",
+        "leaving",
+        (refused("ver_209", EINVAL, LEAK), accepted("ver_209_accepted")),
+        TAIL_CALL_SOURCE,
+        (
+            Older(
+                (6, 19),
+                TAIL_CALL_OVERLOOKED,
+                (accepted("ver_209"),),
+                defect=True,
+            ),
+        ),
+        loaders=ELF,
+    ),
+    row(
+        "VER-210",
+        "t handler",
+        "the callback of an exception may reserve, and must release",
+        "leaving",
+        (refused("ver_210", EINVAL, LEAK), accepted("ver_210_accepted")),
+        "kernel/bpf/verifier.c, in_exception_callback_fn (v6.7, b9ae0c9dd0ac)",
+        loaders=ELF,
+        kfuncs=THROW,
+    ),
+    row(
+        "VER-211",
+        "LD_ABS",
+        "no packet is read with LD_ABS in a static function that holds a reservation of its own",
+        "leaving",
+        (refused("ver_211", EINVAL, LEAK), accepted("ver_211_accepted")),
+        LD_ABS_SOURCE,
+        (
+            Older(
+                (7, 1),
+                "the verifier overlooked that a failed LD_ABS ends its function: the record is never "
+                "released (ee861486e377)",
+                (accepted("ver_211"),),
+                defect=True,
+            ),
+        ),
+        loaders=ELF,
+    ),
+    row(
+        "VER-212",
+        "LD below",
+        "a static function may read a packet with LD_ABS while its caller holds a reservation",
+        "leaving",
+        (accepted("ver_212"),),
+        LD_ABS_SOURCE,
+        loaders=ELF,
+    ),
+)
