@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from dynptr_harness.conformance.prog_types import Version
 
 KFUNCS: Mapping[str, Version] = {
+    "bpf_copy_from_user_dynptr": (6, 16),
+    "bpf_copy_from_user_str_dynptr": (6, 16),
     "bpf_dynptr_adjust": (6, 5),
     "bpf_dynptr_clone": (6, 5),
     "bpf_dynptr_copy": (6, 15),
@@ -24,6 +26,8 @@ KFUNCS: Mapping[str, Version] = {
     "bpf_local_irq_save": (6, 14),
     "bpf_preempt_disable": (6, 10),
     "bpf_probe_read_kernel_dynptr": (6, 16),
+    "bpf_probe_read_user_dynptr": (6, 16),
+    "bpf_probe_read_user_str_dynptr": (6, 16),
     "bpf_rcu_read_lock": (6, 2),
     "bpf_throw": (6, 7),
     "bpf_verify_pkcs7_signature": (6, 1),

@@ -16,6 +16,7 @@ from dynptr_harness.conformance.experiments.base import Phases
 from dynptr_harness.conformance.experiments.capabilities import Capabilities, WithSysctl
 from dynptr_harness.conformance.experiments.examples import Example
 from dynptr_harness.conformance.experiments.maps import MapCalls
+from dynptr_harness.conformance.experiments.prog_run import ProgRuns
 from dynptr_harness.conformance.experiments.script import (
     BUSY,
     DISCARDED,
@@ -143,6 +144,25 @@ def _(example: Example) -> Lines:
         sizes = " + ".join(str(len(buffer)) for buffer in call)
         name = "write" if len(call) == 1 else "writev"
         lines.append(f"{name} of {sizes} bytes -> a record of them arrives")
+    return lines
+
+
+@describe.register
+def _(program: ProgRuns) -> Lines:
+    lines = [f"load {name} of bpf_src/elf/{program.object}.bpf.c" for name in program.request()["functions"]]
+    for run in program.runs:
+        unmapped = run.memory is None
+        memory = (
+            "an address that is not mapped" if unmapped else f"the address of {_bytes(run.memory or b'')}"
+        )
+        given = "a packet" if program.packet else memory
+        records = (
+            [run.records] if isinstance(run.records, str) else [_bytes(record) for record in run.records]
+        )
+        lines.append(
+            f"run {program.function} with {given} -> returns {run.answer}, results {list(run.results)}, "
+            f"records: {_several(records, 'none')}"
+        )
     return lines
 
 

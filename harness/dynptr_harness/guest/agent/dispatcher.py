@@ -11,6 +11,7 @@ loads the programs: 'bcc', or 'libbpf' from the ELF object `object`.
 - `rights`: functions of bpf_src/cases loaded by processes with few capabilities, see rights.py.
 - `maps`: calls on maps in a row, see maps.py.
 - `flood`: far more reservations than a ring has room for, see flood.py.
+- `prog_run`: programs that are run by BPF_PROG_RUN, see prog_run.py.
 - `example`: one of bpf_src/examples while it watches some calls, see examples.py.
 - `own`: programs of a person's own, see own_programs.py; without a type or loader of the whole request.
 
@@ -31,7 +32,7 @@ from dynptr_harness.guest.agent import kconfig
 from dynptr_harness.guest.agent.user_programs import OwnPrograms
 from dynptr_harness.guest.bpf import libbpf, objects, relocated
 from dynptr_harness.guest.bpf.libbpf import LoadRefused, Program, RingRefused
-from dynptr_harness.guest.experiments import capabilities, examples
+from dynptr_harness.guest.experiments import capabilities, examples, prog_run
 from dynptr_harness.guest.experiments.maps import Maps
 from dynptr_harness.guest.experiments.script import ScriptRunner
 from dynptr_harness.guest.experiments.stress import FloodPage, Stress
@@ -103,6 +104,7 @@ class Dispatcher:
             "maps": self.maps,
             "rights": self.rights,
             "example": self.example,
+            "prog_run": self.prog_run,
         }
 
     def prepare(self) -> None:
@@ -256,6 +258,11 @@ class Dispatcher:
         """An example that watches calls of ours, by its section."""
         self._release_standing()
         return examples.run(request)
+
+    def prog_run(self, _guest_type: GuestType, request: dict[str, Any]) -> Reply:
+        """Run a program by BPF_PROG_RUN, by its section."""
+        self._release_standing()
+        return prog_run.run(request)
 
     def flood(self, _guest_type: GuestType, request: dict[str, Any]) -> Reply:
         """Flood a ring by the type and by a perf event, and read it empty."""

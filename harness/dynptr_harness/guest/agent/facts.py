@@ -16,6 +16,8 @@ from dynptr_harness.guest.bpf import btf, libbpf
 HELPER = 198  # BPF_FUNC_ringbuf_reserve_dynptr
 # Those that programs of bpf_src/elf call.
 KFUNCS = (
+    "bpf_copy_from_user_dynptr",
+    "bpf_copy_from_user_str_dynptr",
     "bpf_dynptr_adjust",
     "bpf_dynptr_clone",
     "bpf_dynptr_copy",
@@ -30,6 +32,8 @@ KFUNCS = (
     "bpf_local_irq_save",
     "bpf_preempt_disable",
     "bpf_probe_read_kernel_dynptr",
+    "bpf_probe_read_user_dynptr",
+    "bpf_probe_read_user_str_dynptr",
     "bpf_rcu_read_lock",
     "bpf_throw",
     "bpf_verify_pkcs7_signature",

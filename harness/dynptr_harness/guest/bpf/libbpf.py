@@ -417,13 +417,19 @@ def link_create(fd: int, target: int, attach_type: AttachType, options: LinkCrea
     return link
 
 
-def prog_run(fd: int, data: bytes = b"") -> tuple[int, int]:
-    """BPF_PROG_RUN once: (0 or negative errno of the call, return value of the program)."""
+def prog_run(fd: int, data: bytes = b"", context: ct.Structure | None = None) -> tuple[int, int]:
+    """BPF_PROG_RUN once: (0 or negative errno of the call, return value of the program).
+
+    The kernel copies the context back after the run.
+    """
     options = bpf_test_run_opts(sz=ct.sizeof(bpf_test_run_opts))
     if data:
         packet = ct.create_string_buffer(data, len(data))
         options.data_in = ct.cast(packet, ct.c_void_p)
         options.data_size_in = len(data)
+    if context is not None:
+        options.ctx_in = ct.addressof(context)
+        options.ctx_size_in = ct.sizeof(context)
     result: int = lib.bpf_prog_test_run_opts(fd, ct.byref(options))
     return result, options.retval
 
@@ -573,20 +579,25 @@ def gpl_compatible(prog_fd: int) -> bool:
 
 def rings_of(program: Program) -> dict[str, int]:
     """The ring buffers that a loaded program uses, by name: their descriptors, to be closed."""
+    rings = maps_by_name(program)
+    for name, fd in list(rings.items()):
+        if map_info(fd).type != MAP_TYPE_RINGBUF:
+            os.close(rings.pop(name))
+    return rings
+
+
+def maps_by_name(program: Program) -> dict[str, int]:
+    """The maps that a loaded program uses, by name: their descriptors, to be closed."""
     ids = (ct.c_uint32 * 64)()
     info = _ProgInfo(nr_map_ids=len(ids), map_ids=ct.addressof(ids))
     size = ct.c_uint32(ct.sizeof(info))
     _map_call("program info", lib.bpf_obj_get_info_by_fd(program.fd, ct.byref(info), ct.byref(size)))
-    rings = {}
+    maps = {}
     for number in ids[: info.nr_map_ids]:
         fd = lib.bpf_map_get_fd_by_id(number)
         _map_call("opening a map", fd)
-        told = map_info(fd)
-        if told.type == MAP_TYPE_RINGBUF:
-            rings[told.name.decode()] = fd
-        else:
-            os.close(fd)
-    return rings
+        maps[map_info(fd).name.decode()] = fd
+    return maps
 
 
 def _map_call(what: str, result: int) -> None:
