@@ -293,3 +293,13 @@ HOLDING(ver_211_accepted, submit(&ptr); return load_released(skb))
 
 /* VER-212: read so while the caller holds a reservation. */
 HOLDING(ver_212, int octet = load_released(skb); submit(&ptr); return octet)
+
+extern void bpf_preempt_disable(void) __ksym __weak;
+extern void bpf_preempt_enable(void) __ksym __weak;
+extern void bpf_rcu_read_lock(void) __ksym __weak;
+extern void bpf_rcu_read_unlock(void) __ksym __weak;
+
+/* VER-213: an exception in a static function, called where the program must not end. */
+HOLDING(ver_213_preempt, submit(&ptr); bpf_preempt_disable(); throws_static(); bpf_preempt_enable())
+HOLDING(ver_213_rcu, submit(&ptr); bpf_rcu_read_lock(); throws_static(); bpf_rcu_read_unlock())
+HOLDING(ver_213_accepted, submit(&ptr); bpf_rcu_read_lock(); bpf_rcu_read_unlock(); throws_static())

@@ -236,3 +236,80 @@ STALE(ver_180_accepted, KEEP(word))
 STALE_POINTER(ver_181, bpf_dynptr_read((void *)&kept, 8, &ptr, 0, 0))
 STALE_POINTER(ver_181_part, bpf_dynptr_read((void *)&kept, 1, &ptr, 0, 0))
 STALE_POINTER(ver_181_accepted, )
+
+/* VER-182: the length of a slice depends on the path. The paths meet before the slice is used. */
+#define BY_PATH(NAME, FIRST, SECOND, INDEX)                              \
+	PROGRAM int NAME(void *ctx)                                      \
+	{                                                                \
+		struct bpf_dynptr ptr;                                   \
+		u64 length = FIRST;                                      \
+		u8 *slice;                                               \
+                                                                         \
+		reserve_as(events_map(), 16, 0, &ptr);                   \
+		if (unknown())                                           \
+			asm volatile("%0 = " #SECOND : "=r"(length));    \
+		else                                                     \
+			asm volatile("%0 = " #FIRST : "=r"(length));     \
+		slice = data_as(&ptr, 0, length);                        \
+		if (slice)                                               \
+			STORE_AT(u8, slice + INDEX, 1);                  \
+		submit(&ptr);                                            \
+		return 0;                                                \
+	}
+
+BY_PATH(ver_182_short_first, 8, 16, 12)
+BY_PATH(ver_182_long_first, 16, 8, 12)
+BY_PATH(ver_182_accepted, 16, 8, 4)
+
+/* VER-183: a read of variable length into a read-only map. */
+#define READ_PART_INTO(NAME, MEMORY)                                     \
+	PROGRAM int NAME(void *ctx)                                      \
+	{                                                                \
+		struct bpf_dynptr ptr;                                   \
+                                                                         \
+		reserve(&ptr);                                           \
+		bpf_dynptr_read(MEMORY, unknown() & 7, &ptr, 0, 0);      \
+		submit(&ptr);                                            \
+		return 0;                                                \
+	}
+
+READ_PART_INTO(ver_183, (void *)&constant)
+READ_PART_INTO(ver_183_accepted, (void *)&variable)
+
+/* VER-184: a global function moves the pointer to the dynptr that it got. */
+__noinline int read_moved(const struct bpf_dynptr *ptr)
+{
+	u64 word;
+
+	return bpf_dynptr_read(&word, sizeof(word), (void *)ptr + 8, 0, 0);
+}
+
+__noinline int read_whole(const struct bpf_dynptr *ptr)
+{
+	u64 word;
+
+	return bpf_dynptr_read(&word, sizeof(word), (void *)ptr, 0, 0);
+}
+
+WITH_SLICE(ver_184, "raw_tp", read_moved(&ptr))
+WITH_SLICE(ver_184_accepted, "raw_tp", read_whole(&ptr))
+
+/* VER-185: a value on the stack from before bpf_snprintf, beside a reservation. */
+#define PRINTED(NAME, PRINT)                                             \
+	PROGRAM int NAME(void *ctx)                                      \
+	{                                                                \
+		static const char format[] = "%d";                       \
+		struct bpf_dynptr ptr;                                   \
+		volatile u64 word = 0;                                   \
+		u64 number = 1234567;                                    \
+                                                                         \
+		reserve(&ptr);                                           \
+		PRINT;                                                   \
+		submit(&ptr);                                            \
+		if (word)                                                \
+			UNREACHABLE;                                     \
+		return 0;                                                \
+	}
+
+PRINTED(ver_185, bpf_snprintf((void *)&word, 8, format, &number, 8))
+PRINTED(ver_185_accepted, KEEP(format); KEEP(number))

@@ -1,4 +1,4 @@
-"""VER-200 to VER-212: ways to leave functions and callbacks while a reservation is held."""
+"""VER-200 to VER-213: ways to leave functions and callbacks while a reservation is held."""
 
 from __future__ import annotations
 
@@ -211,5 +211,30 @@ CASES = (
         (accepted("ver_212"),),
         LD_ABS_SOURCE,
         loaders=ELF,
+    ),
+    row(
+        "VER-213",
+        "t region",
+        "no exception in a static function that is called with preemption disabled, or in an RCU section",
+        "leaving",
+        (
+            refused(
+                "ver_213_preempt", EINVAL, "bpf_throw cannot be used inside bpf_preempt_disable-ed region"
+            ),
+            refused("ver_213_rcu", EINVAL, "bpf_throw cannot be used inside bpf_rcu_read_lock-ed region"),
+            accepted("ver_213_accepted"),
+        ),
+        "kernel/bpf/verifier.c, process_bpf_exit_full: check_lock of exceptions (v7.0, 6c2128505f61)",
+        (
+            Older(
+                (7, 0),
+                "the verifier looked at open regions in the main program only (6c2128505f61, CVE-2026-31526)",
+                (accepted("ver_213_preempt"), accepted("ver_213_rcu")),
+                defect=True,
+                since=(6, 13),
+            ),
+        ),
+        loaders=ELF,
+        kfuncs=("bpf_throw", "bpf_rcu_read_lock", "bpf_preempt_disable"),
     ),
 )

@@ -1,4 +1,4 @@
-"""VER-170 to VER-181: what a read or a write may take as memory, and what a read leaves on the stack."""
+"""VER-170 to VER-185: what a read or a write may take as memory, and what a read leaves on the stack."""
 
 from __future__ import annotations
 
@@ -48,7 +48,10 @@ def _refused_for_references(name: str) -> tuple[Older, ...]:
 MAP_MEMORY = (
     "before v6.2 memory of a ring could be neither map key nor map value (9ef40974a82a, d1673304097c)"
 )
-UNINITIALISED_STACK = "before v6.3 a helper could not read stack that was never written (6715df8d5d24)"
+UNINITIALISED_STACK = (
+    "before v6.3 helpers could not read stack that was never written (6715df8d5d24), before v6.8 not below "
+    "the deepest slot that was (6b4a64bafd10)"
+)
 NOT_READ = "invalid indirect read from stack"
 
 CASES = (
@@ -176,7 +179,7 @@ CASES = (
         "kernel/bpf/verifier.c, check_stack_range_initialized: allow_uninit_stack (v6.3, 6715df8d5d24)",
         (
             Older(
-                (6, 3),
+                (6, 8),
                 UNINITIALISED_STACK,
                 (refused("ver_178_write", EACCES, NOT_READ), refused("ver_178_read", EACCES, NOT_READ)),
             ),
@@ -222,6 +225,83 @@ CASES = (
             accepted("ver_181_accepted"),
         ),
         READ_SOURCE,
+        loaders=ELF,
+    ),
+    row(
+        "VER-182",
+        "by path",
+        "a slice has the length of the path that made it, also where paths meet",
+        "memory",
+        (
+            refused("ver_182_short_first", EACCES, "mem_size=8 off=12"),
+            refused("ver_182_long_first", EACCES, "mem_size=8 off=12"),
+            accepted("ver_182_accepted"),
+        ),
+        "kernel/bpf/verifier.c, ARG_CONST_ALLOC_SIZE_OR_ZERO: mark_chain_precision (v6.0, 2fc31465c537)",
+        loaders=ELF,
+    ),
+    row(
+        "VER-183",
+        "ro part",
+        "a read-only map cannot be the destination of a read of variable length",
+        "memory",
+        (refused("ver_183", EACCES, "write into map forbidden"), accepted("ver_183_accepted")),
+        "kernel/bpf/verifier.c, check_mem_size_reg: MEM_WRITE (v6.12, 8ea607330a39)",
+        (
+            Older(
+                (6, 12),
+                "the verifier took a write of variable length for a read (8ea607330a39, CVE-2024-50164)",
+                (accepted("ver_183"),),
+                defect=True,
+            ),
+        ),
+        loaders=ELF,
+    ),
+    row(
+        "VER-184",
+        "moved",
+        "a global function cannot use a pointer that it moved within the dynptr of its caller",
+        "memory",
+        (
+            refused("ver_184", EACCES, "dereference of modified dynptr_ptr"),
+            accepted("ver_184_accepted"),
+        ),
+        "kernel/bpf/verifier.c, process_dynptr_func: check_func_arg_reg_off (v6.11, ec2b9a5e11e5)",
+        (
+            Older(
+                (6, 11),
+                "the verifier overlooked the offset (ec2b9a5e11e5, CVE-2024-43910)",
+                (accepted("ver_184"),),
+                defect=True,
+                since=(6, 8),
+            ),
+            Older(
+                (6, 8),
+                "before v6.8 no global function could take a dynptr (a64bfe618665)",
+                (
+                    refused("ver_184", EACCES, "pointer arithmetic on mem_or_null prohibited"),
+                    refused("ver_184_accepted", EACCES, "expected=fp, dynptr_ptr"),
+                ),
+            ),
+        ),
+        loaders=ELF,
+    ),
+    row(
+        "VER-185",
+        "printed",
+        "the verifier forgets the value of stack that bpf_snprintf overwrites while a reservation is held",
+        "memory",
+        (refused("ver_185", EACCES, NO_SCALAR), accepted("ver_185_accepted")),
+        "kernel/bpf/helpers.c, bpf_snprintf_proto: MEM_WRITE (v7.0, 802eef5afb18)",
+        (
+            Older(
+                (7, 0),
+                "the prototype did not say that the helper writes (802eef5afb18, CVE-2026-45903)",
+                (accepted("ver_185"),),
+                defect=True,
+                since=(6, 14),
+            ),
+        ),
         loaders=ELF,
     ),
 )
