@@ -303,3 +303,25 @@ extern void bpf_rcu_read_unlock(void) __ksym __weak;
 HOLDING(ver_213_preempt, submit(&ptr); bpf_preempt_disable(); throws_static(); bpf_preempt_enable())
 HOLDING(ver_213_rcu, submit(&ptr); bpf_rcu_read_lock(); throws_static(); bpf_rcu_read_unlock())
 HOLDING(ver_213_accepted, submit(&ptr); bpf_rcu_read_lock(); bpf_rcu_read_unlock(); throws_static())
+
+extern int bpf_dynptr_clone(const struct bpf_dynptr *ptr, struct bpf_dynptr *clone) __ksym __weak;
+
+static __noinline int overwrite(struct bpf_dynptr *ptr)
+{
+	STORE_AT(u64, ptr, 0);
+	return 0;
+}
+
+static __noinline int submit_clone(struct bpf_dynptr *ptr)
+{
+	struct bpf_dynptr clone;
+
+	bpf_dynptr_clone(ptr, &clone);
+	submit(&clone);
+	return 0;
+}
+
+/* VER-214: a function overwrites a dynptr of its caller, which has a clone of it. */
+HOLDING(ver_214, struct bpf_dynptr clone; bpf_dynptr_clone(&ptr, &clone); overwrite(&ptr); submit(&clone))
+HOLDING(ver_214_last, overwrite(&ptr))
+HOLDING(ver_214_accepted, submit_clone(&ptr))

@@ -1,4 +1,4 @@
-"""VER-200 to VER-213: ways to leave functions and callbacks while a reservation is held."""
+"""VER-200 to VER-214: ways to leave functions and callbacks while a reservation is held."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ TAIL_CALL_OVERLOOKED = (
     "(e3245f899043)"
 )
 LEAK = "Unreleased reference"
+OVERWRITTEN = "cannot overwrite referenced dynptr"
 
 CASES = (
     row(
@@ -236,5 +237,26 @@ CASES = (
         ),
         loaders=ELF,
         kfuncs=("bpf_throw", "bpf_rcu_read_lock", "bpf_preempt_disable"),
+    ),
+    row(
+        "VER-214",
+        "2 frames",
+        "a function may overwrite a dynptr of its caller that has a clone there, and not the last one",
+        "leaving",
+        (
+            accepted("ver_214"),
+            refused("ver_214_last", EINVAL, OVERWRITTEN),
+            accepted("ver_214_accepted"),
+        ),
+        "kernel/bpf/verifier.c: clones are counted in all frames (v7.2, 2eee6fe8ac2c)",
+        (
+            Older(
+                (7, 2),
+                "before v7.2 no dynptr of a family could be overwritten in a function (2eee6fe8ac2c)",
+                (refused("ver_214", EINVAL, OVERWRITTEN),),
+            ),
+        ),
+        loaders=ELF,
+        kfuncs=("bpf_dynptr_clone",),
     ),
 )
