@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Reservations in, around and across loops: open-coded iterators (v6.4) and bounded loops. */
+/* Reservations around and inside loops: open-coded iterators (v6.4) and bounded loops. */
 #include <linux/version.h>
 #include "elf_object.h"
 #include "verifier.h"
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0) /* linux/bpf.h of these headers lacks it */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 4, 0) /* older linux/bpf.h lacks it */
 struct bpf_iter_num {
 	u64 __opaque[1];
 } __attribute__((aligned(8)));
@@ -14,7 +14,7 @@ extern int bpf_iter_num_new(struct bpf_iter_num *it, int start, int end) __ksym 
 extern int *bpf_iter_num_next(struct bpf_iter_num *it) __ksym __weak;
 extern void bpf_iter_num_destroy(struct bpf_iter_num *it) __ksym __weak;
 
-/* A program that does something before, in each round of, and after a loop of 512 rounds. */
+/* Define a program with a loop of 512 iterations. It does BEFORE, ROUND in each iteration, and AFTER. */
 #define LOOP(NAME, BEFORE, ROUND, AFTER)                  \
 	PROGRAM int NAME(void *ctx)                       \
 	{                                                 \
@@ -34,7 +34,7 @@ extern void bpf_iter_num_destroy(struct bpf_iter_num *it) __ksym __weak;
 		return 0;                                 \
 	}
 
-/* VER-190: a reservation around a loop, and one in each round. */
+/* VER-190: a reservation around a loop, and one in each iteration. */
 LOOP(ver_190_around, reserve_as(events_map(), 2048, 0, &ptr), u32 word = *i;
      bpf_dynptr_write(&ptr, word * 4, &word, sizeof(word), 0), submit(&ptr))
 LOOP(ver_190_in, , reserve_as(events_map(), *i, 0, &ptr); submit(&ptr), )
@@ -43,24 +43,24 @@ LOOP(ver_190_break, , if (reserve(&ptr)) {
 	break;
 } submit(&ptr), )
 
-/* VER-191: a round leaves the loop with a reservation. */
+/* VER-191: an exit from the loop with a reservation. */
 LOOP(ver_191, , reserve(&ptr); if (*i == 300) break; submit(&ptr), )
 
-/* VER-192: a slice of the round before. */
+/* VER-192: a slice from the previous iteration. */
 LOOP(ver_192, , if (slice) STORE_AT(u8, slice, 1); reserve(&ptr); slice = slice_of(&ptr); submit(&ptr), )
 LOOP(ver_192_accepted, , reserve(&ptr); slice = slice_of(&ptr); if (slice) STORE_AT(u8, slice, 1); submit(&ptr), )
 
-/* VER-193: released in the loop only, which may have no rounds. */
+/* VER-193: a release that is only in the loop, which may have no iterations. */
 LOOP(ver_193, reserve(&ptr), submit(&ptr); break, )
 
-/* VER-194: released in each round. */
+/* VER-194: a release in each iteration. */
 LOOP(ver_194, reserve(&ptr), submit(&ptr), )
 LOOP(ver_194_accepted, reserve(&ptr), submit(&ptr); reserve(&ptr), submit(&ptr))
 
-/* VER-195: reserved in each round, released after the loop. */
+/* VER-195: a reservation in each iteration, and a release after the loop. */
 LOOP(ver_195, , reserve(&ptr), submit(&ptr))
 
-/* VER-196: an iterator and a reservation in the same place on the stack. */
+/* VER-196: an iterator and a reservation in the same stack slots. */
 PROGRAM
 int ver_196_iterator(void *ctx)
 {
@@ -101,7 +101,7 @@ int ver_196_accepted(void *ctx)
 	return 0;
 }
 
-/* VER-197: 512 reservations in a bounded loop, with branches of unknown outcome. */
+/* VER-197: 512 reservations in a bounded loop, with branches on unknown numbers. */
 PROGRAM
 int ver_197(void *ctx)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * Ways to leave a function, its callers or the whole program while a reservation is held. An exception unwinds
- * all frames. A tail call replaces the frame of its function, and its target returns to the caller of that.
+ * Exits from a function, its callers or the whole program while a reservation is held. An exception unwinds all
+ * frames. The target of a tail call replaces the function and returns to its caller.
  */
 #include "elf_object.h"
 #include "verifier.h"
@@ -105,7 +105,7 @@ static long returns(u32 i, void *unused)
 	return 0;
 }
 
-/* A program that reserves, does something, and returns. */
+/* Define a program that reserves, does ACTION, and returns. */
 #define HOLDING(NAME, ACTION)                      \
 	SEC("tc") int NAME(struct __sk_buff *skb)  \
 	{                                          \
@@ -121,7 +121,7 @@ HOLDING(ver_200, throws_static(); submit(&ptr))
 HOLDING(ver_200_before_release, throw_and_submit(&ptr))
 HOLDING(ver_200_accepted, submit(&ptr); throws_static())
 
-/* VER-201: the function releases first. */
+/* VER-201: an exception after the release in a static function. */
 HOLDING(ver_201, submit_and_throw(&ptr))
 HOLDING(ver_201_two_calls, submit_static(&ptr); throws_static())
 
@@ -131,11 +131,11 @@ HOLDING(ver_202_through_static, calls_throwing_global_static(1); submit(&ptr))
 HOLDING(ver_202_through_global, calls_throwing_global(1); submit(&ptr))
 HOLDING(ver_202_accepted, submit(&ptr); calls_throwing_global(1))
 
-/* VER-203: a global function with a reservation of its own. */
+/* VER-203: an exception in a global function with its own reservation. */
 HOLDING(ver_203, submit(&ptr); throws_while_holding(1))
 HOLDING(ver_203_accepted, submit(&ptr); throws_after_release(1))
 
-/* VER-204: an exception in a callback, with a reservation and without one. */
+/* VER-204: an exception in a callback, with and without a reservation. */
 HOLDING(ver_204, bpf_loop(2, throws_in_callback, 0, 0); submit(&ptr))
 HOLDING(ver_204_through_static, bpf_loop(2, calls_throwing_static, 0, 0); submit(&ptr))
 HOLDING(ver_204_released, submit(&ptr); bpf_loop(2, throws_in_callback, 0, 0))
@@ -204,25 +204,25 @@ static long tail_call_in_callback(u32 i, struct __sk_buff **skb)
 	return 0;
 }
 
-/* VER-206: the caller of the function holds a reservation, and gets control back. */
+/* VER-206: a tail call in a function whose caller holds a reservation. The target returns to the caller. */
 HOLDING(ver_206_static, tail_call_static(skb); submit(&ptr))
 HOLDING(ver_206_slice, u8 *slice = slice_of(&ptr); int answer = tail_call_static(skb);
 	if (slice) *slice = answer; submit(&ptr))
 HOLDING(ver_206_global, tail_call_global(skb); submit(&ptr))
 
-/* VER-207: the function holds a reservation of its own. */
+/* VER-207: a tail call in a static function with its own reservation. */
 HOLDING(ver_207, submit(&ptr); tail_call_holding(skb))
 HOLDING(ver_207_accepted, submit(&ptr); tail_call_released(skb))
 
-/* VER-208: the same in a global function. */
+/* VER-208: a tail call in a global function with its own reservation. */
 HOLDING(ver_208, submit(&ptr); tail_call_holding_global(skb))
 HOLDING(ver_208_accepted, submit(&ptr); tail_call_global(skb))
 
-/* VER-209: the function releases for its caller, behind the tail call. */
+/* VER-209: a release of the caller's reservation after the tail call. */
 HOLDING(ver_209, tail_call_and_submit(skb, &ptr))
 HOLDING(ver_209_accepted, submit_and_tail_call(skb, &ptr))
 
-/* VER-205: a tail call in a callback, with a reservation and without one. */
+/* VER-205: a tail call in a callback, with and without a reservation. */
 HOLDING(ver_205, struct __sk_buff *context = skb; bpf_loop(2, tail_call_in_callback, &context, 0); submit(&ptr))
 HOLDING(ver_205_released, struct __sk_buff *context = skb; submit(&ptr);
 	bpf_loop(2, tail_call_in_callback, &context, 0))
@@ -247,7 +247,7 @@ __noinline int forgets(u64 cookie)
 	return 0;
 }
 
-/* VER-210: a reservation of the callback of exceptions. */
+/* VER-210: a reservation in the callback of exceptions. */
 SEC("tc")
 EXCEPTION_CALLBACK(forgets)
 int ver_210(struct __sk_buff *skb)
@@ -264,7 +264,7 @@ int ver_210_accepted(struct __sk_buff *skb)
 	return 0;
 }
 
-/* The old way to read a packet. It leaves its function where the packet is too short. */
+/* BPF_LD_ABS. It leaves its function if the packet is too short. */
 u64 load_byte(void *skb, u64 offset) asm("llvm.bpf.load.byte");
 
 static __noinline int load_holding(struct __sk_buff *skb)
@@ -287,11 +287,11 @@ static __noinline int load_released(struct __sk_buff *skb)
 	return load_byte(skb, 0);
 }
 
-/* VER-211: read so in a static function, with a reservation of its own. */
+/* VER-211: BPF_LD_ABS in a static function with its own reservation. */
 HOLDING(ver_211, submit(&ptr); return load_holding(skb))
 HOLDING(ver_211_accepted, submit(&ptr); return load_released(skb))
 
-/* VER-212: read so while the caller holds a reservation. */
+/* VER-212: BPF_LD_ABS in a static function whose caller holds a reservation. */
 HOLDING(ver_212, int octet = load_released(skb); submit(&ptr); return octet)
 
 extern void bpf_preempt_disable(void) __ksym __weak;
@@ -299,7 +299,7 @@ extern void bpf_preempt_enable(void) __ksym __weak;
 extern void bpf_rcu_read_lock(void) __ksym __weak;
 extern void bpf_rcu_read_unlock(void) __ksym __weak;
 
-/* VER-213: an exception in a static function, called where the program must not end. */
+/* VER-213: an exception in a static function that is called in a region that the program must not leave. */
 HOLDING(ver_213_preempt, submit(&ptr); bpf_preempt_disable(); throws_static(); bpf_preempt_enable())
 HOLDING(ver_213_rcu, submit(&ptr); bpf_rcu_read_lock(); throws_static(); bpf_rcu_read_unlock())
 HOLDING(ver_213_accepted, submit(&ptr); bpf_rcu_read_lock(); bpf_rcu_read_unlock(); throws_static())
@@ -321,7 +321,7 @@ static __noinline int submit_clone(struct bpf_dynptr *ptr)
 	return 0;
 }
 
-/* VER-214: a function overwrites a dynptr of its caller, which has a clone of it. */
+/* VER-214: an overwrite of the caller's dynptr, with and without a clone. */
 HOLDING(ver_214, struct bpf_dynptr clone; bpf_dynptr_clone(&ptr, &clone); overwrite(&ptr); submit(&clone))
 HOLDING(ver_214_last, overwrite(&ptr))
 HOLDING(ver_214_accepted, submit_clone(&ptr))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Records of programs that are left by an exception or a tail call. */
+/* Records of programs that an exception or a tail call leaves. */
 #include "elf_object.h"
 #include "run.h"
 
@@ -45,7 +45,7 @@ __noinline int throws_after_submit(u64 number)
 	return 0;
 }
 
-/* A program with one reservation. What follows the exception must not run. */
+/* Define a program that reserves and does ACTION, which throws. Its last store must not run. */
 #define THROWING(NAME, ACTION)                            \
 	SEC("syscall") int NAME(struct run *run)          \
 	{                                                 \
@@ -86,7 +86,7 @@ int throw_to_handler(struct run *run)
 	return 0;
 }
 
-/* The target of the tail calls. Sleepable programs can make none on older kernels. */
+/* The target of the tail calls. On older kernels, sleepable programs cannot make tail calls. */
 SEC("tc")
 int target(struct __sk_buff *skb)
 {
@@ -98,7 +98,7 @@ static __noinline int call_static(struct __sk_buff *skb)
 	int answer = 1;
 
 	bpf_tail_call(skb, &programs, 0);
-	barrier_var(answer); /* or clang takes it for what the function always returns */
+	barrier_var(answer); /* so that clang does not take it for the only return value */
 	return answer;
 }
 
@@ -111,7 +111,7 @@ __noinline int call_global(struct __sk_buff *skb)
 	return answer;
 }
 
-/* The record gets the answer of the target. */
+/* Define a program that reserves and does ACTION. */
 #define TAIL_CALLING(NAME, ACTION)                        \
 	SEC("tc") int NAME(struct __sk_buff *skb)         \
 	{                                                 \

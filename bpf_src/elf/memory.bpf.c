@@ -21,7 +21,7 @@ struct {
 const volatile u64 constant = 1;
 u64 variable;
 
-/* A program that reserves, does something with the dynptr and a slice of it, and submits. */
+/* Define a program that reserves, does ACTION with the dynptr and its slice, and submits. */
 #define WITH_SLICE(NAME, SECTION, ACTION)      \
 	SEC(SECTION) int NAME(void *ctx)       \
 	{                                      \
@@ -61,7 +61,7 @@ int ver_171(void *ctx)
 	return 0;
 }
 
-/* VER-172: a packet as the source of a write, and copied through a slice. */
+/* VER-172: a packet as the source of a write, and as that of a copy through a slice. */
 #define WITH_PACKET(NAME, ACTION)                                            \
 	SEC("xdp") int NAME(struct xdp_md *ctx)                              \
 	{                                                                    \
@@ -105,7 +105,7 @@ READ_INTO(ver_173_rodata, (void *)&constant)
 READ_INTO(ver_173_map, lookup(&constants, &zero))
 READ_INTO(ver_173_accepted, &variable)
 
-/* VER-174: memory of the kernel as the source of a write. */
+/* VER-174: a kernel structure as the source of a write. */
 SEC("tp_btf/sched_switch")
 int ver_174(u64 *ctx)
 {
@@ -133,12 +133,12 @@ int ver_174_probed(u64 *ctx)
 	return 0;
 }
 
-/* VER-175: the context as the source of a write, and as the destination of a read. */
+/* VER-175: the context as the source of a write and the destination of a read. */
 WITH_SLICE(ver_175_write, "raw_tp", bpf_dynptr_write(&ptr, 0, ctx, 8, 0))
 WITH_SLICE(ver_175_read, "raw_tp", bpf_dynptr_read(ctx, 8, &ptr, 0, 0))
 WITH_SLICE(ver_175_accepted, "raw_tp", word = *(u64 *)ctx; bpf_dynptr_write(&ptr, 0, &word, 8, 0))
 
-/* VER-176: other memory that a program may read. */
+/* VER-176: other memory as the source of a write. */
 static long write_key(void *map, u64 *key, u64 *value, struct bpf_dynptr *ptr)
 {
 	bpf_dynptr_write(ptr, 0, key, 8, 0);
@@ -169,7 +169,7 @@ int ver_176_plain(void *ctx)
 WITH_SLICE(ver_177_write, "raw_tp", bpf_dynptr_write(&ptr, 8, slice, 8, 0))
 WITH_SLICE(ver_177_read, "raw_tp", bpf_dynptr_read(slice, 8, &ptr, 8, 0))
 
-/* VER-178: stack that was never written. */
+/* VER-178: unwritten stack. */
 #define WITH_BUFFER(NAME, BUFFER, ACTION)              \
 	PROGRAM int NAME(void *ctx)                    \
 	{                                              \
@@ -189,17 +189,17 @@ WITH_BUFFER(ver_178_read, , bpf_dynptr_read(buffer, length & 63, &ptr, 0, 0))
 WITH_BUFFER(ver_178_write_accepted, = {}, bpf_dynptr_write(&ptr, 0, buffer, 64, 0))
 WITH_BUFFER(ver_178_read_accepted, , bpf_dynptr_read(buffer, 64, &ptr, 0, 0))
 
-/* VER-179: lengths without a bound. */
+/* VER-179: lengths without a bound or past the end. */
 WITH_BUFFER(ver_179_write, = {}, bpf_dynptr_write(&ptr, 0, buffer, length, 0))
 WITH_BUFFER(ver_179_read, = {}, bpf_dynptr_read(buffer, length, &ptr, 0, 0))
 WITH_BUFFER(ver_179_beyond, = {}, bpf_dynptr_write(&ptr, 0, buffer, length & 127, 0))
 WITH_BUFFER(ver_179_accepted, = {}, bpf_dynptr_write(&ptr, 0, buffer, length & 63, 0);
 	    bpf_dynptr_read(buffer, length & 63, &ptr, 0, 0))
 
-/* A load that no path may reach: r1 has no value here. */
+/* A load that the verifier rejects if it takes the path. */
 #define UNREACHABLE asm volatile("r0 = *(u64 *)(r1 + 0)" : : : "r0", "r1")
 
-/* VER-180: a value on the stack from before a read. The read may change it. */
+/* VER-180: a value on the stack that a read may change. */
 #define STALE(NAME, READ)                              \
 	PROGRAM int NAME(void *ctx)                    \
 	{                                              \
@@ -220,7 +220,7 @@ STALE(ver_180_part, bpf_dynptr_read((u8 *)&word + 7, 1, &ptr, 0, 0))
 STALE(ver_180_variable, bpf_dynptr_read((void *)&word, length, &ptr, 0, 0))
 STALE(ver_180_accepted, KEEP(word))
 
-/* VER-181: a pointer on the stack from before a read. */
+/* VER-181: a pointer on the stack that a read overwrites. */
 #define STALE_POINTER(NAME, READ)                      \
 	PROGRAM int NAME(void *ctx)                    \
 	{                                              \
@@ -237,7 +237,7 @@ STALE_POINTER(ver_181, bpf_dynptr_read((void *)&kept, 8, &ptr, 0, 0))
 STALE_POINTER(ver_181_part, bpf_dynptr_read((void *)&kept, 1, &ptr, 0, 0))
 STALE_POINTER(ver_181_accepted, )
 
-/* VER-182: the length of a slice depends on the path. The paths meet before the slice is used. */
+/* VER-182: a slice whose length depends on the path. The paths join before its use. */
 #define BY_PATH(NAME, FIRST, SECOND, INDEX)                              \
 	PROGRAM int NAME(void *ctx)                                      \
 	{                                                                \
@@ -276,7 +276,7 @@ BY_PATH(ver_182_accepted, 16, 8, 4)
 READ_PART_INTO(ver_183, (void *)&constant)
 READ_PART_INTO(ver_183_accepted, (void *)&variable)
 
-/* VER-184: a global function moves the pointer to the dynptr that it got. */
+/* VER-184: a global function adds an offset to the pointer to its caller's dynptr. */
 __noinline int read_moved(const struct bpf_dynptr *ptr)
 {
 	u64 word;
@@ -294,7 +294,7 @@ __noinline int read_whole(const struct bpf_dynptr *ptr)
 WITH_SLICE(ver_184, "raw_tp", read_moved(&ptr))
 WITH_SLICE(ver_184_accepted, "raw_tp", read_whole(&ptr))
 
-/* VER-185: a value on the stack from before bpf_snprintf, beside a reservation. */
+/* VER-185: a value on the stack that bpf_snprintf overwrites while a reservation is held. */
 #define PRINTED(NAME, PRINT)                                             \
 	PROGRAM int NAME(void *ctx)                                      \
 	{                                                                \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Copies within one reservation. Source and destination share 40 of 48 bytes. */
+/* Copies within one reservation. Source and destination overlap in 40 of 48 bytes. */
 #include "elf_object.h"
 #include "run.h"
 
@@ -10,7 +10,7 @@
 extern int bpf_dynptr_copy(struct bpf_dynptr *to, u64 to_offset, struct bpf_dynptr *from, u64 from_offset,
 			   u64 size) __ksym __weak;
 
-/* Fills a reservation with the numbers from 0, and copies. */
+/* Define a program that fills a reservation with the numbers 0 to 63, and does COPY. */
 #define COPY_WITHIN(NAME, COPY)                                   \
 	SEC("syscall") int NAME(struct run *run)                  \
 	{                                                         \

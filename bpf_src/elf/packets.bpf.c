@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Changes of a packet beside a reservation. They end pointers and slices of the packet, and none of the ring. */
+/* Changes of a packet while a reservation is held. They invalidate only pointers into and slices of the packet. */
 #include "elf_object.h"
 #include "verifier.h"
 
@@ -7,7 +7,7 @@ extern int bpf_dynptr_from_skb(struct __sk_buff *skb, u64 flags, struct bpf_dynp
 extern void *bpf_dynptr_slice(const struct bpf_dynptr *ptr, u64 offset, void *buffer, u64 buffer__szk) __ksym
 	__weak;
 
-/* VER-220: a slice of the reservation outlives the change. */
+/* VER-220: a slice of the reservation after the change. */
 #define CHANGED(NAME, SECTION, CONTEXT, CHANGE)    \
 	SEC(SECTION) int NAME(CONTEXT *ctx)        \
 	{                                          \
@@ -34,7 +34,7 @@ __noinline int pull(struct __sk_buff *skb)
 
 CHANGED(ver_220_global, "tc", struct __sk_buff, pull(ctx))
 
-/* VER-221: a pointer into the packet does not. */
+/* VER-221: a pointer into the packet after the change. */
 #define PACKET(NAME, CHANGE)                                       \
 	SEC("tc") int NAME(struct __sk_buff *skb)                  \
 	{                                                          \
@@ -53,10 +53,10 @@ CHANGED(ver_220_global, "tc", struct __sk_buff, pull(ctx))
 PACKET(ver_221, bpf_skb_pull_data(skb, 20))
 PACKET(ver_221_accepted, )
 
-/* VER-222: the same in a global function. */
+/* VER-222: a pointer into the packet after a change in a global function. */
 PACKET(ver_222, pull(skb))
 
-/* VER-223: a slice of the packet ends with the change, and outlives a reservation. */
+/* VER-223: a slice of the packet after the change, and after the release of a reservation. */
 #define PACKET_SLICE(NAME, ACTION)                                             \
 	SEC("tc") int NAME(struct __sk_buff *skb)                              \
 	{                                                                      \
@@ -77,7 +77,7 @@ PACKET_SLICE(ver_223, bpf_skb_pull_data(skb, 20); submit(&ptr))
 PACKET_SLICE(ver_223_submit, submit(&ptr))
 PACKET_SLICE(ver_223_write, bpf_dynptr_write(&ptr, 0, buffer, sizeof(buffer), 0); submit(&ptr))
 
-/* VER-224: written to the packet from a slice of the reservation. The write changes the packet. */
+/* VER-224: a write to the packet from a slice of the reservation. It changes the packet. */
 PACKET_SLICE(ver_224, u8 *ring = slice_of(&ptr); if (ring) bpf_dynptr_write(&packet, 0, ring, RECORD, 0);
 	     submit(&ptr))
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * Kfuncs that copy the memory of a process into a reservation of 16 bytes. The record is discarded where its
- * content is unspecified: after a fault, and behind the end of a string.
+ * Kfuncs that copy user memory into a reservation of 16 bytes. The program discards a record with unspecified
+ * bytes: after a fault, and if the string is shorter than the copy.
  */
 #include "elf_object.h"
 #include "run.h"
@@ -27,7 +27,7 @@ KFUNC(bpf_probe_read_user_str_dynptr);
 		bpf_dynptr_write(&ptr, 0, "................", SIZE, 0);                 \
 		run->results[1] = (s64)KFUNC(&ptr, OFFSET, LENGTH, address);           \
 		bpf_dynptr_read(first, sizeof(first), &ptr, OFFSET, 0);                \
-		for (int i = 0; i < sizeof(first); i++)                                \
+		for (u32 i = 0; i < sizeof(first); i++)                                \
 			run->results[2 + i] = first[i];                                \
 		if (run->results[1] == EFAULT || (run->results[1] > 0 && run->results[1] < LENGTH)) \
 			discard(&ptr);                                                 \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* The context of a program that user space runs by BPF_PROG_RUN. Its results are copied back. */
+/* The context of a program that user space runs with BPF_PROG_RUN. The kernel copies it back. */
 #ifndef RUN_H
 #define RUN_H
 
@@ -8,7 +8,7 @@
 #define MAX_RESULTS 7
 
 struct run {
-	u64 address; /* of memory of the process */
+	u64 address; /* of user memory */
 	s64 results[MAX_RESULTS];
 };
 

@@ -1,6 +1,6 @@
-"""A faultless kernel's answer to programs that user space runs: bpf_src/elf, overlap, user_memory and left.
+"""Replies of a correct kernel to the programs of overlap, user_memory and left in bpf_src/elf.
 
-Written from the documentation of the helpers and kfuncs, not from the expectations of the rows.
+The source is the documentation of the helpers and kfuncs, not the expectations of the rows.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LEFT: dict[str, tuple[list[bytes], int]] = {
 
 
 def prog_run(request: dict[str, Any]) -> dict[str, Any]:
-    """Answer a request of kind 'prog_run'."""
+    """Return the reply to a request of kind 'prog_run'."""
     run = {"overlap": _overlap, "user_memory": _user_memory, "left": _left}[request["object"]]
     return {"loader": "libbpf", "runs": [run(request["functions"][0], each) for each in request["memory"]]}
 

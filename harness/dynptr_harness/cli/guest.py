@@ -54,8 +54,8 @@ def exec(  # noqa: A001  (the name of the command)
 
     machines = _machines_of_one(kernel, boot)
     with _console_on_failure():
-        (subject,) = machines.subjects
-        raise typer.Exit(machines.visit(subject, lambda machine: guest_command.run(machine, command)))
+        (prepared,) = machines.kernels
+        raise typer.Exit(machines.visit(prepared, lambda machine: guest_command.run(machine, command)))
 
 
 @app.command()
@@ -76,10 +76,10 @@ def shell(
     terminal = Terminal()
     machines = _machines_of_one(kernel, boot)
     with _console_on_failure():
-        (subject,) = machines.subjects
+        (prepared,) = machines.kernels
         if not boot.quiet:
-            say(f"Linux {subject.kernel.release}; exit or Ctrl-D ends the shell, Ctrl-] forces it")
-        raise typer.Exit(machines.visit(subject, lambda machine: guest_command.shell(machine, terminal)))
+            say(f"Linux {prepared.kernel.release}; exit or Ctrl-D ends the shell, Ctrl-] if it hangs")
+        raise typer.Exit(machines.visit(prepared, lambda machine: guest_command.shell(machine, terminal)))
 
 
 @app.command()
@@ -187,14 +187,14 @@ def demo(
         out.print("\n".join(columns(rows)), markup=False, soft_wrap=True)
         return
     if not name:
-        raise WrongUsage("no demonstration was named", "`dynptr-harness demo --list` lists them")
+        raise WrongUsage("name a demonstration", "`dynptr-harness demo --list` lists them")
     chosen = demos.find(name, catalogue)
     machines = _machines_of_one(kernel, boot)
     out.print(f"bpf_src/{chosen.path}\n", style="bold", soft_wrap=True)
     out.print(c_source(catalogue.texts[chosen.path], highlighted=out.is_terminal), "")
     with _console_on_failure():
-        (subject,) = machines.subjects
-        raise typer.Exit(machines.visit(subject, lambda machine: chosen.show(machine, out)))
+        (prepared,) = machines.kernels
+        raise typer.Exit(machines.visit(prepared, lambda machine: chosen.show(machine, out)))
 
 
 def _machines_of_one(kernel: str, boot: GuestOptions) -> Machines:
@@ -210,7 +210,7 @@ def _machines_of_one(kernel: str, boot: GuestOptions) -> Machines:
     settings, progress, options = boot.settings(), boot.progress(), boot.options()
     choices = choose([kernel], settings=settings, progress=progress, modules=boot.modules)
     if len(choices) > 1:
-        raise WrongUsage(f"{kernel!r} means {len(choices)} kernels", "name one, such as 6.12")
+        raise WrongUsage(f"{kernel!r} matches {len(choices)} kernels", "name one, such as 6.12")
     return Machines([kernel], options, settings=settings, progress=progress)
 
 

@@ -79,10 +79,10 @@ def probe(
         HarnessError: the environment failed.
     """
     answers: list[Answer] = []
-    for number, subject in enumerate(machines.subjects):
-        with progress.phase(f"loading into {subject.kernel.release}"):
+    for number, prepared in enumerate(machines.kernels):
+        with progress.phase(f"loading into {prepared.kernel.release}"):
             told = _ignore if number else heard  # diagnostics are the same on every kernel
-            answers += _OneKernel(machines, subject, source, wanted, told).answers()
+            answers += _OneKernel(machines, prepared, source, wanted, told).answers()
     return answers
 
 
@@ -96,13 +96,13 @@ class _OneKernel:
     def __init__(
         self,
         machines: Machines,
-        subject: PreparedKernel,
+        prepared: PreparedKernel,
         source: UserProgram,
         wanted: Wanted,
         heard: Callable[[str], None],
     ) -> None:
         self._machines = machines
-        self._subject = subject
+        self._prepared = prepared
         self._source = source
         self._wanted = wanted
         self._heard = heard
@@ -112,7 +112,7 @@ class _OneKernel:
         answers: list[Answer] = []
         ended = False
         while not ended:  # a new machine continues after the program that crashed the last one
-            ended = self._machines.visit(self._subject, lambda machine: self._ask(machine, answers))
+            ended = self._machines.visit(self._prepared, lambda machine: self._ask(machine, answers))
         return answers
 
     async def _ask(self, machine: Machine, answers: list[Answer]) -> bool:
@@ -139,7 +139,7 @@ class _OneKernel:
         return True
 
     def _answer(self, function: str, place: str, reply: dict[str, Any]) -> Answer:
-        release = self._subject.kernel.release
+        release = self._prepared.kernel.release
         if "failed" in reply:
             return Answer(release, function, place, False, reason=reply["failed"], log=reply["console"])
         if "no_type" in reply:

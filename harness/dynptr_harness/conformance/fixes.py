@@ -1,7 +1,6 @@
 """Fixes of the kernel since 5.19 that concern dynptrs or rings, or have a CVE about the verifier or helpers.
 
-Each names the rows that catch a kernel without it, or the reason why none does. Commits, titles and versions
-are those of the mainline. `python -m dynptr_harness.report.fixes_page` makes docs/fixes.md from them.
+Commits, titles and versions are those of the mainline. `make docs` generates docs/fixes.md from this list.
 """
 
 from __future__ import annotations
@@ -12,48 +11,42 @@ RING = "kernel/bpf/ringbuf.c"
 HELPERS = "helpers and maps"
 VERIFIER = "verifier"
 
-# Reasons why no row catches a fix.
-NUMBERS = "it is about what the verifier knows of numbers; no dynptr and no ring takes part"
-PRECISION = "it is about the tracking of precision back through the program; no dynptr and no ring takes part"
-SPECULATION = "it is about what a processor may do ahead of a branch, which no result shows"
-UNPRIVILEGED = "it is about programs without capabilities, which may not use the helper"
-LEAKS = "the verifier loses memory of its own, which neither a result nor a record shows"
-CRASHES = "the verifier itself fails, on a program without a dynptr"
-LOOPS = "it is about the states of loops inside the verifier, which VER-190 to VER-195 do not depend on"
-ATTACHING = "it is about where a program may be attached, and the rows attach to other places"
-OBJECTS = "it is about kptrs, graphs and other objects of the kernel, which no row holds"
-TIMERS = (
-    "it is a race between timers and their release, which no row provokes; VER-085 and VER-011 only load one"
-)
-OTHER_MAPS = "it is about the elements of other maps; a ring has none"
-STACK_OFFSETS = "it takes offsets near 2^31, which no access to the stack of these programs has"
-OTHER_POINTERS = "it is about pointers that are neither a dynptr nor a slice of a reservation"
-INTERPRETER = "it is about a false alarm of KMSAN, which the tested kernels are built without"
-CODE = "it takes a kernel that fails to protect its code pages"
-MAY_GOTO = "it is about may_goto, which no program of the catalogue has"
-OTHER_ARGUMENTS = "it is about arguments for one number, which no helper for dynptrs has; VER-173 is its like"
-REALTIME = "it takes a kernel with PREEMPT_RT"
-OTHER_ITERATORS = "it is about the iterator over bits; the rows use the one over numbers"
-ONE_CPU = "it takes a kernel without SMP"
-EXTENSIONS = "it takes an extension of a program that changes packets, which no row loads"
-FORMATS = "it is about format strings, and none of the programs prints pointers"
-CFG = "it is about jumps that no program of the catalogue has"
-ENCODING = "it takes an instruction that no compiler emits"
-RACE = "it is a race between the wake-up and the release of a ring, which cannot be provoked reliably"
-PACKETS = "it is about pruning with pointers into packets; VER-221 and VER-222 have one path each"
-BTF = "it is a race between BTF objects and their release"
-INNER = "it is about the elements of inner arrays; VER-067 and VER-068 are about inner rings"
-SPILLS = "it is about the stack slots of pointers that are neither a dynptr nor a slice"
-EXCLUSIVE = "it is about maps for one program only, and no row makes one"
-CRYPTO = "it takes the kfuncs for ciphers and a module for one, which the guest does not load"
-MEMORY_SLICES = (
-    "a reservation cannot be overwritten before its release; only slices of dynptrs to memory outlived theirs"
-)
-PACKET_SLICES = "only a packet gave an error in place of a pointer; KFN-013 is its like for a reservation"
-TAIL_CALL_REGIONS = "it is about tail calls in locked regions; VER-132 and VER-136 have each of the two alone"
-LOCKUPS = (
-    "it takes two contexts that wait for the lock of a ring for each other; LOD-001 only comes near to it"
-)
+# Reasons for fixes without a case.
+NUMBERS = "about the value ranges of numbers; it needs no dynptr and no ring"
+PRECISION = "about precision tracking; it needs no dynptr and no ring"
+SPECULATION = "about speculative execution, which has no visible result"
+UNPRIVILEGED = "about programs without capabilities, which cannot use the helper"
+LEAKS = "the verifier leaks its own memory, which has no visible result"
+CRASHES = "the verifier crashes on a program without a dynptr"
+LOOPS = "about the verifier's states of loops; VER-190 to VER-195 do not depend on it"
+ATTACHING = "about attach targets that no case uses"
+OBJECTS = "about kptrs, graphs and other kernel objects, which no case uses"
+TIMERS = "a race between timers and their release; VER-011 and VER-085 only load a timer"
+OTHER_MAPS = "about the elements of other maps; a ring has none"
+STACK_OFFSETS = "needs stack offsets near 2^31, which no case has"
+OTHER_POINTERS = "about pointers other than dynptrs and slices of reservations"
+INTERPRETER = "about a false report of KMSAN, which the tested kernels lack"
+CODE = "needs a kernel that fails to protect its code pages"
+MAY_GOTO = "about may_goto, which no case uses"
+OTHER_ARGUMENTS = "about pointers to a single number, which no dynptr helper takes; VER-173 is similar"
+REALTIME = "needs a kernel with PREEMPT_RT"
+OTHER_ITERATORS = "about the iterator over bits; the cases use the one over numbers"
+ONE_CPU = "needs a kernel without SMP"
+EXTENSIONS = "needs an extension program that changes packets, which no case loads"
+FORMATS = "about format strings of pointers, which no case uses"
+CFG = "about kinds of jumps that no case has"
+ENCODING = "needs an instruction that compilers do not emit"
+RACE = "a race between a wake-up and the release of a ring, which cannot be triggered reliably"
+PACKETS = "about joining paths with pointers into packets; VER-221 and VER-222 have one path each"
+BTF = "a race between BTF objects and their release"
+INNER = "about the elements of inner arrays; VER-067 and VER-068 are about inner rings"
+SPILLS = "about spilled pointers other than dynptrs and slices"
+EXCLUSIVE = "about maps that belong to one program, which no case creates"
+CRYPTO = "needs the kfuncs for ciphers and a cipher module, which the guest does not load"
+MEMORY_SLICES = "about slices of overwritten dynptrs to memory; a reservation cannot be overwritten"
+PACKET_SLICES = "only slices of packets are affected; KFN-013 is similar for a reservation"
+TAIL_CALL_REGIONS = "about tail calls in locked regions; VER-132 and VER-136 test each of the two alone"
+LOCKUPS = "needs a deadlock on the locks of rings; LOD-001 stresses them but does not deadlock"
 
 
 @dataclass(frozen=True)
@@ -61,10 +54,11 @@ class Fix:
     """A fix in the mainline.
 
     Attributes:
-        commit: the first twelve digits.
-        version: the first release with the fix.
+        commit: the first twelve digits of its hash.
+        title: its subject line.
+        version: first release with the fix.
         area: the part of the kernel.
-        seen_by: the rows that catch a kernel without the fix, or the reason why none does.
+        seen_by: ids of the cases that fail without the fix, or the reason why there is none.
         cve: its CVE, if any.
     """
 

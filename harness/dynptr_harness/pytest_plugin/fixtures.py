@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.commands.user_program import COMPILE_DEADLINE, CompileFailed, UserProgram
 from dynptr_harness.conformance import plan
-from dynptr_harness.conformance.judge import version_of
 from dynptr_harness.conformance.prog_types import PROG_TYPES
 from dynptr_harness.core.errors import HarnessError, WrongUsage
+from dynptr_harness.core.kernel_version import KernelVersion
 from dynptr_harness.core.text import printable
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Guest:
     @property
     def version(self) -> Version:
         """Kernel version, such as (6, 12) for '6.12.117+deb13-cloud-amd64'."""
-        return version_of(self.facts["release"])
+        return KernelVersion(self.facts["release"]).major_minor
 
     def run(self, *argv: str, stdin: bytes = b"", timeout: float = DEADLINE) -> Ran:
         """Run a command in the guest and wait for it, at most `timeout` seconds.
@@ -82,7 +82,7 @@ class Guest:
         return Ran(reply["status"], *(base64.b64decode(reply[name]) for name in ("stdout", "stderr")))
 
     def ask(self, request: dict[str, Any], deadline: float = DEADLINE) -> dict[str, Any]:
-        """Send a request to the agent and return its reply. See harness/dynptr_harness/guest/__main__.py."""
+        """Send a request to the agent and return its reply; see dynptr_harness.guest.agent.dispatcher."""
         return self._session.run(self.machine.ask(request, deadline))
 
     def given(self, source: UserProgram) -> GivenSource:
@@ -94,12 +94,12 @@ class Bpf:
     """Loads programs from C files in the guest.
 
     Args:
-        folder: base directory of relative paths.
+        directory: base of relative paths.
     """
 
-    def __init__(self, guest: Guest, folder: Path) -> None:
+    def __init__(self, guest: Guest, directory: Path) -> None:
         self._guest = guest
-        self._folder = folder
+        self._directory = directory
 
     def load(self, path: Path | str, function: str | None = None, prog_type: str | None = None) -> Program:
         """Compile a file and load a program from it.
@@ -108,16 +108,16 @@ class Bpf:
             path: C file. clang on this machine compiles a file with SEC() for libbpf; BCC in the guest
                 compiles any other.
             function: name of the program; needed if the file has several.
-            prog_type: program type, in any case of letters; default: the type in SEC().
+            prog_type: program type, in upper or lower case; default: the type in SEC().
 
         Raises:
             Refused: the verifier rejected the program, or the kernel lacks the type.
-            WrongUsage: the file cannot be read, the type does not exist, or no type is given and the file
-                has no SEC().
+            WrongUsage: the file cannot be read, the type does not exist, or neither `prog_type` nor SEC()
+                names one.
             AssertionError: clang rejected the file.
         """
         __tracebackhide__ = True  # show the line of the test; the message has the rest
-        source = UserProgram.read(self._folder / path)
+        source = UserProgram.read(self._directory / path)
         if not prog_type and source.loader == "bcc":
             raise WrongUsage(f"{source.path} has no SEC(): name a prog_type")
         try:
@@ -141,7 +141,7 @@ class Bpf:
 
 
 def _known(prog_type: str) -> str:
-    """Return the name of a program type given in any case of letters."""
+    """Return the name of a program type in upper case."""
     names = [each.name for each in PROG_TYPES]
     (name,) = plan.select(names, [prog_type], what="program type", command="types")
     return name

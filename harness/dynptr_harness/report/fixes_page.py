@@ -1,4 +1,4 @@
-"""docs/fixes.md: fixes of the kernel, and the rows that catch a kernel without them."""
+"""docs/fixes.md: fixes of the kernel, with the cases that fail without them."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 HEAD = """\
 # Fixes of the kernel
 
-The page is generated from `harness/dynptr_harness/conformance/fixes.py`. It lists fixes since Linux 5.19 that
-concern dynptrs or ring buffers, or that have a CVE about the verifier or its helpers. For each fix it names
-the rows of [the catalogue](catalogue.md) that catch a kernel without it, or the reason why none does."""
+`make docs` generates this page from `harness/dynptr_harness/conformance/fixes.py`. It lists the fixes since
+Linux 5.19 that concern dynptrs or ring buffers, or that have a CVE about the verifier or its helpers. Each
+fix has the cases of [the catalogue](catalogue.md) that fail without it, or the reason why there is none."""
 
 COMMIT = "https://git.kernel.org/linus/{}"
 
 
 def as_markdown(fixes: Sequence[Fix]) -> str:
-    """Return the page, with a line feed at its end."""
+    """Return the page as Markdown."""
     return "\n\n".join([HEAD, "\n".join(_counts(fixes)), "\n".join(_table(fixes))]) + "\n"
 
 
 def _counts(fixes: Sequence[Fix]) -> Iterator[str]:
-    yield from table_row("area", "fixes", "with a CVE", "caught by rows")
+    yield from table_row("area", "fixes", "with a CVE", "with a case")
     yield from table_row("---", "--:", "--:", "--:")
     for area in dict.fromkeys(fix.area for fix in fixes):
         members = [fix for fix in fixes if fix.area == area]
@@ -41,7 +41,7 @@ def _sums(fixes: Sequence[Fix]) -> tuple[int, int, int]:
 
 
 def _table(fixes: Sequence[Fix]) -> Iterator[str]:
-    yield from table_row("version", "commit", "title", "area", "caught by, or why not")
+    yield from table_row("version", "commit", "title", "area", "cases, or the reason for none")
     yield from table_row("---", "---", "---", "---", "---")
     for fix in fixes:
         title = f"{fix.title} ({fix.cve})" if fix.cve else fix.title

@@ -1,4 +1,4 @@
-"""A program with another result or record than the expected ones is noticed."""
+"""The judge fails a program with an unexpected result or record."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def judged(case: Case, reply: dict[str, Any], **facts: Any) -> Judgement:
 
 
 @EACH_ROW
-def test_a_faultless_kernel_passes(case: Case) -> None:
+def test_a_correct_kernel_passes(case: Case) -> None:
     assert judged(case, reply_to(case)).verdict is Verdict.PASS
 
 
 @EACH_RUN
-def test_another_result_fails(case: Case, number: int) -> None:
+def test_a_wrong_result_fails(case: Case, number: int) -> None:
     program = case.experiment
     assert isinstance(program, ProgRuns)
     for position in range(len(program.runs[number].results)):
@@ -51,14 +51,14 @@ def test_another_result_fails(case: Case, number: int) -> None:
 
 @EACH_RUN
 @pytest.mark.parametrize("field", ["error", "answer"])
-def test_a_failed_run_or_another_return_value_fails(case: Case, number: int, field: str) -> None:
+def test_a_failed_run_or_a_wrong_return_value_fails(case: Case, number: int, field: str) -> None:
     reply = reply_to(case)
     reply["runs"][number][field] -= 1
     assert judged(case, reply).verdict is Verdict.FAIL
 
 
 @EACH_RUN
-def test_another_missing_or_additional_record_fails(case: Case, number: int) -> None:
+def test_a_wrong_missing_or_extra_record_fails(case: Case, number: int) -> None:
     records = reply_to(case)["runs"][number]["records"]
     for wrong in ([*records, "00"], records[:-1], [f"ff{record[2:]}" for record in records]):
         reply = reply_to(case)
@@ -67,7 +67,7 @@ def test_another_missing_or_additional_record_fails(case: Case, number: int) -> 
 
 
 @EACH_ROW
-def test_a_run_that_did_not_happen_fails(case: Case) -> None:
+def test_a_missing_run_fails(case: Case) -> None:
     reply = reply_to(case)
     reply["runs"].pop()
     assert judged(case, reply).verdict is Verdict.FAIL
@@ -82,7 +82,7 @@ def test_a_run_that_did_not_happen_fails(case: Case) -> None:
     ],
     ids=["damaged by an old kernel", "too short", "damaged by a newer kernel"],
 )
-def test_only_old_kernels_may_damage_what_overlaps(release: str, record: str, verdict: Verdict) -> None:
+def test_only_old_kernels_may_damage_overlapping_copies(release: str, record: str, verdict: Verdict) -> None:
     reply = reply_to(OVERLAP)
     reply["runs"][0]["records"] = [record]
     assert judged(OVERLAP, reply, release=release).verdict is verdict

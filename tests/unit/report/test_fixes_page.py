@@ -1,4 +1,4 @@
-"""The page about fixes of the kernel, and the rows that it names."""
+"""The page about fixes of the kernel, and the cases that it names."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def version(fix: Fix) -> list[int]:
 
 
 @EACH
-def test_a_fix_names_rows_that_exist_or_a_reason(fix: Fix) -> None:
+def test_a_fix_names_existing_cases_or_a_reason(fix: Fix) -> None:
     ids = {case.id for case in CASES}
     if isinstance(fix.seen_by, str):
         assert len(fix.seen_by) > 20
@@ -33,7 +33,7 @@ def test_a_fix_names_rows_that_exist_or_a_reason(fix: Fix) -> None:
 
 
 @EACH
-def test_a_fix_is_described_in_the_same_form_as_the_others(fix: Fix) -> None:
+def test_the_fields_of_a_fix_are_well_formed(fix: Fix) -> None:
     assert re.fullmatch(r"[0-9a-f]{12}", fix.commit)
     assert re.fullmatch(r"\d+\.\d+", fix.version)
     assert fix.area in {RING, HELPERS, VERIFIER}
@@ -41,7 +41,7 @@ def test_a_fix_is_described_in_the_same_form_as_the_others(fix: Fix) -> None:
     assert fix.title.startswith("bpf")
 
 
-def test_there_are_enough_fixes_each_once_in_order_since_the_helper_exists() -> None:
+def test_the_fixes_are_unique_and_sorted_by_version() -> None:
     assert len(FIXES) >= LEAST
     assert max(Counter(fix.commit for fix in FIXES).values()) == 1
     assert [version(fix) for fix in FIXES] == sorted(version(fix) for fix in FIXES)
@@ -49,8 +49,8 @@ def test_there_are_enough_fixes_each_once_in_order_since_the_helper_exists() -> 
 
 
 @EACH
-def test_a_row_that_names_a_fix_of_its_time_agrees_with_it(fix: Fix) -> None:
-    """A known defect that a fix ended is expected before the version of the fix only."""
+def test_a_known_defect_has_the_version_of_its_fix(fix: Fix) -> None:
+    """A known defect is expected only before the version of the fix that its source names."""
     for case in CASES:
         for difference in case.differences:
             if fix.commit in difference.source and difference.defect and difference.before:

@@ -1,4 +1,4 @@
-"""VER-200 to VER-214: ways to leave functions and callbacks while a reservation is held."""
+"""VER-200 to VER-214: exits from functions and callbacks while a reservation is held."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ ELF = ("libbpf",)
 THROW = ("bpf_throw",)
 THROW_SOURCE = "kernel/bpf/verifier.c, check_reference_leak: exceptions leave all frames (v6.7, f18b03fabaa9)"
 GLOBAL_SOURCE = "kernel/bpf/verifier.c, might_throw of a global function (v7.1, 3d562d35a044)"
-TAIL_CALL_SOURCE = "kernel/bpf/verifier.c: a taken tail call returns from its frame (v6.19, e3245f899043)"
-LD_ABS_SOURCE = (
-    "kernel/bpf/verifier.c, check_ld_abs: a failed load returns from its frame (v7.1, ee861486e377)"
-)
+TAIL_CALL_SOURCE = "kernel/bpf/verifier.c: a tail call that succeeds leaves its frame (v6.19, e3245f899043)"
+LD_ABS_SOURCE = "kernel/bpf/verifier.c, check_ld_abs: a load that fails leaves its frame (v7.1, ee861486e377)"
 TAIL_CALL_OVERLOOKED = (
-    "the verifier overlooked that a taken tail call ends its function: the record is never released "
-    "(e3245f899043)"
+    "before v6.19 the verifier does not see that a tail call leaves its function: the record is never "
+    "released (e3245f899043)"
 )
 LEAK = "Unreleased reference"
 OVERWRITTEN = "cannot overwrite referenced dynptr"
@@ -24,8 +22,7 @@ OVERWRITTEN = "cannot overwrite referenced dynptr"
 CASES = (
     row(
         "VER-200",
-        "t static",
-        "no exception in a static function while its caller holds a reservation",
+        "the verifier rejects an exception in a static function whose caller holds a reservation",
         "leaving",
         (
             refused("ver_200", EINVAL, LEAK),
@@ -38,8 +35,7 @@ CASES = (
     ),
     row(
         "VER-201",
-        "t after",
-        "a static function may release the reservation of its caller and then throw",
+        "the verifier accepts a static function that releases its caller's reservation and then throws",
         "leaving",
         (accepted("ver_201"), accepted("ver_201_two_calls")),
         THROW_SOURCE,
@@ -48,8 +44,7 @@ CASES = (
     ),
     row(
         "VER-202",
-        "t global",
-        "no exception in a global function while one of its callers holds a reservation",
+        "the verifier rejects an exception in a global function if one of its callers holds a reservation",
         "leaving",
         (
             refused("ver_202", EINVAL, LEAK),
@@ -61,8 +56,8 @@ CASES = (
         (
             Older(
                 (7, 1),
-                "the verifier overlooked exceptions of global functions: the record is never released "
-                "(3d562d35a044)",
+                "before v7.1 the verifier does not see exceptions of global functions: the record is never "
+                "released (3d562d35a044)",
                 (
                     accepted("ver_202"),
                     accepted("ver_202_through_static"),
@@ -76,8 +71,7 @@ CASES = (
     ),
     row(
         "VER-203",
-        "t own",
-        "no exception in a global function while it holds a reservation of its own",
+        "the verifier rejects an exception in a global function that holds its own reservation",
         "leaving",
         (refused("ver_203", EINVAL, LEAK), accepted("ver_203_accepted")),
         THROW_SOURCE,
@@ -86,8 +80,7 @@ CASES = (
     ),
     row(
         "VER-204",
-        "t callbck",
-        "no exception in a callback, with a reservation or without one",
+        "the verifier rejects an exception in a callback, with or without a reservation",
         "leaving",
         (
             refused("ver_204", EINVAL, LEAK),
@@ -102,19 +95,18 @@ CASES = (
     ),
     row(
         "VER-205",
-        "c callbck",
-        "no tail call in a callback, with a reservation or without one",
+        "the verifier rejects a tail call in a callback, with or without a reservation",
         "leaving",
         (
             refused("ver_205", EINVAL, "cannot tail call within callback"),
             refused("ver_205_released", EINVAL, "cannot tail call within callback"),
             accepted("ver_205_accepted"),
         ),
-        "kernel/bpf/verifier.c: a taken tail call would return to the helper",
+        "kernel/bpf/verifier.c: the target of the tail call would return to the helper",
         (
             Older(
                 (7, 3),
-                "v6.12 overlooks tail calls in callbacks, v7.3 does not",
+                "v6.12 accepts tail calls in callbacks, v7.3 does not",
                 (accepted("ver_205"), accepted("ver_205_released")),
                 defect=True,
             ),
@@ -123,8 +115,7 @@ CASES = (
     ),
     row(
         "VER-206",
-        "c below",
-        "a static or global function may make a tail call while its caller holds a reservation",
+        "the verifier accepts a tail call in a static or global function whose caller holds a reservation",
         "leaving",
         (accepted("ver_206_static"), accepted("ver_206_slice"), accepted("ver_206_global")),
         TAIL_CALL_SOURCE,
@@ -132,8 +123,7 @@ CASES = (
     ),
     row(
         "VER-207",
-        "c static",
-        "no tail call in a static function while it holds a reservation of its own",
+        "the verifier rejects a tail call in a static function that holds its own reservation",
         "leaving",
         (refused("ver_207", EINVAL, LEAK), accepted("ver_207_accepted")),
         TAIL_CALL_SOURCE,
@@ -149,8 +139,7 @@ CASES = (
     ),
     row(
         "VER-208",
-        "c global",
-        "no tail call in a global function while it holds a reservation of its own",
+        "the verifier rejects a tail call in a global function that holds its own reservation",
         "leaving",
         (
             refused("ver_208", EINVAL, "tail_call would lead to reference leak"),
@@ -161,8 +150,7 @@ CASES = (
     ),
     row(
         "VER-209",
-        "c release",
-        "a release behind a tail call of the same function does not count: the call may be taken",
+        "the verifier rejects a release after a tail call in the same function: the call may not return",
         "leaving",
         (refused("ver_209", EINVAL, LEAK), accepted("ver_209_accepted")),
         TAIL_CALL_SOURCE,
@@ -178,8 +166,7 @@ CASES = (
     ),
     row(
         "VER-210",
-        "t handler",
-        "the callback of an exception may reserve, and must release",
+        "the verifier rejects a callback of exceptions that does not release its reservation",
         "leaving",
         (refused("ver_210", EINVAL, LEAK), accepted("ver_210_accepted")),
         "kernel/bpf/verifier.c, in_exception_callback_fn (v6.7, b9ae0c9dd0ac)",
@@ -188,16 +175,15 @@ CASES = (
     ),
     row(
         "VER-211",
-        "LD_ABS",
-        "no packet is read with LD_ABS in a static function that holds a reservation of its own",
+        "the verifier rejects BPF_LD_ABS in a static function that holds its own reservation",
         "leaving",
         (refused("ver_211", EINVAL, LEAK), accepted("ver_211_accepted")),
         LD_ABS_SOURCE,
         (
             Older(
                 (7, 1),
-                "the verifier overlooked that a failed LD_ABS ends its function: the record is never "
-                "released (ee861486e377)",
+                "before v7.1 the verifier does not see that a failed BPF_LD_ABS leaves its function: the "
+                "record is never released (ee861486e377)",
                 (accepted("ver_211"),),
                 defect=True,
             ),
@@ -206,8 +192,7 @@ CASES = (
     ),
     row(
         "VER-212",
-        "LD below",
-        "a static function may read a packet with LD_ABS while its caller holds a reservation",
+        "the verifier accepts BPF_LD_ABS in a static function whose caller holds a reservation",
         "leaving",
         (accepted("ver_212"),),
         LD_ABS_SOURCE,
@@ -215,8 +200,7 @@ CASES = (
     ),
     row(
         "VER-213",
-        "t region",
-        "no exception in a static function that is called with preemption disabled, or in an RCU section",
+        "the verifier rejects an exception in a static function called in an RCU or preemption region",
         "leaving",
         (
             refused(
@@ -229,7 +213,8 @@ CASES = (
         (
             Older(
                 (7, 0),
-                "the verifier looked at open regions in the main program only (6c2128505f61, CVE-2026-31526)",
+                "before v7.0 the verifier checks open regions only in the main program (6c2128505f61, "
+                "CVE-2026-31526)",
                 (accepted("ver_213_preempt"), accepted("ver_213_rcu")),
                 defect=True,
                 since=(6, 13),
@@ -240,8 +225,7 @@ CASES = (
     ),
     row(
         "VER-214",
-        "2 frames",
-        "a function may overwrite a dynptr of its caller that has a clone there, and not the last one",
+        "the verifier accepts a function that overwrites its caller's dynptr only if a clone remains",
         "leaving",
         (
             accepted("ver_214"),
@@ -252,7 +236,7 @@ CASES = (
         (
             Older(
                 (7, 2),
-                "before v7.2 no dynptr of a family could be overwritten in a function (2eee6fe8ac2c)",
+                "before v7.2 a function cannot overwrite a dynptr of its caller (2eee6fe8ac2c)",
                 (refused("ver_214", EINVAL, OVERWRITTEN),),
             ),
         ),

@@ -1,4 +1,4 @@
-"""VER-190 to VER-197: reservations in, around and across loops."""
+"""VER-190 to VER-197: reservations around, in and across the iterations of loops."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from dynptr_harness.conformance.experiments.verifier import Older, accepted, ref
 
 ELF = ("libbpf",)
 ITERATORS = ("bpf_iter_num_new",)
-LOOP_SOURCE = "kernel/bpf/verifier.c, process_iter_next_call: each round is verified (v6.4, 06accc8779c1)"
+LOOP_SOURCE = "kernel/bpf/verifier.c, process_iter_next_call: each iteration is verified (v6.4, 06accc8779c1)"
 LEAK = "Unreleased reference"
 UNINITIALISED = "Expected an initialized dynptr as R1"
 UNACQUIRED = "arg 1 is an unacquired reference"
-EARLIER = "before v7.2 the reference was checked before the state of the dynptr (308c7a0ae885)"
+EARLIER = "before v7.2 the verifier checks the reference before the state of the dynptr (308c7a0ae885)"
 
 CASES = (
     row(
         "VER-190",
-        "iterators",
-        "a reservation may be held around an open-coded iterator, and made and released in its rounds",
+        "the verifier accepts reservations around and inside the loop of an open-coded iterator",
         "iterators",
         (accepted("ver_190_around"), accepted("ver_190_in"), accepted("ver_190_break")),
         LOOP_SOURCE,
@@ -27,8 +26,7 @@ CASES = (
     ),
     row(
         "VER-191",
-        "break",
-        "a program that leaves a loop with an unreleased reservation is refused",
+        "the verifier rejects a program that leaves a loop with an unreleased reservation",
         "iterators",
         (refused("ver_191", EINVAL, LEAK), accepted("ver_190_break")),
         LOOP_SOURCE,
@@ -37,8 +35,7 @@ CASES = (
     ),
     row(
         "VER-192",
-        "old slice",
-        "a slice cannot be used in the round after its reservation was released",
+        "the verifier rejects a slice in the iteration after the release of its reservation",
         "iterators",
         (refused("ver_192", EACCES, "invalid mem access 'scalar'"), accepted("ver_192_accepted")),
         LOOP_SOURCE,
@@ -47,8 +44,7 @@ CASES = (
     ),
     row(
         "VER-193",
-        "no rounds",
-        "a program that releases its reservation only in a loop is refused: the loop may have no rounds",
+        "the verifier rejects a release that is only in a loop: the loop may have no iterations",
         "iterators",
         (refused("ver_193", EINVAL, LEAK), accepted("ver_190_around")),
         LOOP_SOURCE,
@@ -57,8 +53,7 @@ CASES = (
     ),
     row(
         "VER-194",
-        "each time",
-        "a program that releases the same reservation in each round is refused",
+        "the verifier rejects a loop that releases the same reservation in each iteration",
         "iterators",
         (refused("ver_194", EINVAL, LEAK), accepted("ver_194_accepted")),
         LOOP_SOURCE,
@@ -67,8 +62,7 @@ CASES = (
     ),
     row(
         "VER-195",
-        "in rounds",
-        "a program that reserves in each round and releases once after the loop is refused",
+        "the verifier rejects a program that reserves in each iteration and releases once after the loop",
         "iterators",
         (refused("ver_195", EINVAL, UNINITIALISED), accepted("ver_194_accepted")),
         LOOP_SOURCE,
@@ -78,8 +72,7 @@ CASES = (
     ),
     row(
         "VER-196",
-        "one place",
-        "an iterator and a reservation cannot occupy the same stack slots at the same time",
+        "the verifier rejects an iterator and a reservation in the same stack slots",
         "iterators",
         (
             refused("ver_196_iterator", EINVAL, "cannot overwrite referenced dynptr"),
@@ -92,8 +85,7 @@ CASES = (
     ),
     row(
         "VER-197",
-        "512 times",
-        "a bounded loop of 512 rounds with branches may reserve and submit in each round",
+        "the verifier accepts a bounded loop with branches that reserves and submits 512 times",
         "iterators",
         (accepted("ver_197"),),
         "kernel/bpf/verifier.c: bounded loops (v5.3, 2589726d12a1)",

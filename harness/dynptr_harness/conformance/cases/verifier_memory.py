@@ -1,4 +1,4 @@
-"""VER-170 to VER-185: what a read or a write may take as memory, and what a read leaves on the stack."""
+"""VER-170 to VER-185: the memory that reads and writes accept, and the stack after a read."""
 
 from __future__ import annotations
 
@@ -12,15 +12,12 @@ MEMORY_SOURCE = "kernel/bpf/verifier.c, check_func_arg and mem_types: ARG_PTR_TO
 READ_SOURCE = "kernel/bpf/helpers.c, bpf_dynptr_read: ARG_PTR_TO_UNINIT_MEM (v5.19, 13bbbfbea759)"
 NO_SCALAR = "invalid mem access 'scalar'"
 
-# Two arguments with one reference each.
-REFERENCES_SOURCE = (
-    "kernel/bpf/verifier.c, validate_ref_obj: one reference only where one is needed (v7.2, b7dd2b388657)"
-)
+REFERENCES_SOURCE = "kernel/bpf/verifier.c, validate_ref_obj: checks single references (v7.2, b7dd2b388657)"
 MORE_THAN_ONE = "more than one arg with ref_obj_id"
 WARNED = (
     Splat(
         "kernel/bpf/verifier.c",
-        "v6.16 warns of a defect of the verifier; v6.17 refuses the program without a warning (65fdafd6765f)",
+        "v6.16 reports a bug of the verifier; v6.17 rejects the program without a warning (65fdafd6765f)",
         before=(6, 17),
         since=(6, 16),
     ),
@@ -28,37 +25,34 @@ WARNED = (
 
 
 def _refused_for_references(name: str) -> tuple[Older, ...]:
-    """Return what kernels before v7.2 answer to a program with two referenced arguments."""
+    """Return the answers before v7.2 to a program with two referenced arguments."""
     return (
         Older(
             (7, 2),
-            "the verifier refused a second referenced argument without need (b7dd2b388657)",
+            "before v7.2 the verifier rejects every second referenced argument (b7dd2b388657)",
             (refused(name, EACCES, MORE_THAN_ONE),),
             defect=True,
         ),
         Older(
             (6, 17),
-            "the verifier took a second referenced argument for an internal error (65fdafd6765f)",
+            "before v6.17 the verifier reports an internal error for a second reference (65fdafd6765f)",
             (refused(name, EFAULT, MORE_THAN_ONE),),
             defect=True,
         ),
     )
 
 
-MAP_MEMORY = (
-    "before v6.2 memory of a ring could be neither map key nor map value (9ef40974a82a, d1673304097c)"
-)
+MAP_MEMORY = "before v6.2 a map key or value cannot be memory of a ring (9ef40974a82a, d1673304097c)"
 UNINITIALISED_STACK = (
-    "before v6.3 helpers could not read stack that was never written (6715df8d5d24), before v6.8 not below "
-    "the deepest slot that was (6b4a64bafd10)"
+    "before v6.3 helpers cannot read unwritten stack (6715df8d5d24), and before v6.8 not below the deepest "
+    "written slot (6b4a64bafd10)"
 )
 NOT_READ = "invalid indirect read from stack"
 
 CASES = (
     row(
         "VER-170",
-        "key+value",
-        "two arguments of one helper may point into one reservation",
+        "the verifier accepts two pointers into one reservation as arguments of one helper",
         "memory",
         (accepted("ver_170"), accepted("ver_170_key"), accepted("ver_170_value")),
         REFERENCES_SOURCE,
@@ -79,8 +73,7 @@ CASES = (
     ),
     row(
         "VER-171",
-        "two rings",
-        "two arguments of one helper may point into two reservations",
+        "the verifier accepts pointers into two reservations as arguments of one helper",
         "memory",
         (accepted("ver_171"),),
         REFERENCES_SOURCE,
@@ -93,8 +86,7 @@ CASES = (
     ),
     row(
         "VER-172",
-        "packet",
-        "a packet cannot be the source of a write, but can be copied through a slice",
+        "the verifier rejects a packet as the source of a write",
         "memory",
         (refused("ver_172", EACCES, "helper access to the packet is not allowed"), accepted("ver_172_slice")),
         "kernel/bpf/verifier.c, may_access_direct_pkt_data: bpf_dynptr_write lacks pkt_access",
@@ -102,8 +94,7 @@ CASES = (
     ),
     row(
         "VER-173",
-        "read only",
-        "a read-only map cannot be the destination of a read",
+        "the verifier rejects a read into a read-only map",
         "memory",
         (
             refused("ver_173_rodata", EACCES, "write into map forbidden"),
@@ -115,15 +106,14 @@ CASES = (
     ),
     row(
         "VER-174",
-        "task",
-        "a trusted pointer to a kernel structure can be the source of a write",
+        "the verifier accepts a trusted pointer to a kernel structure as the source of a write",
         "memory",
         (accepted("ver_174"), accepted("ver_174_probed")),
         "kernel/bpf/verifier.c, mem_types: PTR_TO_BTF_ID | PTR_TRUSTED (v6.4, 3e30be4288b3)",
         (
             Older(
                 (6, 4),
-                "before v6.4 helpers could not read through trusted pointers (3e30be4288b3)",
+                "before v6.4 helpers cannot read through trusted pointers (3e30be4288b3)",
                 (refused("ver_174", EACCES, "R3 type=", "ptr_ expected=fp"),),
             ),
         ),
@@ -131,8 +121,7 @@ CASES = (
     ),
     row(
         "VER-175",
-        "context",
-        "the context can be neither the source of a write nor the destination of a read",
+        "the verifier rejects the context as the source of a write or the destination of a read",
         "memory",
         (
             refused("ver_175_write", EACCES, "R3 type=ctx expected=fp"),
@@ -144,8 +133,7 @@ CASES = (
     ),
     row(
         "VER-176",
-        "sources",
-        "map keys and values, constants, variables and plain records can be the source of a write",
+        "the verifier accepts map keys, constants, variables and plain records as the source of a write",
         "memory",
         (
             accepted("ver_176_map_key"),
@@ -158,8 +146,8 @@ CASES = (
     ),
     row(
         "VER-177",
-        "own slice",
-        "a slice can be the source of a write to its own reservation, and the destination of a read from it",
+        "the verifier accepts a slice as the source of a write to, and the destination of a read from, "
+        "its own reservation",
         "memory",
         (accepted("ver_177_write"), accepted("ver_177_read")),
         MEMORY_SOURCE,
@@ -167,8 +155,7 @@ CASES = (
     ),
     row(
         "VER-178",
-        "unwritten",
-        "stack that was never written can be the source of a write and the destination of a read",
+        "the verifier accepts unwritten stack as the source of a write and the destination of a read",
         "memory",
         (
             accepted("ver_178_write"),
@@ -188,8 +175,7 @@ CASES = (
     ),
     row(
         "VER-179",
-        "length",
-        "the length of a read or a write must have a bound, and stay inside the memory",
+        "the verifier rejects a read or a write whose length is unbounded or exceeds the memory",
         "memory",
         (
             refused("ver_179_write", EACCES, "R4 unbounded memory access"),
@@ -202,8 +188,7 @@ CASES = (
     ),
     row(
         "VER-180",
-        "stale",
-        "the verifier forgets the value of stack that a read may overwrite, in whole or in part",
+        "the verifier does not rely on the old value of stack memory that a read may overwrite",
         "memory",
         (
             refused("ver_180", EACCES, NO_SCALAR),
@@ -216,8 +201,7 @@ CASES = (
     ),
     row(
         "VER-181",
-        "stale ptr",
-        "a pointer on the stack is no pointer after a read overwrote it, in whole or in part",
+        "the verifier rejects the use of a pointer on the stack after a read into any part of it",
         "memory",
         (
             refused("ver_181", EACCES, NO_SCALAR),
@@ -229,8 +213,7 @@ CASES = (
     ),
     row(
         "VER-182",
-        "by path",
-        "a slice has the length of the path that made it, also where paths meet",
+        "the verifier rejects an access past the end of a slice that is shorter on one of two joining paths",
         "memory",
         (
             refused("ver_182_short_first", EACCES, "mem_size=8 off=12"),
@@ -242,15 +225,15 @@ CASES = (
     ),
     row(
         "VER-183",
-        "ro part",
-        "a read-only map cannot be the destination of a read of variable length",
+        "the verifier rejects a read of variable length into a read-only map",
         "memory",
         (refused("ver_183", EACCES, "write into map forbidden"), accepted("ver_183_accepted")),
         "kernel/bpf/verifier.c, check_mem_size_reg: MEM_WRITE (v6.12, 8ea607330a39)",
         (
             Older(
                 (6, 12),
-                "the verifier took a write of variable length for a read (8ea607330a39, CVE-2024-50164)",
+                "before v6.12 the verifier treats a write of variable length as a read (8ea607330a39, "
+                "CVE-2024-50164)",
                 (accepted("ver_183"),),
                 defect=True,
             ),
@@ -259,8 +242,7 @@ CASES = (
     ),
     row(
         "VER-184",
-        "moved",
-        "a global function cannot use a pointer that it moved within the dynptr of its caller",
+        "the verifier rejects a global function that adds an offset to the pointer to its caller's dynptr",
         "memory",
         (
             refused("ver_184", EACCES, "dereference of modified dynptr_ptr"),
@@ -270,14 +252,14 @@ CASES = (
         (
             Older(
                 (6, 11),
-                "the verifier overlooked the offset (ec2b9a5e11e5, CVE-2024-43910)",
+                "before v6.11 the verifier does not check the offset (ec2b9a5e11e5, CVE-2024-43910)",
                 (accepted("ver_184"),),
                 defect=True,
                 since=(6, 8),
             ),
             Older(
                 (6, 8),
-                "before v6.8 no global function could take a dynptr (a64bfe618665)",
+                "before v6.8 a global function cannot take a dynptr (a64bfe618665)",
                 (
                     refused("ver_184", EACCES, "pointer arithmetic on mem_or_null prohibited"),
                     refused("ver_184_accepted", EACCES, "expected=fp, dynptr_ptr"),
@@ -288,15 +270,15 @@ CASES = (
     ),
     row(
         "VER-185",
-        "printed",
-        "the verifier forgets the value of stack that bpf_snprintf overwrites while a reservation is held",
+        "the verifier does not rely on the old value of stack memory that bpf_snprintf overwrites",
         "memory",
         (refused("ver_185", EACCES, NO_SCALAR), accepted("ver_185_accepted")),
         "kernel/bpf/helpers.c, bpf_snprintf_proto: MEM_WRITE (v7.0, 802eef5afb18)",
         (
             Older(
                 (7, 0),
-                "the prototype did not say that the helper writes (802eef5afb18, CVE-2026-45903)",
+                "before v7.0 the prototype lacks the flag for memory that the helper writes (802eef5afb18, "
+                "CVE-2026-45903)",
                 (accepted("ver_185"),),
                 defect=True,
                 since=(6, 14),

@@ -1,4 +1,4 @@
-"""VER-220 to VER-224: changes of a packet beside a reservation."""
+"""VER-220 to VER-224: changes of a packet while a reservation is held."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from errno import EACCES
 from dynptr_harness.conformance.experiments.verifier import Older, accepted, refused, row
 
 ELF = ("libbpf",)
-PACKET_SOURCE = "kernel/bpf/verifier.c, clear_all_pkt_pointers: pointers and slices of the packet only"
+PACKET_SOURCE = "kernel/bpf/verifier.c, clear_all_pkt_pointers: only pointers into and slices of the packet"
 NO_SCALAR = "invalid mem access 'scalar'"
 FROM_SKB = ("bpf_dynptr_from_skb",)
 
 CASES = (
     row(
         "VER-220",
-        "ring",
-        "a slice of a reservation outlives a change of the packet",
+        "the verifier accepts a slice of a reservation after a change of the packet",
         "packets",
         (
             accepted("ver_220_pull"),
@@ -28,8 +27,7 @@ CASES = (
     ),
     row(
         "VER-221",
-        "packet",
-        "a pointer into a packet cannot be used after a change of the packet",
+        "the verifier rejects a pointer into the packet after a change of the packet",
         "packets",
         (refused("ver_221", EACCES, NO_SCALAR), accepted("ver_221_accepted")),
         PACKET_SOURCE,
@@ -37,15 +35,14 @@ CASES = (
     ),
     row(
         "VER-222",
-        "p global",
-        "a pointer into a packet cannot be used after a global function changed the packet",
+        "the verifier rejects a pointer into the packet after a global function changed the packet",
         "packets",
         (refused("ver_222", EACCES, NO_SCALAR), accepted("ver_220_global"), accepted("ver_221_accepted")),
         "kernel/bpf/verifier.c, changes_pkt_data of a global function (v6.13, 51081a3f25c7)",
         (
             Older(
                 (6, 13),
-                "the verifier overlooked that a global function changes the packet (51081a3f25c7)",
+                "before v6.13 the verifier ignores that a global function changes the packet (51081a3f25c7)",
                 (accepted("ver_222"),),
                 defect=True,
             ),
@@ -54,8 +51,7 @@ CASES = (
     ),
     row(
         "VER-223",
-        "p slice",
-        "a slice of a packet ends with a change of the packet, and not with the release of a reservation",
+        "the verifier rejects a slice of the packet after a change of the packet, but not after a submit",
         "packets",
         (refused("ver_223", EACCES, NO_SCALAR), accepted("ver_223_submit"), accepted("ver_223_write")),
         "kernel/bpf/verifier.c: DYNPTR_TYPE_SKB (v6.4, b5964b968ac6)",
@@ -64,8 +60,7 @@ CASES = (
     ),
     row(
         "VER-224",
-        "p write",
-        "a write from a reservation to a packet ends the slices of the packet, and none of the reservation",
+        "the verifier rejects a slice of the packet, but not of the reservation, after a write to the packet",
         "packets",
         (refused("ver_224", EACCES, NO_SCALAR), accepted("ver_224_accepted")),
         "kernel/bpf/verifier.c, BPF_FUNC_dynptr_write: changes_data (v6.4, b5964b968ac6)",

@@ -1,4 +1,4 @@
-"""Programs that user space runs by BPF_PROG_RUN, with the expected results and records."""
+"""Programs that user space runs with BPF_PROG_RUN, with the expected results and records."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from dynptr_harness.conformance.experiments.base import Reply
     from dynptr_harness.conformance.prog_types import ProgType
 
-# A record with other bytes than the right ones. A defect need not damage it in the same way on each machine.
+# A record of the right length with wrong bytes. Which bytes are wrong depends on the machine.
 DAMAGED = "damaged"
 
 
@@ -22,11 +22,11 @@ class ProgRun:
     """One run of a program.
 
     Attributes:
-        results: the expected first words of `results` in struct run.
-        records: the expected records, or DAMAGED for one record as long as `intact` that differs from it.
-        memory: bytes at the address that the program gets, or None for an address that is not mapped.
+        results: the expected first elements of `results` in struct run.
+        records: the expected records, or DAMAGED for one record that differs from `intact`.
+        memory: content of the user memory whose address the program gets, or None for an unmapped address.
         answer: the expected return value.
-        intact: the right record, where `records` is DAMAGED.
+        intact: the undamaged record, if `records` is DAMAGED.
     """
 
     results: tuple[int, ...]
@@ -36,7 +36,7 @@ class ProgRun:
     intact: bytes = b""
 
     def records_seen(self, records: list[str]) -> object:
-        """Return what the reply says of the records, to compare it with `records_wanted`."""
+        """Return the records of the reply, equal to `records_wanted` if they are as expected."""
         if isinstance(self.records, str):
             damaged = (
                 len(records) == 1
@@ -48,7 +48,7 @@ class ProgRun:
 
     @property
     def records_wanted(self) -> object:
-        """Return the expected records in hex, or DAMAGED."""
+        """The expected records in hex, or DAMAGED."""
         return self.records if isinstance(self.records, str) else [record.hex() for record in self.records]
 
 
@@ -57,11 +57,10 @@ class ProgRuns:
     """Runs of one program.
 
     Attributes:
-        object: file of the programs, bpf_src/elf/NAME.bpf.c.
-        function: the program.
-        runs: at least one.
-        target: the program that its tail calls reach.
-        packet: the program gets a packet as its context, and not struct run.
+        object: name of the file, bpf_src/elf/NAME.bpf.c.
+        function: name of the program.
+        target: name of the program that its tail calls reach.
+        packet: the context is a packet, not struct run.
     """
 
     object: str

@@ -11,13 +11,20 @@ import mmap
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import IntEnum
 from errno import EPERM
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from bcc import BPF
 from bcc.libbcc import bpf_test_run_opts, lib
+
+from dynptr_harness.protocol.uapi import (
+    BPF_F_MMAPABLE,
+    BPF_F_RB_OVERWRITE,
+    AttachType,
+    MapType,
+    ProgType,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,104 +33,10 @@ if TYPE_CHECKING:
 
 Structure = TypeVar("Structure", ct.Structure, ct.Union)
 
-BPF_F_SLEEPABLE = 1 << 4
-BPF_F_RB_OVERWRITE = 1 << 19
-BPF_F_MMAPABLE = 1 << 10
-MAP_TYPE_ARRAY = 2
-MAP_TYPE_ARRAY_OF_MAPS = 12
-MAP_TYPE_STRUCT_OPS = 26
-MAP_TYPE_RINGBUF = 27
 VERIFIER_LOG_BYTES = 1 << 20
 STANDARD_ERROR = 2
 # r0 = 0; exit (Documentation/bpf/standardization/instruction-set.rst)
 NOTHING = bytes.fromhex("b700000000000000 9500000000000000")
-
-
-class ProgType(IntEnum):
-    """enum bpf_prog_type of include/uapi/linux/bpf.h."""
-
-    SOCKET_FILTER = 1
-    KPROBE = 2
-    SCHED_CLS = 3
-    SCHED_ACT = 4
-    TRACEPOINT = 5
-    XDP = 6
-    PERF_EVENT = 7
-    CGROUP_SKB = 8
-    CGROUP_SOCK = 9
-    LWT_IN = 10
-    LWT_OUT = 11
-    LWT_XMIT = 12
-    SOCK_OPS = 13
-    SK_SKB = 14
-    CGROUP_DEVICE = 15
-    SK_MSG = 16
-    RAW_TRACEPOINT = 17
-    CGROUP_SOCK_ADDR = 18
-    LWT_SEG6LOCAL = 19
-    LIRC_MODE2 = 20
-    SK_REUSEPORT = 21
-    FLOW_DISSECTOR = 22
-    CGROUP_SYSCTL = 23
-    RAW_TRACEPOINT_WRITABLE = 24
-    CGROUP_SOCKOPT = 25
-    TRACING = 26
-    STRUCT_OPS = 27
-    EXT = 28
-    LSM = 29
-    SK_LOOKUP = 30
-    SYSCALL = 31
-    NETFILTER = 32
-
-
-class AttachType(IntEnum):
-    """enum bpf_attach_type of include/uapi/linux/bpf.h."""
-
-    CGROUP_INET_INGRESS = 0
-    CGROUP_INET_EGRESS = 1
-    CGROUP_INET_SOCK_CREATE = 2
-    CGROUP_SOCK_OPS = 3
-    SK_SKB_STREAM_VERDICT = 5
-    CGROUP_DEVICE = 6
-    SK_MSG_VERDICT = 7
-    CGROUP_INET4_BIND = 8
-    CGROUP_INET6_BIND = 9
-    CGROUP_INET4_CONNECT = 10
-    CGROUP_INET6_CONNECT = 11
-    CGROUP_INET4_POST_BIND = 12
-    CGROUP_INET6_POST_BIND = 13
-    CGROUP_UDP4_SENDMSG = 14
-    CGROUP_UDP6_SENDMSG = 15
-    LIRC_MODE2 = 16
-    FLOW_DISSECTOR = 17
-    CGROUP_SYSCTL = 18
-    CGROUP_UDP4_RECVMSG = 19
-    CGROUP_UDP6_RECVMSG = 20
-    CGROUP_GETSOCKOPT = 21
-    CGROUP_SETSOCKOPT = 22
-    TRACE_RAW_TP = 23
-    TRACE_FENTRY = 24
-    TRACE_FEXIT = 25
-    MODIFY_RETURN = 26
-    LSM_MAC = 27
-    TRACE_ITER = 28
-    CGROUP_INET4_GETPEERNAME = 29
-    CGROUP_INET6_GETPEERNAME = 30
-    CGROUP_INET4_GETSOCKNAME = 31
-    CGROUP_INET6_GETSOCKNAME = 32
-    CGROUP_INET_SOCK_RELEASE = 34
-    SK_LOOKUP = 36
-    XDP = 37
-    SK_SKB_VERDICT = 38
-    TRACE_KPROBE_MULTI = 42
-    LSM_CGROUP = 43
-    NETFILTER = 45
-    TCX_EGRESS = 47
-    CGROUP_UNIX_CONNECT = 49
-    CGROUP_UNIX_SENDMSG = 50
-    CGROUP_UNIX_RECVMSG = 51
-    CGROUP_UNIX_GETPEERNAME = 52
-    CGROUP_UNIX_GETSOCKNAME = 53
 
 
 class ProgLoadOpts(ct.Structure):
@@ -418,9 +331,14 @@ def link_create(fd: int, target: int, attach_type: AttachType, options: LinkCrea
 
 
 def prog_run(fd: int, data: bytes = b"", context: ct.Structure | None = None) -> tuple[int, int]:
-    """BPF_PROG_RUN once: (0 or negative errno of the call, return value of the program).
+    """Run a program once with BPF_PROG_RUN.
 
-    The kernel copies the context back after the run.
+    Args:
+        data: the packet, if any.
+        context: the context, if any. The kernel copies it back after the run.
+
+    Returns:
+        0 or the negative errno of the call, and the return value of the program.
     """
     options = bpf_test_run_opts(sz=ct.sizeof(bpf_test_run_opts))
     if data:
@@ -451,7 +369,7 @@ class _MapCreateOpts(ct.Structure):
 def mapped_array(value_size: int) -> int:
     """An array of one value that can be mapped into memory; its descriptor."""
     options = _MapCreateOpts(sz=ct.sizeof(_MapCreateOpts), map_flags=BPF_F_MMAPABLE)
-    fd: int = lib.bpf_map_create(MAP_TYPE_ARRAY, b"mapped", 4, value_size, 1, ct.byref(options))
+    fd: int = lib.bpf_map_create(MapType.ARRAY, b"mapped", 4, value_size, 1, ct.byref(options))
     _map_call("making an array that can be mapped", fd)
     return fd
 
@@ -468,7 +386,7 @@ def struct_ops_map(value: btf.Struct, btf_fd: int) -> int:
         btf_fd: BTF that somebody has loaded. The kernel demands some, and does not look what is in it.
     """
     options = _MapCreateOpts(sz=ct.sizeof(_MapCreateOpts), btf_fd=btf_fd, btf_vmlinux_value_type_id=value.id)
-    fd: int = lib.bpf_map_create(MAP_TYPE_STRUCT_OPS, b"ops", 4, value.size, 1, ct.byref(options))
+    fd: int = lib.bpf_map_create(MapType.STRUCT_OPS, b"ops", 4, value.size, 1, ct.byref(options))
     _map_call("making a map of kernel functions", fd)
     return fd
 
@@ -484,7 +402,7 @@ def new_ring(size: int, flags: int = 0) -> int:
         RingRefused: the kernel has no such ring.
     """
     options = _MapCreateOpts(sz=ct.sizeof(_MapCreateOpts), map_flags=flags)
-    fd: int = lib.bpf_map_create(MAP_TYPE_RINGBUF, b"ring", 0, 0, size, ct.byref(options))
+    fd: int = lib.bpf_map_create(MapType.RINGBUF, b"ring", 0, 0, size, ct.byref(options))
     if fd < 0:
         raise RingRefused(last_errno(), f"making a ring of {size} bytes: {os.strerror(last_errno())}")
     return fd
@@ -508,7 +426,7 @@ def array_of_rings(flags: int) -> int:
     """
     with ring(os.sysconf("SC_PAGE_SIZE"), flags) as inner:
         options = _MapCreateOpts(sz=ct.sizeof(_MapCreateOpts), inner_map_fd=inner)
-        fd: int = lib.bpf_map_create(MAP_TYPE_ARRAY_OF_MAPS, b"rings", 4, 4, 1, ct.byref(options))
+        fd: int = lib.bpf_map_create(MapType.ARRAY_OF_MAPS, b"rings", 4, 4, 1, ct.byref(options))
     _map_call("making a map of rings", fd)
     return fd
 
@@ -578,16 +496,16 @@ def gpl_compatible(prog_fd: int) -> bool:
 
 
 def rings_of(program: Program) -> dict[str, int]:
-    """The ring buffers that a loaded program uses, by name: their descriptors, to be closed."""
-    rings = maps_by_name(program)
+    """Return the ring buffers that a loaded program uses: name to descriptor, which the caller closes."""
+    rings = maps_used_by(program)
     for name, fd in list(rings.items()):
-        if map_info(fd).type != MAP_TYPE_RINGBUF:
+        if map_info(fd).type != MapType.RINGBUF:
             os.close(rings.pop(name))
     return rings
 
 
-def maps_by_name(program: Program) -> dict[str, int]:
-    """The maps that a loaded program uses, by name: their descriptors, to be closed."""
+def maps_used_by(program: Program) -> dict[str, int]:
+    """Return the maps that a loaded program uses: name to descriptor, which the caller closes."""
     ids = (ct.c_uint32 * 64)()
     info = _ProgInfo(nr_map_ids=len(ids), map_ids=ct.addressof(ids))
     size = ct.c_uint32(ct.sizeof(info))

@@ -1,6 +1,6 @@
-"""ELF objects, loaded through libbpf: programs with what BCC cannot compile or load.
+"""ELF objects, loaded through libbpf: programs that BCC cannot compile or load.
 
-The host has compiled them; see harness/dynptr_harness/guest_image/bpf_objects.py and bpf_src/elf.
+The host compiles them: see harness/dynptr_harness/guest_image/bpf_objects.py and bpf_src/elf.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from dynptr_harness.guest.bpf.libbpf import AttachType, ProgType
+    from dynptr_harness.protocol.uapi import AttachType, ProgType
 
 
 def _declare(name: str, result: type | None, *arguments: type) -> None:
@@ -62,19 +62,20 @@ def load(
     btf_target: str | None = None,
     prepare: Callable[[int, int], None] | None = None,
 ) -> Program:
-    """Load one program of an object, whatever type its section says.
+    """Load one program of an object.
 
     Args:
-        prog_type: the type; None for what the section says: type, attach type, flags and target.
-        maps: descriptors of maps that take the place of the object's own, by name.
+        prog_type: program type. None for the type, attach type, flags and target that the section
+            of the program names.
+        maps: descriptors of maps that replace the object's own, by name.
         flags: BPF_F_* of the program.
         attach_type: expected attach type.
-        btf_target: the kernel function or LSM hook that a TRACING or LSM program is for.
-        prepare: is given the object and the program, to do what else is to be done before they are loaded.
+        btf_target: kernel function or LSM hook of a TRACING or LSM program.
+        prepare: called with the handles of the object and the program before the load.
 
     Raises:
-        LoadRefused: the kernel did not take the program. Its log is empty where libbpf gave up before
-            the verifier; then libbpf has said why on standard error, which is the console.
+        LoadRefused: the kernel or libbpf rejected the program. If libbpf did, the log is empty and the reason
+            is on standard error, which is the console.
     """
     options = _Options(flags, attach_type, btf_target, prepare)
     with _loaded(path, function, prog_type, maps, options) as program:
@@ -82,25 +83,29 @@ def load(
 
 
 def btf_of(obj: int) -> int:
-    """The BTF of an opened object, to be changed before that is loaded."""
+    """Return the BTF of an open object. It can be changed until the load."""
     return int(lib.bpf_object__btf(obj))
 
 
 def replace_function(program: int, target_fd: int, function: str) -> None:
-    """Make a program of an opened object one that replaces a function of another program."""
+    """Make a program of an open object replace a function of the program `target_fd`."""
     if lib.bpf_program__set_attach_target(program, target_fd, function.encode()) < 0:
         raise LoadRefused(libbpf.last_errno(), f"the program has no function {function}")
 
 
 @dataclass
 class BySection(Program):
-    """A program that was loaded as its section says, and can be attached so."""
+    """A program that is loaded and attached according to its section."""
 
     handle: int
 
     @contextmanager
     def attached(self) -> Iterator[None]:
-        """It is attached within this context. Raises OSError where the kernel does not attach it."""
+        """Attach the program within this context.
+
+        Raises:
+            OSError: the kernel rejected the attach.
+        """
         link = _checked(lib.bpf_program__attach(self.handle), f"attach {self.name} as its section says")
         try:
             yield
@@ -110,24 +115,20 @@ class BySection(Program):
 
 @contextmanager
 def by_section(path: Path, function: str) -> Iterator[BySection]:
-    """One program of an object, loaded within this context as its section says.
-
-    Raises:
-        LoadRefused: as `load`.
-    """
+    """Load one program of an object by its section, within this context. Raises the errors of `load`."""
     with _loaded(path, function, None, {}, _Options()) as program:
         yield BySection(function, lib.bpf_program__fd(program), program)
 
 
 def programs(path: Path) -> dict[str, str]:
-    """The programs of an object: their names, and the section that each is in."""
+    """Return the section of each program of an object, by the name of the program."""
     with _opened(path, {}) as obj:
         return {lib.bpf_program__name(each).decode(): section_of(each) for each in programs_of(obj)}
 
 
 @dataclass(frozen=True)
 class _Options:
-    """What else `load` is given."""
+    """Further arguments of `load`."""
 
     flags: int = 0
     attach_type: AttachType | None = None
@@ -158,7 +159,7 @@ def _loaded(
             raise LoadRefused(libbpf.last_errno(), f"{target} is not in the kernel's BTF")
         if options.prepare:
             options.prepare(obj, program)
-        # libbpf asks for a log, as BCC does, only when the first try has failed
+        # like BCC, libbpf requests a log only after the first attempt failed
         log = libbpf.empty_log()
         lib.bpf_program__set_log_buf(program, log, len(log))
         result = lib.bpf_object__load(obj)
@@ -168,28 +169,28 @@ def _loaded(
 
 
 def open_object(path: Path, maps: Mapping[str, int]) -> int:
-    """Open an object, and put descriptors of maps in the place of its own by name; it is to be closed."""
+    """Open an object and replace maps by name with these descriptors. The caller closes it."""
     obj = _checked(lib.bpf_object__open_file(os.fsencode(path), None), f"opening {path}")
     for map_ in _each(lib.bpf_object__next_map, obj):
         name = lib.bpf_map__name(map_).decode()
         if name in maps and lib.bpf_map__reuse_fd(map_, maps[name]) < 0:
-            raise OSError(libbpf.last_errno(), f"putting the agent's map {name} into {path.name}")
+            raise OSError(libbpf.last_errno(), f"replacing the map {name} of {path.name}")
     return obj
 
 
 def programs_of(obj: int) -> Iterator[int]:
-    """The programs of an opened object."""
+    """Iterate over the handles of the programs of an open object."""
     return _each(lib.bpf_object__next_program, obj)
 
 
 def section_of(program: int) -> str:
-    """The section that a program of an opened object is in."""
+    """Return the section of a program of an open object."""
     name: bytes = lib.bpf_program__section_name(program)
     return name.decode()
 
 
 def autoload(program: int, *, wanted: bool) -> None:
-    """Whether a program of an opened object is loaded with it."""
+    """Enable or disable the load of a program together with its object."""
     lib.bpf_program__set_autoload(program, wanted)
 
 
@@ -209,7 +210,7 @@ def _checked(pointer: int | None, what: str) -> int:
 
 
 def _each(following: Callable[[int, int | None], int | None], obj: int) -> Iterator[int]:
-    """What libbpf lists of an object, each time asked for what follows the last."""
+    """Iterate over the items of an object. `following` returns the item after a given one."""
     item = following(obj, None)
     while item:
         yield item

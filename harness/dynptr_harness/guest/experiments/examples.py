@@ -1,4 +1,4 @@
-"""The examples of bpf_src/examples: loaded and attached as their sections say, and fired by calls of ours."""
+"""Runs the examples of bpf_src/examples. Their ELF sections say how to load and attach them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,14 @@ Reply = dict[str, Any]
 
 
 def run(request: dict[str, Any]) -> Reply:
-    """Have an example watch some calls, each of them a list of buffers that are written in one go.
+    """Load and attach an example, and make the write calls that it traces.
 
-    The reply has the records of all processes, ours among them by the `pid`.
+    Args:
+        request: `calls` has a list of buffers (hex) for each call. A call with several buffers is a
+            writev(2).
+
+    Returns:
+        the `records` of all processes, and the `pid` of this one.
     """
     (function,) = request["functions"]
     with ExitStack() as stack:

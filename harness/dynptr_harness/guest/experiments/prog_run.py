@@ -1,4 +1,4 @@
-"""Programs that user space runs by BPF_PROG_RUN, with their results and records."""
+"""Runs programs with BPF_PROG_RUN, and returns their results and records."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from dynptr_harness.guest.ringbuf.consumer import Consumer
 
 OBJECTS = Path("/payload/objects")
 RING = "events"
-PROGRAMS = "programs"  # the map for the target of tail calls
-UNMAPPED = 8  # an address of the first page, which no process has
+PROGRAMS = "programs"  # map with the target of tail calls
+UNMAPPED = 8  # in the first page, which is never mapped
 MAX_RESULTS = 7
 PACKET_BYTES = 64
 
@@ -29,11 +29,16 @@ class Run(ct.Structure):
 
 
 def run(request: dict[str, Any]) -> Reply:
-    """Run the first function of the request once for each of `memory`.
+    """Run a program once for each entry of `memory`.
 
-    The second function, if any, is the target of its tail calls. A `memory` is the hex of the bytes that the
-    program finds at its address, or None for an address that is not mapped. With `packet` in the request, the
-    program gets a packet instead, and has no results.
+    Args:
+        request: `functions` has the program and, if it makes tail calls, their target. Each entry of `memory`
+            is the content of user memory (hex) whose address the program gets, or None for an unmapped
+            address. With `packet` the context is a packet, and there are no results.
+
+    Returns:
+        the `runs`, each with the `error` of BPF_PROG_RUN, the return value `answer`, the `results` of struct
+        run and the `records` (hex).
     """
     path = OBJECTS / f"{request['object']}.bpf.o"
     with ExitStack() as stack:
@@ -43,7 +48,7 @@ def run(request: dict[str, Any]) -> Reply:
             ]
         except LoadRefused as error:
             return {"refused": {"errno": error.errno, "log": error.log}}
-        maps = libbpf.maps_by_name(program)
+        maps = libbpf.maps_used_by(program)
         for fd in maps.values():
             stack.callback(os.close, fd)
         for target in targets:
