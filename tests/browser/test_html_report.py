@@ -73,7 +73,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     gone = replace(cell("LSM", "RSV-012", kernel=NEW), seen="", expected="")
     before = results(good=True)
     before = replace(before, cells=(*before.cells, gone), planned=before.planned + 1)
-    path.write_text(as_html(now, loader.load(), compare(before, now)), encoding="utf-8")
+    page = as_html(now, loader.load(), compare(before, now), "https://git.example/tree")
+    path.write_text(page, encoding="utf-8")
     return path
 
 
@@ -355,3 +356,113 @@ def test_the_provenance_of_the_run_is_shown(opened: Callable[..., Page]) -> None
     assert "2026-01-02T03:04:05Z" in text
     page.get_by_text("Guest packages").click()
     assert "python3-bpfcc" in page.locator("#panel").inner_text()
+
+
+@pytest.mark.parametrize("size", [(320, 568), (390, 700), (760, 500), (1024, 700), (1280, 800)])
+def test_what_is_known_of_the_run_fits(opened: Callable[..., Page], size: tuple[int, int]) -> None:
+    page = opened("#about", viewport={"width": size[0], "height": size[1]})
+    page.evaluate("document.querySelectorAll('#panel details').forEach((each) => (each.open = true))")
+    cut = page.evaluate(
+        """[...document.querySelectorAll('#panel, #panel th, #panel td, #panel summary')]
+        .filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.textContent)"""
+    )
+    assert cut == []
+    broken = page.evaluate(
+        """[...document.querySelectorAll('#panel th')].filter((each) => {
+            const range = document.createRange();
+            range.selectNodeContents(each);
+            const lines = new Set([...range.getClientRects()].map((box) => Math.round(box.top)));
+            return lines.size > each.textContent.split(/[ -]/).length;
+        }).map((each) => each.textContent)"""
+    )
+    assert broken == []
+
+
+@pytest.mark.parametrize(
+    ("fragment", "axes"),
+    [
+        ("", "types ↓ kernels →"),
+        ("#open=LSM,LSM/RSV", "types, groups, cases ↓ kernels →"),
+        ("#view=kernels", "kernels ↓ groups →"),
+        (f"#view=kernels&open={quote(NEW)},RSV", "kernels, types ↓ groups, cases →"),
+        ("#view=cases", "groups ↓ kernels →"),
+        (f"#view=cases&open={quote(NEW)}", "groups ↓ kernels, types →"),
+    ],
+)
+def test_the_corner_names_both_axes(opened: Callable[..., Page], fragment: str, axes: str) -> None:
+    assert opened(fragment).inner_text(".corner") == axes
+
+
+def test_upright_headings_are_not_cut(opened: Callable[..., Page]) -> None:
+    page = opened(f"#view=cases&open={quote(NEW)}")
+    headings = page.locator(".column.upright")
+    assert headings.count() == len(TYPES)
+    assert headings.evaluate_all("(all) => all.every((each) => each.scrollHeight <= each.clientHeight)")
+    assert headings.evaluate_all(
+        """(all) => all.every((each) => {
+            const fold = each.querySelector('small');
+            if (!fold) return true;
+            const [inner, outer] = [fold.getBoundingClientRect(), each.getBoundingClientRect()];
+            return inner.left >= outer.left && inner.right <= outer.right;
+        })"""
+    )
+
+
+@pytest.mark.parametrize(
+    ("fragment", "heading", "items"),
+    [
+        (f"#slot=LSM,{quote(NEW)}", "6 cells", 6),
+        (f"#open=LSM&slot=LSM/RSV,{quote(NEW)}", "4 cells", 4),
+        (f"#view=kernels&slot={quote(OLD)},RSV", "9 cells", 9),
+        ("#slot=NONE,RSV", "", 0),
+    ],
+)
+def test_a_link_opens_the_list_of_a_slot(
+    opened: Callable[..., Page], fragment: str, heading: str, items: int
+) -> None:
+    panel = opened(fragment).locator("#panel")
+    assert panel.is_visible() is bool(items)
+    assert panel.locator(".cells li").count() == items
+    if items:
+        assert panel.locator("h2").inner_text() == heading
+
+
+def test_the_address_follows_the_details(opened: Callable[..., Page]) -> None:
+    page = opened()
+    slot(page, "LSM", "7.3").click()
+    assert page.evaluate("location.hash") == f"#slot=LSM,{quote(NEW)}"
+    page.locator("#panel .cells button").first.click()
+    page.wait_for_selector("#panel tr.differs")
+    assert "slot=" not in page.evaluate("location.hash")
+    page.click("#about")
+    assert page.evaluate("location.hash") == "#about"
+    page.evaluate("location.hash = 'type=LSM'")
+    expect(page.locator("#panel")).to_be_hidden()
+    assert rows(page) == ["LSM"]
+
+
+def test_what_a_kernel_mostly_lacks_is_grey(browser: Browser, tmp_path: Path) -> None:
+    lacking = [replace(cell("LSM", f"RSV-{n:03}", kernel=OLD), **ABSENT) for n in range(1, 4)]
+    made = result([cell("LSM", "RSV-011", kernel=OLD), *lacking], [kernel_run(release=OLD)])
+    path = tmp_path / "report.html"
+    path.write_text(as_html(made, loader.load()), encoding="utf-8")
+    page = browser.new_page()
+    page.goto(path.as_uri() + "#view=types")
+    page.wait_for_selector("html[data-ready]")
+    box = slot(page, "LSM", "5.10")
+    assert re.search(r"\babsent\b", box.get_attribute("class"))
+    assert box.get_attribute("aria-label") == "4 as expected: pass, absent (3 absent)"
+    assert page.inner_text("#verdict strong") == "As expected, and mostly absent"
+    assert page.locator("#verdict .sign.absent").count() == 1
+    page.close()
+
+
+def test_sources_are_links(opened: Callable[..., Page]) -> None:
+    page = opened(f"#cell={quote(NEW)}/LSM/RSV-011/bcc")
+    links = page.locator("#panel a").evaluate_all("(all) => all.map((each) => each.href)")
+    kernel = "https://git.kernel.org/pub/scm/linux/kernel/git/torvalds/linux.git/tree/kernel/bpf/ringbuf.c"
+    assert any(each.startswith(kernel) for each in links), links
+    assert any(each.startswith("https://git.example/tree/bpf_src/steps.c#L") for each in links), links
+    page = opened(f"#cell={quote(NEW)}/LSM/RSV-001/bcc")
+    links = page.locator("#panel a").evaluate_all("(all) => all.map((each) => each.href)")
+    assert any(re.fullmatch(r"https://git.kernel.org/linus/[0-9a-f]{12}", each) for each in links), links

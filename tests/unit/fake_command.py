@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KERNELS = ("6.1.9-cloud-amd64", "6.12.120+deb13-cloud-amd64")
+MATCHES = {"all": KERNELS, "7.*": ("7.2.9", "7.3.4"), "newest": ("7.3.4",)}
 CASES = ("ATT-001", "CMT-001", "RSV-001", "VER-001")
 TYPES = ("KPROBE", "LSM", "SYSCALL")
 
@@ -38,8 +39,7 @@ async def _start(_snapshots: object, _spec: object, folder: Path) -> FakeGuest:
 
 
 def _choose(selectors: Sequence[str], **_options: Any) -> list[Any]:
-    names = KERNELS if list(selectors) == ["all"] else selectors
-    return [SimpleNamespace(name=name) for name in names]
+    return [SimpleNamespace(name=name) for each in selectors for name in MATCHES.get(each, (each,))]
 
 
 def main() -> None:

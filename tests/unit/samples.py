@@ -26,7 +26,7 @@ from tests.unit.kernel_model import KernelModel
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
 
-    from dynptr_harness.report.matrix import CaseHead
+    from dynptr_harness.results.model import CaseTitle
 
 RELEASE = "6.12.107+deb13-cloud-amd64"
 SHA256 = "0123456789abcdef" * 4
@@ -89,7 +89,7 @@ def cell(prog_type: str = "KPROBE", case: str = "RSV-011", **changes: Any) -> Ce
     return replace(passed, **changes)
 
 
-def full(cases: Sequence[CaseHead] = HEADS) -> list[CellResult]:
+def full(cases: Sequence[CaseTitle] = HEADS) -> list[CellResult]:
     """Return a passed cell of every type and case."""
     return [cell(prog_type, case.id) for prog_type in TYPES for case in cases]
 

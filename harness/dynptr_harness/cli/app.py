@@ -18,7 +18,7 @@ PROGRAM = "dynptr-harness"
 
 # The panels of --help and their commands, the most used first.
 PANELS = {
-    "Run": ("run", "probe", "fuzz", "demo"),
+    "Run": ("run", "probe", "fuzz", "fuzz-programs", "demo"),
     "Results": ("report", "diff", "merge", "baseline", "docs"),
     "Explore": ("cases", "types", "kernels"),
     "Guests": ("shell", "exec"),

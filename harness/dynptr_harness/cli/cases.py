@@ -12,7 +12,8 @@ import typer
 from dynptr_harness.cli import completion
 from dynptr_harness.cli.app import app
 from dynptr_harness.cli.default_group import WithDefault
-from dynptr_harness.cli.options import JsonFlag, console_on, terminal_width
+from dynptr_harness.cli.options import JsonFlag, console_on, schema_option, terminal_width
+from dynptr_harness.core.errors import WrongUsage
 
 ResultOption = Annotated[
     list[Path] | None,
@@ -34,16 +35,42 @@ app.add_typer(
 
 @app.command()
 def types(
+    results: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[RESULT]...",
+            help="Results to show, as for `report`; `-` is standard input.",
+            show_default=False,
+        ),
+    ] = None,
     *,
     result: ResultOption = None,
+    compat: Annotated[
+        bool, typer.Option("--compat", help="Show which types can use the helper on which kernel.")
+    ] = False,
+    markdown_file: Annotated[
+        Path | None,
+        typer.Option("--markdown", metavar="FILE", help="With --compat: write a Markdown page."),
+    ] = None,
     as_json: JsonFlag = False,
+    schema: Annotated[bool, schema_option("types")] = False,  # noqa: ARG001
 ) -> None:
     """List the program types and the event that triggers each.
 
-    With --result, show the outcome of each type on the kernels of the results.
+    With results, show the outcome of each type on their kernels. With --compat, show for an application
+    developer if programs of a type can use the helper: yes, no or partly. `-` as FILE is standard output.
+
+    * `dynptr-harness types --compat baselines`
+    * `dynptr-harness types --compat results.json --markdown types.md`
     """
-    if result:
-        _types_of(result, as_json=as_json)
+    given = [*(results or ()), *(result or ())]
+    if compat:
+        _compatibility(given, markdown_file, as_json=as_json)
+        return
+    if markdown_file:
+        raise WrongUsage("--markdown needs --compat", "use `report --markdown` for all results")
+    if given:
+        _types_of(given, as_json=as_json)
         return
     from dynptr_harness.conformance.catalogue import PROG_TYPES
     from dynptr_harness.core.text import columns
@@ -56,6 +83,25 @@ def types(
         return
     for line in columns([(each.name, each.event) for each in PROG_TYPES], terminal_width()):
         print(line)
+
+
+def _compatibility(results: list[Path], markdown_file: Path | None, *, as_json: bool) -> None:
+    from dynptr_harness.conformance.catalogue import PROG_TYPES
+    from dynptr_harness.core import output
+    from dynptr_harness.report.compatibility import CompatibilityTable, as_document, as_lines, as_markdown
+    from dynptr_harness.results.files import read
+
+    if not results:
+        raise WrongUsage("--compat needs a result", "such as `types --compat baselines`")
+    output.check_all({"--markdown": markdown_file})
+    table = CompatibilityTable.of(read(results), PROG_TYPES)
+    if markdown_file:
+        output.write(markdown_file, as_markdown(table).encode())
+    if as_json:
+        print(json.dumps(as_document(table), indent=1))
+    elif not markdown_file:
+        for line in as_lines(table, terminal_width()):
+            print(line)
 
 
 def _types_of(results: list[Path], *, as_json: bool) -> None:
@@ -98,6 +144,7 @@ def list_cases(
         ),
     ] = None,
     as_json: JsonFlag = False,
+    schema: Annotated[bool, schema_option("cases")] = False,  # noqa: ARG001
 ) -> None:
     """List cases with ID, group, program types, loaders and title.
 

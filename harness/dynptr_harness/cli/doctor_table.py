@@ -1,12 +1,14 @@
-"""The findings of `doctor` as a table."""
+"""The findings of `doctor` as a table or as JSON."""
 
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from dynptr_harness import __version__
 from dynptr_harness.commands.doctor import State
 from dynptr_harness.core.text import printable
 
@@ -18,6 +20,16 @@ if TYPE_CHECKING:
 _STYLES = {State.OK: "green", State.WARN: "yellow", State.FAIL: "bold red"}
 _STATE_WIDTH = max(map(len, State)) + 2
 _NARROWEST = 20  # columns of the fact
+
+
+def as_document(findings: Sequence[CheckResult]) -> dict[str, Any]:
+    """Return the document of `doctor --json`."""
+    return {
+        "schema_version": 1,
+        "harness": __version__,
+        "ok": all(finding.state is not State.FAIL for finding in findings),
+        "checks": [asdict(finding) for finding in findings],
+    }
 
 
 def as_lines(findings: Sequence[CheckResult], width: int) -> Iterator[Text]:

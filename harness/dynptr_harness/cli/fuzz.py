@@ -1,8 +1,9 @@
-"""The command `fuzz`."""
+"""The commands that test kernels with random input: fuzz and fuzz-programs."""
 
 from __future__ import annotations
 
 import secrets
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from dynptr_harness.cli import completion
 from dynptr_harness.cli.app import app, say
 from dynptr_harness.cli.options import KernelOption, ProbeOptions, console_on, expand_options
 from dynptr_harness.core.errors import ExitStatus, WrongUsage
+from dynptr_harness.core.output import STANDARD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,7 +53,10 @@ def fuzz(
         typer.Option(metavar="S", help="Repeat the sequences of this seed.", show_default=False),
     ] = None,
     replay: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Run only the sequence in this replay file.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Run only the sequence in this replay file; `-` is standard input."
+        ),
     ] = None,
     directory: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Directory for replay files.")
@@ -110,8 +115,83 @@ def fuzz(
     raise typer.Exit(ExitStatus.NOT_AS_EXPECTED if different else max(statuses))
 
 
+@app.command(name="fuzz-programs")
+@expand_options
+def fuzz_programs(
+    *,
+    kernel: KernelOption = ["6.12"],  # noqa: B006  (typer copies it)
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            min=0, metavar="N", help="Run for N seconds per kernel. Default: 60.", show_default=False
+        ),
+    ] = None,
+    programs: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Number of programs per kernel.", show_default=False),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(metavar="S", help="Repeat the programs of this seed.", show_default=False),
+    ] = None,
+    replay: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Load only the program in this replay file.")
+    ] = None,
+    directory: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Directory for replay files.")
+    ] = Path(),
+    boot: ProbeOptions,
+) -> None:
+    """Load random programs and compare the answers of the verifier with an oracle.
+
+    The oracle walks all paths of a program and decides whether it follows the rules. Fails if a kernel
+    accepts a program that breaks one, or if a safe program leaves other records than the model predicts.
+    Safe programs that a kernel rejects are listed, and programs on which the kernels disagree.
+
+    Exit status: 0 no failure, 1 a failure, 3 the environment failed.
+
+    Examples:
+
+    * `dynptr-harness fuzz-programs --kernel 6.1 --kernel 7.3 --programs 2000 --seed 7`
+    * `dynptr-harness fuzz-programs --replay fuzz-program-6.12.117-7-31.json`
+    """
+    from dynptr_harness.commands import fuzz_programs as fuzzing
+    from dynptr_harness.commands.fuzz import Limits
+    from dynptr_harness.conformance.fuzz.programs import Program
+    from dynptr_harness.vm.launcher import Machines
+
+    if not directory.is_dir():
+        raise WrongUsage(f"there is no directory {directory}", "create it, or name another one")
+    again = Program.from_json(_text(replay), str(replay)) if replay else None
+    seed = secrets.randbelow(1 << 31) if seed is None else seed
+    limits = Limits(
+        seconds=DEFAULT_SECONDS if seconds is None and programs is None else seconds, sequences=programs
+    )
+    progress, out = boot.progress(), console_on()
+    machines = Machines(kernel, boot.options(), settings=boot.settings(), progress=progress)
+    source, results, failed = fuzzing.Programs(seed), [], False
+    for prepared in machines.kernels:
+        fuzzer = fuzzing.ProgramFuzzer(machines, prepared, progress.tell)
+        if again:
+            verdict = fuzzing.Verdict(*fuzzer.replay(again))
+            failed |= verdict.failed
+            _print(out, verdict.lines(again))
+            continue
+        result = fuzzer.run(source, seed, limits)
+        results.append(result)
+        failed |= bool(result.failures)
+        _print(out, fuzzing.report(result))
+        for failure in result.failures:
+            say(f"replay file: {fuzzing.write(failure, result, directory)}")
+    if len(results) > 1:
+        _print(out, fuzzing.compare(results, source))
+    raise typer.Exit(ExitStatus.NOT_AS_EXPECTED if failed else ExitStatus.AS_EXPECTED)
+
+
 def _text(path: Path) -> str:
     try:
+        if path == STANDARD:
+            return sys.stdin.buffer.read().decode()
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise WrongUsage(f"cannot read {path}: {error}", "give a file that `fuzz` wrote") from error

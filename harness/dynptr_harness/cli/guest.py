@@ -19,6 +19,7 @@ from dynptr_harness.cli.options import (
     ProbeOptions,
     console_on,
     expand_options,
+    schema_option,
 )
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ def probe(
     ] = None,
     log: Annotated[bool, typer.Option("--log", help="Show the whole verifier log.")] = False,
     as_json: JsonFlag = False,
+    schema: Annotated[bool, schema_option("probe")] = False,  # noqa: ARG001
     boot: ProbeOptions,
 ) -> None:
     """Load BPF programs from a C file and show what the verifier says.

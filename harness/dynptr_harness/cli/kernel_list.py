@@ -26,6 +26,7 @@ def as_document(
         troubles: errors from fetching the package lists.
     """
     return {
+        "schema_version": 1,
         "kernels": [
             {
                 "series": each.series,

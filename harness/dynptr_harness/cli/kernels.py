@@ -10,7 +10,14 @@ import typer
 from dynptr_harness.cli import completion
 from dynptr_harness.cli.app import app, say
 from dynptr_harness.cli.default_group import WithDefault
-from dynptr_harness.cli.options import JsonFlag, OfflineFlag, console_on, settings_for, terminal_width
+from dynptr_harness.cli.options import (
+    JsonFlag,
+    OfflineFlag,
+    console_on,
+    schema_option,
+    settings_for,
+    terminal_width,
+)
 from dynptr_harness.core.errors import ExitStatus
 
 kernels_app = typer.Typer(cls=WithDefault)
@@ -38,6 +45,7 @@ def list_kernels(
     ] = False,
     offline: OfflineFlag = False,
     as_json: JsonFlag = False,
+    schema: Annotated[bool, schema_option("kernels")] = False,  # noqa: ARG001
 ) -> None:
     """List the best kernel of each series in Debian, and the kernels in the cache.
 

@@ -68,7 +68,10 @@ OneKernelOption = Annotated[
 ]
 BaselineOption = Annotated[
     Path | None,
-    typer.Option(metavar="RESULT", help="Compare with this result, or with the results in this directory."),
+    typer.Option(
+        metavar="RESULT",
+        help="Compare with this result (`-`: standard input), or with the results in this directory.",
+    ),
 ]
 QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="Do not show the progress.")]
 OfflineFlag = Annotated[bool, typer.Option("--offline", help="Use the cache only; fetch nothing.")]
@@ -148,6 +151,27 @@ class RunOptions(BootOptions):
     def options(self) -> Options:
         """Return the options of a machine, with its modules, CPUs and memory."""
         return replace(super().options(), modules=self.modules, cpus=self.cpus, memory_mib=self.memory)
+
+
+def schema_option(name: str) -> Any:
+    """Return the option --schema, which prints a JSON Schema and exits. Its parameter is not used.
+
+    Args:
+        name: 'result', or one of `dynptr_harness.report.schemas.NAMES`.
+    """
+
+    def show(value: bool) -> None:
+        if not value:
+            return
+        from dynptr_harness.report import schemas
+        from dynptr_harness.results import json_format
+
+        print(json_format.schema_text() if name == "result" else schemas.schema_text(name), end="")
+        raise typer.Exit
+
+    return typer.Option(
+        "--schema", callback=show, is_eager=True, help="Print the schema of the JSON and exit."
+    )
 
 
 def expand_options(command: Callable[..., T]) -> Callable[..., T]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -9,14 +10,16 @@ from typing import Annotated
 import typer
 
 from dynptr_harness.cli.app import app
-from dynptr_harness.cli.options import BaselineOption, KernelOption, console_on
+from dynptr_harness.cli.options import BaselineOption, KernelOption, console_on, schema_option
+from dynptr_harness.core.output import STANDARD
 from dynptr_harness.core.settings import Settings
 
 ResultsArgument = Annotated[
     list[Path],
     typer.Argument(
         metavar="RESULT...",
-        help="Files written by `run --json` or `merge`, or directories of *.json files.",
+        help="Files written by `run --json` or `merge`, or directories of *.json files; `-` is standard "
+        "input.",
         show_default=False,
     ),
 ]
@@ -28,15 +31,6 @@ class Format(StrEnum):
     GITHUB = "github"
     GITLAB = "gitlab"
     JSON = "json"
-
-
-def show_schema(value: bool) -> None:
-    """Print the JSON Schema and exit if the option is given."""
-    if value:
-        from dynptr_harness.results.json_format import schema_text
-
-        print(schema_text(), end="")
-        raise typer.Exit
 
 
 @app.command()
@@ -57,20 +51,20 @@ def report(
         typer.Option("--svg", metavar="FILE", help="Write the matrix as an SVG picture, for a README."),
     ] = None,
     baseline: BaselineOption = None,
-    schema: Annotated[  # noqa: ARG001  (its callback does the work)
-        bool,
+    github: Annotated[
+        bool | None,
         typer.Option(
-            "--schema",
-            callback=show_schema,
-            is_eager=True,
-            help="Print the JSON Schema of a result and exit.",
+            "--github/--no-github",
+            help="Print annotations of unexpected results for GitHub Actions. Default: in a job of GitHub.",
+            show_default=False,
         ),
-    ] = False,
+    ] = None,
+    schema: Annotated[bool, schema_option("result")] = False,  # noqa: ARG001
 ) -> None:
     """Show results, or write them as HTML, Markdown, JUnit XML or SVG.
 
-    Several results are merged first. The exit status does not depend on the verdicts; use `run` or `diff`
-    for that.
+    Several results are merged first. `-` as FILE is standard output. The exit status does not depend on the
+    verdicts; use `run` or `diff` for that.
 
     * `dynptr-harness report results.json --html report.html`
     * `dynptr-harness report results/ --baseline baselines/ --markdown summary.md --junit junit.xml`
@@ -79,7 +73,9 @@ def report(
     from dynptr_harness.commands.results import report as write_reports
 
     files = Files(html=html_file, markdown=markdown_file, junit=junit_file, svg=svg_file)
-    write_reports(result, files, baseline, console_on())
+    annotate = os.environ.get("GITHUB_ACTIONS") == "true" if github is None else github
+    out = console_on(stderr=STANDARD in vars(files).values())
+    write_reports(result, files, baseline, out, annotate=annotate)
 
 
 @app.command()
@@ -94,18 +90,27 @@ def diff(
         Path | None, typer.Option("--markdown", metavar="FILE", help="Write the changes as Markdown.")
     ] = None,
     partial: Annotated[
-        bool, typer.Option("--partial", help="Ignore kernels that AFTER did not test.")
+        bool, typer.Option("--partial", help="Ignore kernels and cells that AFTER did not plan.")
     ] = False,
+    schema: Annotated[bool, schema_option("diff")] = False,  # noqa: ARG001
 ) -> None:
     """Show the changes between two results.
 
-    The exit status is 1 on a regression: a cell that was as expected and no longer is, or is missing.
-    Kernels are matched by release, otherwise by series.
+    Kernels are matched by release, otherwise by series. If each result has one kernel, these two are
+    compared even if their series differ. `-` as BEFORE or AFTER is standard input. `-` as FILE is standard
+    output, and the changes go to standard error.
+
+    Exit status: 1 on a regression: a cell was as expected and now has an answer that is not. 3 if there is
+    no regression but lost coverage: a cell had an answer and now is missing, lost or not run.
+
+    * `dynptr-harness diff baselines/7.2.json baselines/7.3.json`
+    * `dynptr-harness diff --partial baselines results.json`
     """
     from dynptr_harness.commands.results import diff as show_changes
 
+    out = console_on(stderr=STANDARD in (json_file, markdown_file))
     status = show_changes(
-        before, after, partial=partial, json_file=json_file, markdown_file=markdown_file, out=console_on()
+        before, after, partial=partial, json_file=json_file, markdown_file=markdown_file, out=out
     )
     raise typer.Exit(status)
 
@@ -116,7 +121,10 @@ def merge(
     *,
     json_file: Annotated[Path, typer.Option("--json", metavar="FILE", help="Write the merged result.")],
 ) -> None:
-    """Merge results of different kernels, or of different cells of a kernel."""
+    """Merge results of different kernels, or of different cells of a kernel.
+
+    `-` as FILE is standard output.
+    """
     from dynptr_harness.commands.results import merge as write_merged
 
     write_merged(result, json_file)
@@ -130,11 +138,15 @@ def baseline(
         Path,
         typer.Option("--folder", metavar="DIR", help="Directory to write to; one file for each series."),
     ] = Path("baselines"),
+    force: Annotated[bool, typer.Option("--force", help="Overwrite a fuller or better baseline.")] = False,
 ) -> None:
-    """Write results as baselines for `run --baseline`."""
+    """Write results as baselines for `run --baseline`.
+
+    A baseline is kept if it has answers that the new result lacks, or if the new result has new failures.
+    """
     from dynptr_harness.commands.results import baseline as write_baselines
 
-    for path in write_baselines(result, folder):
+    for path in write_baselines(result, folder, force=force):
         print(path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path  # noqa: TC003  (typer reads annotations)
@@ -13,6 +14,7 @@ from dynptr_harness.cli import completion
 from dynptr_harness.cli.app import app
 from dynptr_harness.cli.options import (
     BaselineOption,
+    JsonFlag,
     KernelOption,
     ModulesOption,
     OfflineFlag,
@@ -20,9 +22,11 @@ from dynptr_harness.cli.options import (
     RunOptions,
     console_on,
     expand_options,
+    schema_option,
     settings_for,
 )
 from dynptr_harness.core.errors import ExitStatus, WrongUsage
+from dynptr_harness.core.output import STANDARD
 from dynptr_harness.core.settings import Settings
 from dynptr_harness.host import HOST
 from dynptr_harness.runner.isolation import Isolation
@@ -54,7 +58,12 @@ def run(
         ),
     ] = None,
     json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write results as JSON.")
+        Path | None,
+        typer.Option(
+            "--json",
+            metavar="FILE",
+            help="Write results as JSON; `-` is standard output, and the report goes to standard error.",
+        ),
     ] = None,
     junit_file: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="Write results as JUnit XML.")
@@ -128,11 +137,14 @@ def run(
     if HOST in kernel:
         _consent(run_in, yes=yes)
     settings, err = boot.settings(), console_on(stderr=True)
+    out = err if request.fills_stdout else console_on()
     if run_in is RunIn.DOCKER:
         from dynptr_harness.containers import rerun
 
+        if baseline == STANDARD:
+            raise WrongUsage("--in docker cannot read standard input", "name a file for --baseline")
         raise typer.Exit(rerun.repeat(files=request.files, settings=settings, err=err))
-    raise typer.Exit(run_all(request, settings=settings, out=console_on(), err=err))
+    raise typer.Exit(run_all(request, settings=settings, out=out, err=err))
 
 
 def _consent(run_in: RunIn, *, yes: bool) -> None:
@@ -180,18 +192,25 @@ def setup(
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    *,
+    as_json: JsonFlag = False,
+    schema: Annotated[bool, schema_option("doctor")] = False,  # noqa: ARG001
+) -> None:
     """Check QEMU, KVM, disk, tools and mirror, and say how to fix problems.
 
     Exit status: 0 if no check fails, 3 if one does.
     """
-    from dynptr_harness.cli.doctor_table import as_lines
+    from dynptr_harness.cli.doctor_table import as_document, as_lines
     from dynptr_harness.commands.doctor import State, examine
     from dynptr_harness.report.console_progress import for_console
 
     findings = list(examine(Settings.from_environment(), for_console(console_on(stderr=True))))
-    out = console_on()
-    for line in as_lines(findings, out.width):
-        out.print(line, soft_wrap=True)
+    if as_json:
+        print(json.dumps(as_document(findings), indent=1))
+    else:
+        out = console_on()
+        for line in as_lines(findings, out.width):
+            out.print(line, soft_wrap=True)
     failed = any(finding.state is State.FAIL for finding in findings)
     raise typer.Exit(ExitStatus.ENVIRONMENT_FAILED if failed else ExitStatus.AS_EXPECTED)

@@ -56,9 +56,15 @@ class Request:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """Every file and directory that the options name."""
+        """Every file and directory that the options name, without standard input and output."""
         named = (self.json_file, self.junit_file, self.baseline, self.machine.modules)
-        return tuple(filter(None, (*map(path_of, self.kernels), *named)))
+        paths = filter(None, (*map(path_of, self.kernels), *named))
+        return tuple(path for path in paths if path != output.STANDARD)
+
+    @property
+    def fills_stdout(self) -> bool:
+        """True if a file goes to standard output, which must have nothing else."""
+        return output.STANDARD in (self.json_file, self.junit_file)
 
 
 def run(request: Request, *, settings: Settings, out: Console, err: Console) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -32,11 +32,13 @@ class Function:
         path: of its file, relative to bpf_src.
         text: its C code with the comment above it. For a function that a macro defines, the use of the macro.
         macro: definition of that macro.
+        line: number of the line that has the name.
     """
 
     path: str
     text: str
     macro: str = ""
+    line: int = field(default=1, compare=False)
 
 
 class Programs:
@@ -62,10 +64,12 @@ class Programs:
         for path, text in self._sources.items():
             code = _MACRO.sub(_blank, _ASIDE.sub(_blank, text))
             for found in _DEFINITION.finditer(code):
-                functions[_name(found)] = Function(path, _paragraph(text, found.start(), found.end()))
+                line = _line(text, found)
+                function = Function(path, _paragraph(text, found.start(), found.end()), line=line)
+                functions[_name(found)] = function
             for found in _USE.finditer(code):
                 if macro := macros.get(found["macro"]):
-                    function = Function(path, _use(text, code, found), macro)
+                    function = Function(path, _use(text, code, found), macro, _line(text, found))
                     functions |= {found["name"] + suffix: function for suffix in _suffixes(macro)}
         return functions
 
@@ -79,6 +83,10 @@ def functions_of(case: Case, prog_types: Sequence[ProgType]) -> tuple[str, ...]:
         step = f"run_{request['object'].removesuffix('s')}"
         return (step, *(["run_fill"] if any("fill" in act for act in request["acts"]) else []))
     return tuple(request.get("functions", ()))
+
+
+def _line(text: str, found: re.Match[str]) -> int:
+    return text.count("\n", 0, found.start("name")) + 1
 
 
 def _blank(found: re.Match[str]) -> str:

@@ -1,16 +1,19 @@
-"""Output files: checked before the work begins, and written atomically."""
+"""Output files: checked before the work begins, and written atomically. `-` is standard output."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dynptr_harness.core import streams
 from dynptr_harness.core.errors import EnvironmentFailed, WrongUsage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
+
+STANDARD = Path("-")  # standard output, or standard input of a file to read
 
 
 def check(option: str, path: Path) -> None:
@@ -23,6 +26,8 @@ def check(option: str, path: Path) -> None:
     Raises:
         WrongUsage: the path is a directory, or its directory does not exist or is not writable.
     """
+    if path == STANDARD:
+        return
     directory = path.resolve().parent
     if path.is_dir():
         raise WrongUsage(f"{option} {path} is a directory", "give the path of a file")
@@ -52,15 +57,19 @@ def check_all(files: Mapping[str, Path | None]) -> None:
         check(option, path)
         first = options.setdefault(path.resolve(), option)
         if first != option:
-            raise WrongUsage(f"{first} and {option} both name {path}", "name different files")
+            what = "standard output" if path == STANDARD else path
+            raise WrongUsage(f"{first} and {option} both name {what}", "name different files")
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a file atomically. Pipes and devices are written to directly.
+    """Write a file atomically. Pipes, devices and standard output are written to directly.
 
     Raises:
         EnvironmentFailed: the disk is full, or the directory does not exist any more.
     """
+    if path == STANDARD:
+        streams.write_stdout(content)
+        return
     target = path.resolve()
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:

@@ -52,6 +52,13 @@ class _Stream(io.TextIOWrapper):
         with self._failing():
             super().flush()
 
+    def write_bytes(self, data: bytes) -> None:
+        """Write bytes after the text so far, whatever the encoding of the stream."""
+        with self._failing():
+            super().flush()
+            self.buffer.write(data)
+            self.buffer.flush()
+
     @contextmanager
     def _failing(self) -> Iterator[None]:
         """Discard all output after the first failure, which `_failed` may raise."""
@@ -90,6 +97,21 @@ def write(descriptor: int, data: bytes) -> None:
     except OSError as error:
         if descriptor == STDOUT:
             raise _stdout_failed(error) from error
+
+
+def write_stdout(data: bytes) -> None:
+    """Write bytes to sys.stdout, after the text so far.
+
+    Raises:
+        ReaderClosed: the reader of standard output has closed it.
+        EnvironmentFailed: standard output failed otherwise.
+    """
+    if isinstance(sys.stdout, _Stream):
+        sys.stdout.write_bytes(data)
+        return
+    sys.stdout.flush()
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
 
 
 def guard() -> None:

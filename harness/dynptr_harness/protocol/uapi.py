@@ -9,6 +9,7 @@ SYS_BPF = {"x86_64": 321, "aarch64": 280, "s390x": 351}
 
 HELPER_RINGBUF_RESERVE_DYNPTR = 198  # BPF_FUNC_ringbuf_reserve_dynptr
 
+BPF_F_TEST_STATE_FREQ = 1 << 3  # of BPF_PROG_LOAD
 BPF_F_SLEEPABLE = 1 << 4  # of BPF_PROG_LOAD
 BPF_F_MMAPABLE = 1 << 10  # of BPF_MAP_CREATE
 BPF_F_RB_OVERWRITE = 1 << 19  # of BPF_MAP_CREATE, since v6.19
@@ -32,6 +33,7 @@ class MapType(IntEnum):
     """The values of enum bpf_map_type that are used here."""
 
     ARRAY = 2
+    PROG_ARRAY = 3
     ARRAY_OF_MAPS = 12
     STRUCT_OPS = 26
     RINGBUF = 27

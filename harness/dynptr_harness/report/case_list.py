@@ -22,6 +22,7 @@ def as_document(
 ) -> dict[str, Any]:
     """Return the document of `cases --json`."""
     return {
+        "schema_version": 1,
         "cases": [
             {
                 "case": case.id,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.text import Text
 
+from dynptr_harness.core.errors import ExitStatus
 from dynptr_harness.core.text import columns, counted, excerpt, printable
 from dynptr_harness.report.markup import code, details, plain, table
 from dynptr_harness.results.comparison import Kind
@@ -18,23 +19,31 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
 
     from dynptr_harness.conformance.cell import CellResult
-    from dynptr_harness.results.comparison import Change, Comparison
+    from dynptr_harness.results.comparison import Change, Comparison, Pair
     from dynptr_harness.results.model import RunResult
 
 _HEADINGS = {
     Kind.NEW_FAILURE: ("New failures", "bold red"),
-    Kind.MISSING: ("Missing", "bold red"),
+    Kind.UNANSWERED: ("Lost coverage: without an answer", "bold yellow"),
+    Kind.MISSING: ("Lost coverage: missing", "bold yellow"),
     Kind.FIXED: ("Fixed", "bold green"),
     Kind.CHANGED: ("Changed", "bold yellow"),
     Kind.NEW: ("New cells", "bold"),
 }
 _COUNTED = {
     Kind.NEW_FAILURE: "newly failing",
+    Kind.UNANSWERED: "without an answer",
     Kind.MISSING: "missing",
     Kind.FIXED: "fixed",
     Kind.CHANGED: "changed",
     Kind.NEW: "new",
 }
+_END_STYLES = {
+    ExitStatus.AS_EXPECTED: "bold green",
+    ExitStatus.NOT_AS_EXPECTED: "bold red",
+    ExitStatus.ENVIRONMENT_FAILED: "bold yellow",
+}
+_SIGNS = {ExitStatus.AS_EXPECTED: "✅", ExitStatus.NOT_AS_EXPECTED: "❌", ExitStatus.ENVIRONMENT_FAILED: "⚠️"}
 _SHOWN = 50  # lines of each kind; the JSON has all
 _LONGEST = 400  # characters of an expected and a seen result
 _INDENT = "  "
@@ -77,29 +86,45 @@ class ComparisonReport:
             if len(lines) > _SHOWN:
                 yield Text(f"{_INDENT}... and {_cells(lines[_SHOWN:], 'more cell')}; --json writes all")
         end = "\n".join(columns([(summary(self.comparison),)], width))
-        yield Text(f"\n{end}", "bold red" if self.comparison.regressions else "bold green")
+        yield Text(f"\n{end}", _END_STYLES[self.comparison.status])
 
 
 def headings(comparison: Comparison) -> Iterator[str]:
-    """Yield the two runs, and the kernels whose release changed or that only one run has."""
+    """Yield the two runs, each pair of kernels, and the kernels that only one run has."""
     yield f"before: {_origin(comparison.before)}"
     yield f"after:  {_origin(comparison.after)}"
-    for before, after in comparison.pairs:
-        if before and after:
-            if before != after:
-                yield f"Linux {before} became {after}"
+    for pair in comparison.pairs:
+        if pair.before and pair.after:
+            yield _paired(pair)
             continue
-        result, word = (comparison.after, "new") if after else (comparison.before, "missing")
-        cells = [cell for cell in result.cells if cell.kernel in {before, after}]
+        result, word = (comparison.after, "new") if pair.after else (comparison.before, "missing")
+        cells = [cell for cell in result.cells if cell.kernel in pair]
         wrong = sum(not cell.ok for cell in cells)
-        yield f"Linux {before or after} is {word}: {counted(len(cells), 'cell')}, {wrong} not as expected"
+        release = pair.before or pair.after
+        yield f"Linux {release} is {word}: {counted(len(cells), 'cell')}, {wrong} not as expected"
+    if comparison.ignored:
+        yield f"ignored: {counted(comparison.ignored, 'cell')} of before that after did not plan"
+
+
+def _paired(pair: Pair) -> str:
+    if pair.before == pair.after:
+        return f"Linux {pair.before} in both"
+    if pair.is_of_one_series:
+        return f"Linux {pair.before} became {pair.after}"
+    return f"Linux {pair.before} compared with {pair.after}, another series"
 
 
 def summary(comparison: Comparison) -> str:
     """Return the number of changes of each kind, in one line."""
     counts = [f"{len(comparison.of(kind))} {words}" for kind, words in _COUNTED.items()]
-    end = counted(len(comparison.regressions), "regression") if comparison.regressions else "no regression"
-    return f"{', '.join(counts)}, {comparison.same} the same: {end}"
+    return f"{', '.join(counts)}, {comparison.same} the same: {_conclusion(comparison)}"
+
+
+def _conclusion(comparison: Comparison) -> str:
+    regressions = comparison.regressions
+    end = counted(len(regressions), "regression") if regressions else "no regression"
+    lost = comparison.lost_coverage
+    return f"{end}, coverage of {counted(len(lost), 'cell')} lost" if lost else end
 
 
 def lines_of(comparison: Comparison, kind: Kind) -> Iterator[Line]:
@@ -114,10 +139,9 @@ def lines_of(comparison: Comparison, kind: Kind) -> Iterator[Line]:
     for change in comparison.of(kind):
         if change.cell.kernel in whole and (change.after is None or change.after.ok):
             continue
-        seen = "" if kind in {Kind.MISSING, Kind.NEW} else change.cell.seen
-        of_case.setdefault((change.cell.kernel, change.cell.case, _verdict_change(change), seen), []).append(
-            change
-        )
+        seen = "" if kind in {Kind.MISSING, Kind.NEW} else f"{change.cell.seen}\n{_reason(change)}"
+        key = change.cell.kernel, change.cell.case, _verdict_change(change), seen
+        of_case.setdefault(key, []).append(change)
     alike: dict[tuple[str, str, str, str], list[tuple[str, list[Change]]]] = {}
     for (kernel, case, became, seen), changes in of_case.items():
         place = by_case[kernel].where([change.cell for change in changes])
@@ -131,13 +155,17 @@ def lines_of(comparison: Comparison, kind: Kind) -> Iterator[Line]:
 def as_document(comparison: Comparison) -> dict[str, Any]:
     """Return the document of `diff --json`, with every changed cell."""
     return {
+        "schema_version": 1,
         "regression": bool(comparison.regressions),
+        "lost_coverage": bool(comparison.lost_coverage),
         "counts": {**{kind.value: len(comparison.of(kind)) for kind in Kind}, "same": comparison.same},
+        "ignored": comparison.ignored,
         "kernels": [pair._asdict() for pair in comparison.pairs],
         "changes": [
             {
                 "kind": change.kind.value,
                 "regression": change.is_regression,
+                "lost_coverage": change.is_lost_coverage,
                 "kernel": change.cell.kernel,
                 "prog_type": change.cell.prog_type,
                 "case": change.cell.case,
@@ -151,9 +179,13 @@ def as_document(comparison: Comparison) -> dict[str, Any]:
 
 
 def as_markdown(comparison: Comparison) -> str:
-    """Return the comparison for a job summary or a comment: regressions unfolded, other changes folded."""
-    sign = "❌" if comparison.regressions else "✅"
-    parts = [f"### {sign} Compared with the baseline: {summary(comparison)}"]
+    """Return the comparison for a job summary or a comment.
+
+    Regressions and lost coverage are unfolded, other changes folded.
+    """
+    parts = [
+        f"### {_SIGNS[comparison.status]} Compared with {_compared_with(comparison)}: {summary(comparison)}"
+    ]
     parts.append("\n".join(f"- {printable(line)}" for line in headings(comparison)))
     for kind, (heading, _style) in _HEADINGS.items():
         lines = list(lines_of(comparison, kind))
@@ -167,7 +199,7 @@ def as_markdown(comparison: Comparison) -> str:
         if len(lines) > _SHOWN:
             body += f"\n\nand {_cells(lines[_SHOWN:], 'more cell')}"
         title = f"{heading} ({_cells(lines)})"
-        is_open = kind in {Kind.NEW_FAILURE, Kind.MISSING}
+        is_open = kind in {Kind.NEW_FAILURE, Kind.UNANSWERED, Kind.MISSING}
         parts.append(f"#### {title}\n\n{body}" if is_open else details(title, body))
     return "\n\n".join(parts) + "\n"
 
@@ -180,10 +212,28 @@ def _line(line: Line, width: int | None) -> Iterator[RenderableType]:
         for label, text in (("expected:", after.expected), ("seen:", after.seen)):
             rows = [(f"{_INDENT * 2}{label:9}", excerpt(text, _LONGEST))]
             yield Text("\n".join(columns(rows, width)))
+    elif reason := _reason(line.example):
+        rows = [(f"{_INDENT * 2}{'reason:':9}", excerpt(reason, _LONGEST))]
+        yield Text("\n".join(columns(rows, width)))
 
 
 def _shown(line: Line) -> str:
-    return "" if line.example.after is None else line.example.after.seen
+    after = line.example.after
+    return "" if after is None else _reason(line.example) or after.seen
+
+
+def _reason(change: Change) -> str:
+    """Return why one of two different results is expected, or ''."""
+    if change.kind is not Kind.CHANGED or not change.cell.ok:
+        return ""
+    return (change.after and change.after.reason) or (change.before and change.before.reason) or ""
+
+
+def _compared_with(comparison: Comparison) -> str:
+    (pair, *others) = comparison.pairs or (None,)
+    if pair and not others and pair.before and pair.after and not pair.is_of_one_series:
+        return f"Linux {plain(pair.before)}"
+    return "the baseline"
 
 
 def _verdict_change(change: Change) -> str:

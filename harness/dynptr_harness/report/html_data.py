@@ -41,12 +41,21 @@ class _Numbered:
 
 
 class PageData:
-    """The data of the page: `document` for the matrix, `texts` and `functions` for details."""
+    """The data of the page: `document` for the matrix, `texts` and `functions` for details.
 
-    def __init__(self, result: RunResult, catalogue: Catalogue, comparison: Comparison | None) -> None:
+    Args:
+        sources: URL of the source tree, for links to C programs; '' for no links.
+    """
+
+    def __init__(
+        self, result: RunResult, catalogue: Catalogue, comparison: Comparison | None, sources: str = ""
+    ) -> None:
         self._result = result
+        self._sources = sources
         self._catalogue = catalogue
         self._comparison = comparison
+        before = comparison.before.titles if comparison else {}
+        self._titles = {**before, **result.titles}
         self._texts = _Numbered()
         self._answers = _Numbered()
         self._verdicts = _Numbered([*Verdict, MISSING])
@@ -76,14 +85,15 @@ class PageData:
 
     def document(self) -> dict[str, Any]:
         """Return the data of the matrix."""
-        run = self._result.run
+        run, totals = self._result.run, self._result.totals
         return {
             "run": {
                 "harness": run.harness, "qemu": run.qemu, "started": run.started, "seconds": run.seconds,
                 "ended": run.ended, "jobs": run.jobs, "isolation": run.isolation,
                 "shards": len(run.shards), "packages": dict(run.guest_packages),
             },
-            "totals": {"planned": self._result.totals.planned, "ok": self._result.totals.ok},
+            "totals": {"planned": totals.planned, "ok": totals.ok, "absent": totals.verdicts[Verdict.ABSENT]},
+            "sources": self._sources,
             "baseline": self._baseline(),
             "kernels": [_kernel(kernel) for kernel in run.kernels],
             "types": [
@@ -149,7 +159,8 @@ class PageData:
     def _case(self, name: str) -> dict[str, Any]:
         case = next((case for case in self._catalogue.cases if case.id == name), None)
         if not case:
-            return {"id": name, "group": group_of(name), "title": "", "source": "", "functions": []}
+            title = self._titles.get(name, "")
+            return {"id": name, "group": group_of(name), "title": title, "source": "", "functions": []}
         functions = functions_of(case, ())
         return {
             "id": name, "group": group_of(name), "title": case.title, "source": case.source,

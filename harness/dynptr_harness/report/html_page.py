@@ -28,7 +28,9 @@ _NAMES = ("data", "elements", "axes", "counts", "filters", "slots", "grid", "pan
 _SCRIPTS = tuple(f"{name}.js" for name in _NAMES)
 
 
-def as_html(result: RunResult, catalogue: Catalogue, comparison: Comparison | None = None) -> str:
+def as_html(
+    result: RunResult, catalogue: Catalogue, comparison: Comparison | None = None, sources: str = ""
+) -> str:
     """Return the page.
 
     The data is compressed, because a full matrix has 100,000 cells. The page unpacks the matrix when it
@@ -37,8 +39,9 @@ def as_html(result: RunResult, catalogue: Catalogue, comparison: Comparison | No
     Args:
         catalogue: for titles, sources and C programs. Cells of cases that it lacks are shown too.
         comparison: comparison with a baseline, to mark changes.
+        sources: as in `PageData`.
     """
-    index = PageData(result, catalogue, comparison)
+    index = PageData(result, catalogue, comparison, sources)
     return Template(_file("page.html")).substitute(
         style="\n".join(map(_file, _STYLES)),
         script="\n".join(map(_file, _SCRIPTS)),
@@ -55,7 +58,8 @@ def _programs(programs: Programs, names: Iterable[str]) -> dict[str, Any]:
         if name in programs:
             function = programs[name]
             code = f"{function.macro}\n\n{function.text}" if function.macro else function.text
-            shown[name] = {"path": f"bpf_src/{function.path}", "html": highlight(code, lexer, formatter)}
+            html = highlight(code, lexer, formatter)
+            shown[name] = {"path": f"bpf_src/{function.path}", "line": function.line, "html": html}
     return shown
 
 

@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from dynptr_harness.conformance.cell import CellResult
-    from dynptr_harness.report.matrix import CaseHead
     from dynptr_harness.results.comparison import Comparison
-    from dynptr_harness.results.model import KernelRun, RunResult
+    from dynptr_harness.results.model import CaseTitle, KernelRun, RunResult
 
 _SHOWN = 50  # rows of unexpected results
 _HEADINGS = {
@@ -30,14 +29,14 @@ _HEADINGS = {
 }
 
 
-def as_markdown(result: RunResult, cases: Sequence[CaseHead], comparison: Comparison | None = None) -> str:
+def as_markdown(result: RunResult, cases: Sequence[CaseTitle], comparison: Comparison | None = None) -> str:
     """Return the report. It stays below GitHub's limit of 1 MiB, because it does not list every cell.
 
     Args:
         cases: cases of the catalogue, for titles and order.
         comparison: comparison with a baseline.
     """
-    titles = {case.id: case.title for case in cases}
+    titles = result.titled(cases)
     parts = [f"## {_HEADINGS[result.status]}", _totals(result), _kernels(result)]
     if comparison:
         parts.append(comparison_as_markdown(comparison).rstrip())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from dynptr_harness.conformance.cell import CellResult
+    from dynptr_harness.results.model import CaseTitle
 
 # Words for verdicts that are too long for a column.
 _SHORT = {
@@ -48,18 +49,6 @@ _MARKS = {
 }
 _INAPPLICABLE = "."
 _FIRST, _LAST = "program type", "time"
-
-
-class CaseHead(Protocol):
-    """The part of a case that headings and the legend show."""
-
-    @property
-    def id(self) -> str:
-        """The stable ID, e.g. 'RSV-011'."""
-
-    @property
-    def title(self) -> str:
-        """The requirement, in one line."""
 
 
 Row = list["CellResult"]  # the cells of one program type on one kernel
@@ -130,7 +119,7 @@ class Matrix:
         width: of the terminal, in characters.
     """
 
-    def __init__(self, cells: Sequence[CellResult], cases: Sequence[CaseHead], width: int) -> None:
+    def __init__(self, cells: Sequence[CellResult], cases: Sequence[CaseTitle], width: int) -> None:
         self._cells = _merged(cells)
         used = {cell.case for cell in cells}
         rows = _rows(self._cells)
@@ -204,7 +193,7 @@ def _rows(cells: Sequence[CellResult]) -> Mapping[tuple[str, str], Row]:
     return rows
 
 
-def _fit(rows: Sequence[Row], heads: Sequence[CaseHead], room: int) -> tuple[_Layout, list[list[_Column]]]:
+def _fit(rows: Sequence[Row], heads: Sequence[CaseTitle], room: int) -> tuple[_Layout, list[list[_Column]]]:
     """Return the most detailed layout that fits in `room`, and the columns of each table."""
     titles = [printable(head.title) for head in heads]
     ids = [frozenset({head.id}) for head in heads]
@@ -227,7 +216,7 @@ def _fit(rows: Sequence[Row], heads: Sequence[CaseHead], room: int) -> tuple[_La
     return wide, wide.bands(rows, room)
 
 
-def _groups(heads: Sequence[CaseHead]) -> tuple[_Column, ...]:
+def _groups(heads: Sequence[CaseTitle]) -> tuple[_Column, ...]:
     groups: dict[str, list[str]] = {}
     for head in heads:
         groups.setdefault(group_of(head.id), []).append(head.id)

@@ -57,7 +57,7 @@ def as_svg(result: RunResult) -> str:
         for column, kernel in enumerate(kernels):
             if cells := of_row.get((kernel.release, prog_type)):
                 _cell(svg, _MARGIN + _NAMES + column * _COLUMN, y, cells)
-    key = "count of cells as expected; k = known defect, d = expected difference, a = absent"
+    key = "cells as expected; k = known defect, d = expected difference, a = absent (grey: most of them)"
     _text(svg, _MARGIN, height - 10, key, "key")
     return tostring(svg, encoding="unicode") + "\n"
 
@@ -81,7 +81,8 @@ def _summary(cells: Sequence[CellResult]) -> tuple[str, str]:
         return "wrong", f"{len(good)}/{len(cells)}"
     if set(good) == {Verdict.ABSENT}:
         return "absent", "absent"
-    return "pass", " ".join([str(len(good)), *(mark for verdict, mark in _MARKS.items() if verdict in good)])
+    kind = "absent" if 2 * good.count(Verdict.ABSENT) > len(good) else "pass"
+    return kind, " ".join([str(len(good)), *(mark for verdict, mark in _MARKS.items() if verdict in good)])
 
 
 def _text(svg: Element, x: float, y: float, text: str, kind: str) -> None:

@@ -23,13 +23,18 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
 
     from dynptr_harness.conformance.cell import CellResult
-    from dynptr_harness.report.matrix import CaseHead
-    from dynptr_harness.results.model import KernelRun, RunResult
+    from dynptr_harness.results.model import CaseTitle, KernelRun, RunResult
 
 _EXCERPT = 15  # lines of a log or a console; the files have the rest
 _DETAILED = 25  # unexpected results shown in full
 _CONSOLES = 5  # console files named for each kernel
 _INDENT = "    "
+
+
+@dataclass(frozen=True)
+class _Case:
+    id: str
+    title: str
 
 
 @dataclass(frozen=True)
@@ -45,15 +50,16 @@ class TerminalReport:
     """
 
     result: RunResult
-    cases: Sequence[CaseHead]
+    cases: Sequence[CaseTitle]
     brief: bool = False
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         """Yield the parts for rich to print."""
         width = None if options.no_wrap else options.max_width
-        titles = {case.id: printable(case.title) for case in self.cases}
+        titles = {case: printable(title) for case, title in self.result.titled(self.cases).items()}
         if not self.brief:
-            yield from _matrices(self.result, self.cases, options.max_width, width)
+            cases = [_Case(case, title) for case, title in titles.items()]
+            yield from _matrices(self.result, cases, options.max_width, width)
             for kernel in self.result.run.kernels:
                 yield from _notes(kernel, self.result.cells_of(kernel), titles, width)
         yield from _problems(self.result, titles, width)
@@ -63,7 +69,7 @@ class TerminalReport:
 
 
 def _matrices(
-    result: RunResult, cases: Sequence[CaseHead], room: int, width: int | None
+    result: RunResult, cases: Sequence[CaseTitle], room: int, width: int | None
 ) -> Iterator[RenderableType]:
     booted = [kernel for kernel in result.run.kernels if kernel.guest]
     cells = [cell for kernel in booted for cell in result.cells_of(kernel)]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dynptr_harness.results.model import KernelRun, RunResult
 
 # Cases that fire the example of a type: one for all types and attach variants, and one for each type.
-_FIRING = ("ATT-002", "AVL-")
+FIRING = ("ATT-002", "AVL-")
 _UNLOADED = frozenset({Verdict.REJECTED, Verdict.NOT_ALLOWED, Verdict.ABSENT})
 _RAN = frozenset({Verdict.PASS, Verdict.EXPECTED_DIFFERENCE, Verdict.KNOWN_DEFECT})
 _NOT_KNOWN, _NOT_REACHED = "?", "-"
@@ -86,7 +86,7 @@ def as_lines(table: Sequence[TypeRow]) -> Iterator[tuple[str, ...]]:
 
 def _stages(cells: Sequence[CellResult]) -> tuple[str, str, str]:
     """Return (loaded, attached, fired) of the type's example."""
-    cell = next((cell for cell in cells if cell.case.startswith(_FIRING)), None)
+    cell = next((cell for cell in cells if cell.case.startswith(FIRING)), None)
     if not cell or cell.verdict in UNANSWERED | {Verdict.HANG, Verdict.CRASH}:
         return _NOT_KNOWN, _NOT_KNOWN, _NOT_KNOWN
     if (cell.reason or "").startswith(NOT_TO_BE_HAD):

@@ -26,10 +26,11 @@ class Kind(StrEnum):
     """How a cell changed, in the order of reports."""
 
     NEW_FAILURE = "new-failure"  # was as expected, and no longer is
+    UNANSWERED = "unanswered"  # had an answer, and now is lost or was not run
     MISSING = "missing"  # only in the old result
     FIXED = "fixed"  # was not as expected, and now is
     CHANGED = "changed"  # still expected or unexpected, with another verdict or another observation
-    NEW = "new"  # only in the new result
+    NEW = "new"  # had no answer in the old result
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,13 @@ class Change:
 
     @property
     def is_regression(self) -> bool:
-        """True if the cell was as expected and no longer is, or is missing."""
-        return self.kind is Kind.NEW_FAILURE or (
-            self.kind is Kind.MISSING and self.before is not None and self.before.ok
-        )
+        """True if the cell was as expected and now has an answer that is not."""
+        return self.kind is Kind.NEW_FAILURE
+
+    @property
+    def is_lost_coverage(self) -> bool:
+        """True if the cell had an answer and now has none. This says nothing about the kernel."""
+        return self.kind is Kind.UNANSWERED or (self.kind is Kind.MISSING and _is_answered(self.before))
 
 
 class Pair(NamedTuple):
@@ -60,6 +64,13 @@ class Pair(NamedTuple):
 
     before: str | None
     after: str | None
+
+    @property
+    def is_of_one_series(self) -> bool:
+        """True if both results have the kernel, in releases of one series."""
+        return bool(self.before and self.after) and series_of(self.before or "") == series_of(
+            self.after or ""
+        )
 
 
 @dataclass(frozen=True)
@@ -70,6 +81,7 @@ class Comparison:
         pairs: the compared kernels in the order of `after`, then those that are missing.
         changes: changed cells in the order of `after`, then those that are missing.
         same: number of unchanged cells.
+        ignored: number of cells of the old result that were left out on request.
     """
 
     before: RunResult
@@ -77,6 +89,7 @@ class Comparison:
     pairs: tuple[Pair, ...]
     changes: tuple[Change, ...]
     same: int
+    ignored: int = 0
 
     def of(self, kind: Kind) -> list[Change]:
         """Return the changes of one kind."""
@@ -88,26 +101,46 @@ class Comparison:
         return [change for change in self.changes if change.is_regression]
 
     @property
+    def lost_coverage(self) -> list[Change]:
+        """The changes that are lost coverage."""
+        return [change for change in self.changes if change.is_lost_coverage]
+
+    @property
+    def status(self) -> ExitStatus:
+        """The exit status of `diff`: a regression, only lost coverage, or neither."""
+        if self.regressions:
+            return ExitStatus.NOT_AS_EXPECTED
+        return ExitStatus.ENVIRONMENT_FAILED if self.lost_coverage else ExitStatus.AS_EXPECTED
+
+    @property
     def run_status(self) -> ExitStatus:
         """The exit status of a run when failures of the baseline are excused.
 
-        Regressions and new unexpected cells count against a kernel. Cells without an answer do not, but they
-        are not excused either.
+        Regressions and new unexpected cells count against a kernel. Lost coverage and cells without an
+        answer do not, but they are not excused either.
         """
         wrong = [*self.regressions, *self.of(Kind.NEW)]
-        if any(change.after is None or _is_wrong(change.after) for change in wrong):
+        if any(change.after and _is_wrong(change.after) for change in wrong):
             return ExitStatus.NOT_AS_EXPECTED
-        if any(cell.verdict in UNANSWERED for cell in self.after.cells):
+        if self.lost_coverage or any(cell.verdict in UNANSWERED for cell in self.after.cells):
             return ExitStatus.ENVIRONMENT_FAILED
         return ExitStatus.AS_EXPECTED
 
 
-def compare(before: RunResult, after: RunResult) -> Comparison:
-    """Compare two results. Kernels are matched by release, otherwise by series."""
-    pairs = _pairs(before.run.kernels, after.run.kernels)
+def compare(
+    before: RunResult, after: RunResult, *, partial: bool = False, across: bool = False
+) -> Comparison:
+    """Compare two results. Kernels are matched by release, otherwise by series.
+
+    Args:
+        partial: ignore the kernels and cells that `after` did not plan.
+        across: match also kernels of different series if each result has one kernel.
+    """
+    pairs = _pairs(before.run.kernels, after.run.kernels, across=across)
+    if partial:
+        pairs = [pair for pair in pairs if pair.after]
     now = {pair.before: pair.after for pair in pairs if pair.before and pair.after}
-    was = {_key(cell, now.get(cell.kernel, "")): cell for cell in before.cells}
-    gone = dict(was)
+    gone = {_key(cell, now.get(cell.kernel, "")): cell for cell in before.cells}
     changes = []
     for cell in after.cells:
         earlier = gone.pop(key_of(cell), None)
@@ -115,8 +148,9 @@ def compare(before: RunResult, after: RunResult) -> Comparison:
         if kind:
             changes.append(Change(kind, earlier, cell))
     same = len(after.cells) - len(changes)
-    changes += [Change(Kind.MISSING, cell, None) for cell in gone.values()]
-    return Comparison(before, after, tuple(pairs), tuple(changes), same)
+    if not partial:
+        changes += [Change(Kind.MISSING, cell, None) for cell in gone.values()]
+    return Comparison(before, after, tuple(pairs), tuple(changes), same, len(gone) if partial else 0)
 
 
 def restricted(
@@ -127,15 +161,21 @@ def restricted(
     releases = {pair.before for pair in pairs if pair.after}
     kernels = tuple(kernel for kernel in before.run.kernels if kernel.release in releases)
     cells = tuple(cell for cell in before.cells if cell.kernel in releases and selects(cell))
-    return RunResult(replace(before.run, kernels=kernels), cells, len(cells))
+    return replace(before, run=replace(before.run, kernels=kernels), cells=cells, planned=len(cells))
 
 
 def _key(cell: CellResult, kernel: str) -> Key:
     return kernel or cell.kernel, cell.prog_type, cell.case, cell.loader
 
 
-def _pairs(before: Sequence[KernelRun], after: Sequence[KernelRun]) -> list[Pair]:
-    """Match kernels of the same release, then the newest of each series and architecture."""
+def _pairs(before: Sequence[KernelRun], after: Sequence[KernelRun], *, across: bool = False) -> list[Pair]:
+    """Match kernels of the same release, then the newest of each series and architecture.
+
+    Args:
+        across: match the only kernels of both, if they have one architecture.
+    """
+    if across and len(before) == len(after) == 1 and before[0].arch == after[0].arch:
+        return [Pair(before[0].release, after[0].release)]
     left = {kernel.release: kernel for kernel in before}
     found = {kernel.release: kernel.release for kernel in after if left.pop(kernel.release, None)}
     for kernel in _newest_first(each for each in after if each.release not in found):
@@ -157,8 +197,10 @@ def _kind(before: CellResult | None, after: CellResult) -> Kind | None:
     The observation of a passed cell follows from its case. If it differs, the case was changed, not the
     kernel.
     """
-    if not before:
-        return Kind.NEW
+    if not before or not _is_answered(before):
+        return None if before and not _is_answered(after) else Kind.NEW
+    if not _is_answered(after):
+        return Kind.UNANSWERED
     if before.ok != after.ok:
         return Kind.FIXED if after.ok else Kind.NEW_FAILURE
     if before.verdict is not after.verdict:
@@ -172,6 +214,10 @@ def _kind(before: CellResult | None, after: CellResult) -> Kind | None:
 
 def _without_volatile_parts(seen: str) -> str:
     return _PASSING.sub("*", seen)
+
+
+def _is_answered(cell: CellResult | None) -> bool:
+    return cell is not None and cell.verdict not in UNANSWERED
 
 
 def _is_wrong(cell: CellResult) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from dynptr_harness.core.errors import WrongUsage
+from dynptr_harness.core.output import STANDARD
 from dynptr_harness.results.json_reader import from_json
 from dynptr_harness.results.merge import merge
 
@@ -16,12 +18,16 @@ if TYPE_CHECKING:
 
 
 def read(paths: Sequence[Path]) -> RunResult:
-    """Read results and merge them. A directory stands for its *.json files.
+    """Read results and merge them. A directory stands for its *.json files, `-` for standard input.
 
     Raises:
         WrongUsage: a file is missing or not a result, or results contradict each other.
     """
-    return merge([(str(file), _read(file)) for path in paths for file in _files(path)])
+    return merge([(_name(file), _read(file)) for path in paths for file in _files(path)])
+
+
+def _name(path: Path) -> str:
+    return "standard input" if path == STANDARD else str(path)
 
 
 def _files(path: Path) -> list[Path]:
@@ -34,6 +40,10 @@ def _files(path: Path) -> list[Path]:
 
 
 def _read(path: Path) -> RunResult:
+    if path == STANDARD:
+        if text := sys.stdin.buffer.read():
+            return from_json(text, _name(path))
+        raise WrongUsage("standard input is empty", "give it one result, and name `-` only once")
     try:
         text = path.read_bytes()
     except OSError as error:

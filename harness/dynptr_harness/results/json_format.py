@@ -30,9 +30,11 @@ def as_json(result: RunResult) -> str:
 
 def as_document(result: RunResult) -> dict[str, Any]:
     """Return a result as a JSON object. Fields of a cell that are None are left out."""
+    titles = {"titles": dict(result.titles)} if result.titles else {}
     return {
         "schema_version": result.schema_version,
         "run": asdict(result.run),
+        **titles,
         "cells": [_cell(cell) for cell in result.cells],
         "totals": asdict(result.totals),
     }

@@ -72,7 +72,7 @@ def _result(document: Mapping[str, Any], name: str) -> RunResult:
         if key_of(cell) in keys:
             raise WrongUsage(f"{name} is damaged: it has the cell {' '.join(key_of(cell))} twice", _HINT)
         keys.add(key_of(cell))
-    return RunResult(provenance, cells, planned)
+    return RunResult(provenance, cells, planned, titles=document.get("titles", {}))
 
 
 def _provenance(run: Mapping[str, Any]) -> Provenance:

@@ -33,7 +33,9 @@ def merge(results: Sequence[Named]) -> RunResult:
     cells = _cells(results)
     order = {kernel.release: number for number, kernel in enumerate(kernels)}
     sorted_cells = tuple(sorted(cells, key=lambda cell: order[cell.kernel]))
-    return RunResult(_provenance([result for _name, result in results], kernels), sorted_cells, len(cells))
+    titles = {case: title for _name, result in results for case, title in result.titles.items()}
+    provenance = _provenance([result for _name, result in results], kernels)
+    return RunResult(provenance, sorted_cells, len(cells), titles=titles)
 
 
 def _kernels(results: Sequence[Named]) -> tuple[KernelRun, ...]:

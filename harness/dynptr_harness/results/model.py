@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dynptr_harness.conformance.verdict import Verdict
 from dynptr_harness.core.errors import ExitStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from dynptr_harness.conformance.cell import CellResult
 
@@ -21,6 +21,18 @@ UNANSWERED = frozenset({Verdict.LOST, Verdict.NOT_RUN})
 
 
 Key = tuple[str, str, str, str]
+
+
+class CaseTitle(Protocol):
+    """The part of a case that reports show."""
+
+    @property
+    def id(self) -> str:
+        """The stable ID, e.g. 'RSV-011'."""
+
+    @property
+    def title(self) -> str:
+        """The requirement, in one line."""
 
 
 def key_of(cell: CellResult) -> Key:
@@ -121,12 +133,17 @@ class Totals:
 
 @dataclass(frozen=True)
 class RunResult:
-    """The result of a run."""
+    """The result of a run.
+
+    Attributes:
+        titles: titles of the cases at the time of the run, by ID. Older results have none.
+    """
 
     run: Provenance
     cells: tuple[CellResult, ...]
     planned: int
     schema_version: int = SCHEMA_VERSION
+    titles: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if len(self.cells) != self.planned:
@@ -139,6 +156,12 @@ class RunResult:
         run = [cell for cell in self.cells if cell.verdict is not Verdict.NOT_RUN]
         ok = sum(cell.ok for cell in run)
         return Totals(self.planned, len(run), self.planned - len(run), ok, len(run) - ok, verdicts)
+
+    def titled(self, cases: Iterable[CaseTitle]) -> dict[str, str]:
+        """Return the titles of all cases: those of the catalogue in order, then those that were removed."""
+        known = {case.id: case.title for case in cases}
+        used = {cell.case for cell in self.cells}
+        return known | {case: title for case, title in self.titles.items() if case in used - known.keys()}
 
     def cells_of(self, kernel: KernelRun) -> tuple[CellResult, ...]:
         """Return the cells of one kernel, in the order of the plan."""

@@ -87,7 +87,9 @@ def run(
         isolation=isolation.value,
     )
     cells = tuple(cell for _kernel, cells in done for cell in cells)
-    return RunOutcome(RunResult(provenance, cells, planned=len(plan.cells) * len(prepared)), interrupted)
+    titles = {cell.case.id: cell.case.title for cell in plan.cells}
+    result = RunResult(provenance, cells, planned=len(plan.cells) * len(prepared), titles=titles)
+    return RunOutcome(result, interrupted)
 
 
 async def _run_all(workers: Sequence[Worker]) -> None:

@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from dynptr_harness.guest_image import boot_files, rootfs
+from dynptr_harness.kernels.debian import store
 from dynptr_harness.report import ci_matrix
+from dynptr_harness.vm import snapshots
 from junitparser import JUnitXml
 from ruamel.yaml import YAML
 
@@ -79,6 +82,56 @@ def test_no_script_contains_an_expression() -> None:
     for job in workflow()["jobs"].values():
         for step in job["steps"]:
             assert "${{" not in step.get("run", "")
+
+
+def test_jobs_install_only_the_command() -> None:
+    pipeline = json.loads(ci_matrix.as_gitlab(KERNELS))
+    gitlab = re.search(r"```yaml\n(.*?)```", (PROJECT / "docs/reports.md").read_text(), re.DOTALL)
+    assert gitlab
+    scripts = ["\n".join(step.get("run", "") for step in job["steps"]) for job in workflow()["jobs"].values()]
+    scripts += ["\n".join(pipeline["default"]["before_script"]), gitlab[1]]
+    for script in scripts:
+        assert "provision/tool .venv" in script
+        assert "make" not in script
+        for purpose in re.findall(r"provision/install +(.*)", script):
+            assert set(purpose.split()) <= {"tool", "image", "vm"}
+    assert "requirements-tool.lock" in (PROJECT / "provision/tool").read_text()
+
+
+def test_the_cache_is_kept_without_snapshots() -> None:
+    steps_of_run = workflow()["jobs"]["run"]["steps"]
+    place = workflow()["env"]["DYNPTR_HARNESS_CACHE"]
+    restore, save = (step for step in steps_of_run if step.get("uses", "").startswith("actions/cache/"))
+    assert restore["with"]["path"] == save["with"]["path"]
+    assert save["with"]["key"] == f"${{{{ steps.{restore['id']}.outputs.cache-primary-key }}}}"
+    assert restore["with"]["path"].split() == [f"{place}/*", f"!{place}/runs", f"!{place}/snapshots"]
+    assert steps_of_run.index(restore) < next(
+        number for number, step in enumerate(steps_of_run) if "--baseline" in step.get("run", "")
+    )
+    pipeline = json.loads(ci_matrix.as_gitlab(KERNELS))
+    directory = pipeline["variables"]["DYNPTR_HARNESS_CACHE"].removeprefix("$CI_PROJECT_DIR/")
+    for release in KERNELS:
+        cache = pipeline[f"run {release}"]["cache"]
+        assert release in cache["key"]
+        kept = {path.removeprefix(f"{directory}/") for path in cache["paths"]}
+        assert {rootfs.KIND, store.KIND, boot_files.KIND} <= kept
+        assert snapshots.KIND not in kept
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("given", "kernels"),
+    [("6.1 7.*", ["6.1", "7.2.9", "7.3.4"]), ("all", list(KERNELS)), ("newest", ["7.3.4"])],
+)
+def test_the_workflow_takes_several_selectors(tmp_path: Path, given: str, kernels: list[str]) -> None:
+    place = JobDirectory(tmp_path)
+    scripts, environment = steps(workflow()["jobs"]["matrix"], {"inputs.kernels || 'all'": given})
+    said = place.job("matrix", [f"touch 7.9 7.8\n{each}" for each in scripts], environment | {
+        "GITHUB_OUTPUT": str(tmp_path / "outputs"),
+    })  # fmt: skip
+    assert place.statuses == {"matrix": 0}, said
+    made = json.loads((tmp_path / "outputs").read_text().removeprefix("matrix="))
+    assert [row["kernel"] for row in made["include"]] == kernels
 
 
 @dataclass

@@ -97,7 +97,7 @@ def command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Iterator[Command]:
     monkeypatch.setenv("DYNPTR_HARNESS_CACHE", str(tmp_path / "cache"))
-    for name in ("COLUMNS", "FORCE_COLOR", "NO_COLOR"):
+    for name in ("COLUMNS", "FORCE_COLOR", "NO_COLOR", "GITHUB_ACTIONS"):
         monkeypatch.delenv(name, raising=False)
     before = {number: signal.getsignal(number) for number in SIGNALS}
     yield Command(monkeypatch, capsys)
@@ -230,7 +230,9 @@ def test_results_are_written(command: Command, tmp_path: Path) -> None:
     assert ended.status == 1
     made = json.loads(json_file.read_text())
     Draft202012Validator(schema()).validate(made)
-    assert made["totals"]["planned"] == len(make(PROG_TYPES, CASES, ["LSM"], ["CMT*"]).cells)
+    cells = make(PROG_TYPES, CASES, ["LSM"], ["CMT*"]).cells
+    assert made["totals"]["planned"] == len(cells)
+    assert made["titles"] == {cell.case.id: cell.case.title for cell in cells}
     assert made["totals"]["verdicts"]["crash"] == 1
     assert b'failures="1"' in junit_file.read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "r.json", "r.xml"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import signal
 import sys
 from pathlib import Path
@@ -17,6 +16,7 @@ from dynptr_harness.core.signals import SIGNALS
 from dynptr_harness.vm.failures import FailureKind, MachineFailed
 
 from tests.unit.samples import RELEASE, FakeGuest, subject
+from tests.unit.schemas import validated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -180,7 +180,7 @@ def test_all_accepted_is_status_0_and_the_answers_are_there_as_json(command: Com
     command.machines = [OwnGuest()]
     ended = command("probe", "-q", str(file), "-t", "XDP", "--json")
     assert ended.status == 0
-    document = json.loads(ended.out)
+    document = validated("probe", ended.out)
     assert (document["loader"], document["file"]) == ("bcc", str(file))
     assert [(each["function"], each["accepted"]) for each in document["answers"]] == [
         ("good", True),
@@ -192,7 +192,7 @@ def test_a_crash_is_an_answer_and_the_rest_is_loaded(command: Command, file: Pat
     command.machines = [OwnGuest({"program": 0}, CRASH), OwnGuest({"no_type": True})]
     ended = command("probe", "-q", str(file), "-t", "XDP", "-t", "LSM", "-f", "good", "--json")
     assert ended.status == 1
-    answers = [(each["accepted"], each["reason"]) for each in json.loads(ended.out)["answers"]]
+    answers = [(each["accepted"], each["reason"]) for each in validated("probe", ended.out)["answers"]]
     assert answers == [(True, ""), (False, "crash: Kernel panic")]
     assert command.machines  # all requests were sent
 

@@ -19,6 +19,8 @@ from dynptr_harness.kernels.debian import store
 from dynptr_harness.kernels.debian.index import Index
 from dynptr_harness.kernels.debian.packages import KernelPackage, PackageFile, ranked
 
+from tests.unit.schemas import validated
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -133,7 +135,7 @@ def test_kernels_are_selected_by_name_and_all(
 
 
 def test_kernels_json_has_all_fields(command: Callable[..., Ended]) -> None:
-    made: dict[str, Any] = json.loads(command("--json", "6.12.117", "7.1").out)
+    made: dict[str, Any] = validated("kernels", command("--json", "6.12.117", "7.1").out)
     cached, incomplete = made["kernels"]
     assert cached == {
         "series": "6.12",

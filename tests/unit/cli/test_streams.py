@@ -73,6 +73,20 @@ def test_a_failing_stream_gives_no_status_1(
 
 
 @pytest.mark.parametrize(
+    ("stdout", "closed", "expected"), [(">/dev/full", "", 3), ("", "true", 141), (">out", "", 0)]
+)
+def test_a_file_on_standard_output_gives_no_status_1(
+    tmp_path: Path, stdout: str, closed: str, expected: int
+) -> None:
+    command = ["-m", "dynptr_harness", "report", str(PROJECT / "baselines/7.3.json"), "--svg", "-"]
+    got, messages = status(command, tmp_path, stdout, closed=closed)
+    assert got == expected, messages
+    assert "Traceback" not in messages
+    if not expected:
+        assert (tmp_path / "out").read_text().startswith("<svg ")
+
+
+@pytest.mark.parametrize(
     ("stdout", "stderr", "closed", "expected"),
     [
         ("2>&1", "", "true", {141}),

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from dynptr_harness.core import output
 from dynptr_harness.core.errors import EnvironmentFailed, WrongUsage
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_a_missing_directory_is_wrong_usage(tmp_path: Path) -> None:
@@ -83,3 +80,10 @@ def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
     reader.join(5)
     assert got == [b"through"]
     assert pipe.is_fifo()
+
+
+def test_a_dash_is_standard_output(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    output.check("--json", Path("-"))
+    print("before", flush=False)
+    output.write(Path("-"), "\u2713\n".encode())
+    assert capfdbinary.readouterr().out == b"before\n\xe2\x9c\x93\n"

@@ -65,6 +65,12 @@ def test_details_are_folded() -> None:
     assert "bcc 0.31.0" in text
 
 
+def test_a_removed_case_keeps_its_title() -> None:
+    gone = cell("LSM", "OLD-001", verdict=Verdict.KNOWN_DEFECT, reason="why")
+    text = as_markdown(replace(result([cell(), gone]), titles={"OLD-001": "a case that was removed"}), HEADS)
+    assert "a case that was removed: why" in text
+
+
 def test_kernel_arguments_are_shown() -> None:
     text = as_markdown(result([cell()], [kernel_run(append=("nokaslr", "slub_debug=FZ"))]), HEADS)
     assert rf"| {RELEASE} (nokaslr slub\_debug=FZ) |" in text
@@ -94,6 +100,19 @@ def texts(svg: str) -> list[str]:
     return [each.text or "" for each in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]  # noqa: S314  (ours)
 
 
+def boxes(svg: str) -> list[str]:
+    found = ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}rect")  # noqa: S314  (ours)
+    return [each.attrib["class"] for each in found if each.attrib["class"] != "page"]
+
+
+@pytest.mark.parametrize(("absent", "kind"), [(3, "absent"), (2, "pass"), (1, "pass")])
+def test_a_kernel_that_lacks_most_features_is_not_green(absent: int, kind: str) -> None:
+    lacking = [cell(case=f"RSV-{number:03}", verdict=Verdict.ABSENT) for number in range(absent)]
+    svg = as_svg(result([cell(), cell(case="RSV-020"), *lacking]))
+    assert boxes(svg) == [kind]
+    assert texts(svg)[3] == f"{absent + 2} a"
+
+
 def test_the_picture_has_a_box_for_each_type_and_kernel() -> None:
     way = cell("KPROBE/uprobe")
     cells = [
@@ -107,5 +126,6 @@ def test_the_picture_has_a_box_for_each_type_and_kernel() -> None:
     told = texts(svg)
     assert told[:3] == ["bpf_ringbuf_reserve_dynptr: 4 of 5 cells as expected", "6.12", "7.3"]
     assert told[3:-1] == ["KPROBE", "2/3", "LSM", "1 k", "TRACING", "absent"]
+    assert boxes(svg) == ["wrong", "pass", "absent"]
     assert "prefers-color-scheme: dark" in svg
     assert "http" not in svg.replace("http://www.w3.org/2000/svg", "")

@@ -21,10 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dynptr_harness.conformance.cell import CellResult
-    from dynptr_harness.report.matrix import CaseHead
-    from dynptr_harness.results.model import RunResult
+    from dynptr_harness.results.model import CaseTitle, RunResult
 
-    Cases = Sequence[CaseHead]
+    Cases = Sequence[CaseTitle]
 
 FAILED = cell("LSM", "RSV-006", verdict=Verdict.FAIL, ok=False, expected="reserve: -22", seen="reserve: 0")
 LETTERS = ("RSV", "CMT", "WKP", "VER", "DYN", "KFN", "MAP", "QRY")
@@ -244,6 +243,13 @@ def test_a_failure_is_shown_with_log_and_console() -> None:
     ):
         assert line in text
     assert "0: insn\n" not in text.replace("30: insn\n", "")
+
+
+def test_a_removed_case_has_a_column_and_its_title() -> None:
+    gone = cell("LSM", "OLD-001", verdict=Verdict.FAIL, ok=False)
+    text = shown(replace(result([cell("LSM"), gone]), titles={"OLD-001": "a case that was removed"}), 200)
+    assert "FAIL OLD-001 in LSM: a case that was removed" in text
+    assert re.search(r"^program type +RSV-011 +OLD-001", text, re.MULTILINE)
 
 
 def test_only_the_first_consoles_are_named() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,12 +11,13 @@ from dynptr_harness.conformance.verdict import Verdict
 from dynptr_harness.core.errors import ExitStatus
 from dynptr_harness.report.junit import as_junit
 from dynptr_harness.results.json_format import as_json, schema
+from dynptr_harness.results.json_reader import from_json
 from dynptr_harness.results.merge import merge
 from dynptr_harness.results.model import RunResult
 from jsonschema import Draft202012Validator, ValidationError
 from junitparser import Error, Failure, JUnitXml
 
-from tests.unit.samples import FACTS, RELEASE, SHA256, cell, full, kernel_run, result
+from tests.unit.samples import FACTS, RELEASE, SHA256, Head, cell, full, kernel_run, result
 
 if TYPE_CHECKING:
     from dynptr_harness.conformance.cell import CellResult
@@ -65,6 +67,26 @@ def test_the_totals_add_up() -> None:
     assert sum(totals.verdicts.values()) == totals.planned == totals.run + totals.not_run
     assert {word for word, count in totals.verdicts.items() if count} == {
         "pass", "fail", "crash", "expected-difference", "lost", "not-run",
+    }  # fmt: skip
+
+
+TITLES = {"RSV-011": "flags other than 0 are refused", "OLD-001": "a case that was removed"}
+
+
+def test_titles_survive_json_and_merging() -> None:
+    one = replace(result([cell()]), titles=TITLES)
+    validate(document(one))
+    assert from_json(as_json(one).encode(), "r.json").titles == TITLES
+    other = replace(result([cell(kernel="7.3.4")], [kernel_run(release="7.3.4")]), titles={"NEW-001": "new"})
+    assert merge([("a", one), ("b", other)]).titles == {**TITLES, "NEW-001": "new"}
+    assert "titles" not in document(result([cell()]))
+
+
+def test_a_removed_case_keeps_the_title_of_the_result() -> None:
+    made = replace(result([cell(), cell(case="OLD-001")]), titles={**TITLES, "OLD-002": "not run"})
+    heads = [Head("RSV-001", "what 1 says"), Head("RSV-011", "what 11 says")]
+    assert made.titled(heads) == {
+        "RSV-001": "what 1 says", "RSV-011": "what 11 says", "OLD-001": "a case that was removed",
     }  # fmt: skip
 
 

@@ -13,6 +13,7 @@ A request has the experiment in `kind`, the program type in `prog_type` and the 
 - `maps`: makes a list of system calls on maps, see maps.py.
 - `flood`: writes to a ring from all CPUs while it is read, see stress.py.
 - `prog_run`: runs a program with BPF_PROG_RUN, see prog_run.py.
+- `code`: loads programs given as instructions, and runs some of them, see code.py.
 - `example`: runs one of bpf_src/examples, see examples.py.
 - `own`: handles users' programs, see user_programs.py. It has no `prog_type` and no `loader`.
 
@@ -33,7 +34,7 @@ from dynptr_harness.guest.agent import kconfig
 from dynptr_harness.guest.agent.user_programs import OwnPrograms
 from dynptr_harness.guest.bpf import libbpf, objects, relocated
 from dynptr_harness.guest.bpf.libbpf import LoadRefused, Program, RingRefused
-from dynptr_harness.guest.experiments import capabilities, examples, prog_run
+from dynptr_harness.guest.experiments import capabilities, code, examples, prog_run
 from dynptr_harness.guest.experiments.maps import MapScript
 from dynptr_harness.guest.experiments.script import ScriptRunner
 from dynptr_harness.guest.experiments.stress import StressPage, StressTest
@@ -108,6 +109,7 @@ class Dispatcher:
             "flood": self.stress,
             "maps": self.maps,
             "rights": self.capabilities,
+            "code": self.code,
             "example": self.example,
             "prog_run": self.prog_run,
         }
@@ -258,6 +260,11 @@ class Dispatcher:
         """Run a list of system calls on new maps."""
         with MapScript() as script:
             return {"acts": [script.perform(act) for act in request["acts"]]}
+
+    @staticmethod
+    def code(_guest_type: GuestType, request: dict[str, Any]) -> Reply:
+        """Load programs given as instructions."""
+        return code.experiment(request)
 
     def example(self, _guest_type: GuestType, request: dict[str, Any]) -> Reply:
         """Run an example."""

@@ -330,7 +330,9 @@ def link_create(fd: int, target: int, attach_type: AttachType, options: LinkCrea
     return link
 
 
-def prog_run(fd: int, data: bytes = b"", context: ct.Structure | None = None) -> tuple[int, int]:
+def prog_run(
+    fd: int, data: bytes = b"", context: ct.Structure | ct.Array[ct.c_char] | None = None
+) -> tuple[int, int]:
     """Run a program once with BPF_PROG_RUN.
 
     Args:
@@ -412,6 +414,18 @@ def new_ring(size: int, flags: int = 0) -> int:
 def ring(size: int, flags: int = 0) -> Iterator[int]:
     """The same, open within this context. Raises as `new_ring`."""
     fd = new_ring(size, flags)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def empty_prog_array() -> Iterator[int]:
+    """An array for tail calls without a program; its descriptor, open within this context."""
+    options = _MapCreateOpts(sz=ct.sizeof(_MapCreateOpts))
+    fd: int = lib.bpf_map_create(MapType.PROG_ARRAY, b"tail_calls", 4, 4, 1, ct.byref(options))
+    _map_call("making an array of programs", fd)
     try:
         yield fd
     finally:

@@ -3,8 +3,16 @@
 const VIEWS = {
     types: { label: "Types × kernels", rows: ["family", "type", "group", "case"], columns: ["kernel"] },
     kernels: { label: "Kernels × cases", rows: ["kernel", "family", "type"], columns: ["group", "case"] },
-    cases: { label: "Cases × types", rows: ["group", "case"], columns: ["kernel", "family", "type"] },
+    cases: { label: "Cases × kernels", rows: ["group", "case"], columns: ["kernel", "family", "type"] },
 };
+
+/* Names of the dimensions for the corner of the matrix. */
+const DIMENSIONS = { family: "types", type: "types", kernel: "kernels", group: "groups", case: "cases" };
+
+/** Return the names of the dimensions of some nodes. */
+function dimensionsOf(nodes) {
+    return [...new Set(nodes.map((node) => DIMENSIONS[node.dimension]))].join(", ");
+}
 
 class Axis {
     constructor(dimensions, matrix) {
@@ -43,6 +51,10 @@ class Axis {
 
     sorted(parent) {
         return [...parent.children.values()].sort((one, other) => one.value - other.value);
+    }
+
+    find(path) {
+        return this.nodes.find((node) => node.path === path);
     }
 
     /** Return the nodes to show, in order: those with cells whose ancestors are all unfolded. */

@@ -6,6 +6,7 @@ class Counts {
         this.width = columns.nodes.length;
         this.total = new Uint32Array(size);
         this.bad = new Uint32Array(size);
+        this.absent = new Uint32Array(size); // as expected
         this.good = new Uint16Array(size); // verdicts as expected, a bit each
         this.wrong = new Uint16Array(size); // those that are not
         this.changed = new Uint8Array(size); // changes as bits
@@ -15,6 +16,7 @@ class Counts {
             if (!passes(cell)) continue;
             const bit = 1 << matrix.verdict(cell);
             const ok = matrix.ok(cell);
+            const absent = matrix.verdicts[matrix.verdict(cell)] === "absent";
             const change = matrix.cells.change[cell] < 0 ? 0 : 1 << matrix.cells.change[cell];
             for (let row = rows.nodes[rows.leafOf[cell]]; row; row = row.parent) this.rowTotal[row.id]++;
             for (let column = columns.nodes[columns.leafOf[cell]]; column; column = column.parent) {
@@ -25,6 +27,7 @@ class Counts {
                     this.changed[slot] |= change;
                     if (ok) {
                         this.good[slot] |= bit;
+                        if (absent) this.absent[slot]++;
                     } else {
                         this.bad[slot]++;
                         this.wrong[slot] |= bit;
@@ -39,11 +42,14 @@ class Counts {
         const slot = row.id * this.width + column.id;
         const bits = this.wrong[slot] || this.good[slot];
         const among = (mask) => matrix.verdicts.filter((_verdict, number) => mask & (1 << number));
+        const mostlyAbsent = !this.bad[slot] && this.absent[slot] * 2 > this.total[slot];
         const worst = WORST_FIRST.find((verdict) => among(bits).includes(verdict));
         return {
             total: this.total[slot],
             bad: this.bad[slot],
-            worst,
+            absent: this.absent[slot],
+            mostlyAbsent,
+            worst: mostlyAbsent ? "absent" : worst,
             good: among(this.good[slot]),
             changes: matrix.changes.filter((_change, number) => this.changed[slot] & (1 << number)),
         };

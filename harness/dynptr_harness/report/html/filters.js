@@ -47,6 +47,8 @@ class Filters {
         this.change = set("change");
         this.words = given.get("case") ?? "";
         this.cell = given.get("cell");
+        this.slot = given.get("slot");
+        this.about = given.has("about");
         this.open = given.has("open") ? set("open") : new Set(this.unfolded());
     }
 
@@ -67,11 +69,19 @@ class Filters {
         if ([...this.open].join() !== this.unfolded().join())
             parts.push(`open=${[...this.open].map(encodeURIComponent).join(",").replace(/%2F/g, "/")}`);
         put("cell", this.cell);
+        put("slot", this.slot);
+        if (this.about) parts.push("about");
         history.replaceState(
             null,
             "",
             parts.length ? `#${parts.join("&")}` : location.pathname + location.search,
         );
+    }
+
+    /** Keep in the address what the details show: a cell, a slot, or the run. */
+    point({ cell = null, slot = null, about = false }) {
+        Object.assign(this, { cell, slot, about });
+        this.write();
     }
 
     set(values) {

@@ -5,7 +5,8 @@ const NARROW = 26; // a column whose slots hold a sign and no count
 const WIDE = [76, 132];
 const LONGEST_NAME = 620;
 const SPARE = 6; // rows and columns drawn beyond the edges
-const LETTER = 6.6; // of a heading that stands upright
+const UPRIGHT_FONT = "450 11.5px"; // as in grid.css
+const FOLD = 34; // pixels of the triangle and the padding of an upright heading
 const HEAD = 46;
 
 class Grid {
@@ -73,9 +74,15 @@ class Grid {
         });
         this.width = Math.max(x + 14, room);
         const upright = this.columns.filter(narrow).map((node) => this.matrix.label(node.dimension, node.value));
-        const letters = Math.max(0, ...upright.map((label) => label.length));
-        this.head = Math.max(HEAD, Math.round(letters * LETTER) + 22);
+        this.head = upright.length ? Math.max(HEAD, Math.ceil(this.longest(upright)) + FOLD) : HEAD;
         this.height = this.head + this.rows.length * ROW + 12;
+    }
+
+    /** Return the width of the longest upright heading in pixels. */
+    longest(labels) {
+        this.pen ??= document.createElement("canvas").getContext("2d");
+        this.pen.font = `${UPRIGHT_FONT} ${getComputedStyle(document.body).fontFamily}`;
+        return Math.max(...labels.map((label) => this.pen.measureText(label).width));
     }
 
     schedule() {
@@ -117,7 +124,8 @@ class Grid {
     heading(columns) {
         const style = `width:${this.nameWidth}px`;
         const corner = { class: "corner", role: "columnheader", "aria-colindex": 1, style };
-        const parts = [tag("div", corner, escaped(VIEWS[this.filters.view].label))];
+        const axes = `${dimensionsOf(this.rows)} ↓ ${dimensionsOf(this.columns)} →`;
+        const parts = [tag("div", corner, escaped(axes))];
         for (const number of columns) parts.push(this.column(number));
         const head = { class: "head", role: "row", "aria-rowindex": 1, style: `height:${this.head}px` };
         return tag("div", head, parts.join(""));
@@ -280,6 +288,12 @@ class Grid {
             else if (x + width + 4 > place.scrollLeft + place.clientWidth)
                 place.scrollLeft = x + width + 4 - place.clientWidth;
         }
+    }
+
+    /** Return the row and the column with these paths in the current view. */
+    nodes([row, column]) {
+        const axes = this.axes.get(this.filters.view);
+        return [axes.rows.find(row), axes.columns.find(column)];
     }
 
     /** Return the cells of a row and a column, the worst first. */

@@ -2,6 +2,7 @@
 
 const CHANGED = {
     "new-failure": "newly failing",
+    unanswered: "without an answer",
     missing: "missing",
     fixed: "fixed",
     changed: "changed",
@@ -30,13 +31,16 @@ function headline(matrix) {
     if (baseline) parts.push(`compared with ${baseline.started.slice(0, 10)}`);
     document.getElementById("origin").textContent = parts.join(" · ");
     const wrong = totals.planned - totals.ok;
+    const absent = !wrong && totals.absent * 2 > totals.planned;
     const ok = totals.ok.toLocaleString("en");
-    const sign = { class: `sign${wrong ? " wrong" : ""}`, "aria-hidden": "true" };
+    const state = wrong ? " wrong" : absent ? " absent" : "";
+    const sign = { class: `sign${state}`, "aria-hidden": "true" };
+    const good = absent ? "As expected, and mostly absent" : "All as expected";
     document
         .getElementById("verdict")
         .append(
-            element("span", sign, wrong ? "✗" : "✓"),
-            element("strong", {}, wrong ? `${number(wrong, "cell")} not as expected` : "All as expected"),
+            element("span", sign, wrong ? "✗" : absent ? SIGNS.absent : "✓"),
+            element("strong", {}, wrong ? `${number(wrong, "cell")} not as expected` : good),
             element("span", {}, `${ok} of ${number(totals.planned, "cell")} as expected${since(baseline)}`),
         );
 }
@@ -46,16 +50,27 @@ headline(matrix);
 let grid = null;
 const filters = new Filters(matrix, () => grid.update());
 const panel = new Panel(matrix, filters);
-grid = new Grid(matrix, filters, (row, column) => {
+grid = new Grid(matrix, filters, openSlot);
+
+function openSlot(row, column) {
     const names = (node) =>
         (node.parent ? `${names(node.parent)} › ` : "") + matrix.label(node.dimension, node.value);
-    panel.open(grid.cellsOf(row, column), `${names(row)} × ${names(column)}`);
-});
+    return panel.open(
+        grid.cellsOf(row, column),
+        `${names(row)} × ${names(column)}`,
+        `${row.path},${column.path}`,
+    );
+}
 
-/** Show the details that the address names. */
+/** Show the details that the address names, or none. */
 async function follow() {
     const cell = filters.cell ? matrix.find(filters.cell) : null;
-    if (cell !== null) await panel.cell(cell);
+    if (cell !== null) return panel.cell(cell);
+    if (filters.about) return panel.about();
+    const [row, column] = filters.slot ? grid.nodes(filters.slot.split(",")) : [];
+    if (row && column && grid.cellsOf(row, column).length) return openSlot(row, column);
+    if (!panel.place.hidden) panel.close();
+    return null;
 }
 
 window.addEventListener("hashchange", follow);

@@ -15,8 +15,7 @@ class Panel {
 
     close() {
         this.place.hidden = true;
-        this.filters.cell = null;
-        this.filters.write();
+        this.filters.point({});
         document.getElementById("grid").focus({ preventScroll: true });
     }
 
@@ -36,8 +35,12 @@ class Panel {
         this.place.focus({ preventScroll: true });
     }
 
-    /** Show the cells of a slot: the details of one cell, or a list of several. */
-    open(cells, path) {
+    /**
+     * Show the cells of a slot: the details of one cell, or a list of several.
+     *
+     * `slot` identifies the slot in the address.
+     */
+    open(cells, path, slot) {
         const { case: cases, type, kernel } = this.matrix.cells;
         const alike = cells.every(
             (cell) =>
@@ -45,10 +48,11 @@ class Panel {
                 type[cell] === type[cells[0]] &&
                 kernel[cell] === kernel[cells[0]],
         );
-        return alike ? this.cell(cells[0]) : this.list(cells, path);
+        return alike ? this.cell(cells[0]) : this.list(cells, path, slot);
     }
 
-    list(cells, path) {
+    list(cells, path, slot) {
+        this.filters.point({ slot });
         const counts = new Map();
         for (const cell of cells) {
             const key = `${this.matrix.verdict(cell)} ${this.matrix.ok(cell)}`;
@@ -119,8 +123,7 @@ class Panel {
         const kernel = matrix.kernels[cells.kernel[cell]];
         const type = matrix.names.type[cells.type[cell]];
         const answer = matrix.answer(cells.answer[cell]);
-        this.filters.cell = matrix.key(cell);
-        this.filters.write();
+        this.filters.point({ cell: matrix.key(cell) });
         const way = [matrix.loader(cell), `${(cells.ms[cell] / 1000).toFixed(3)} s`];
         this.fill(
             `${kernel.release} › ${type} › ${about.id}`,
@@ -133,13 +136,13 @@ class Panel {
             ),
             ...this.change(cell),
             ...(answer.reason
-                ? [element("h3", {}, "Why this is as expected"), element("p", {}, answer.reason)]
+                ? [element("h3", {}, "Why this is as expected"), element("p", {}, ...linked(answer.reason))]
                 : []),
             ...this.said(answer),
             ...this.loaders(cell),
             ...this.elsewhere(cell),
             ...(about.source
-                ? [element("h3", {}, "Source of the expectation"), element("p", {}, about.source)]
+                ? [element("h3", {}, "Source of the expectation"), element("p", {}, ...linked(about.source))]
                 : []),
             ...this.text("Verifier log", answer.log, !answer.ok),
             ...this.text("Console, its end", answer.console, !answer.ok),
@@ -258,10 +261,12 @@ class Panel {
     }
 
     programs(cell) {
-        return this.matrix.programs(cell).map(({ name, path, html }, number) => {
+        return this.matrix.programs(cell).map(({ name, path, line, html }, number) => {
             const code = element("code", {});
             code.innerHTML = html; // made by the highlighter, which escapes
-            return folded(name, path, number === 0, element("pre", { tabindex: 0 }, code));
+            const url = this.matrix.sources && `${this.matrix.sources}/${path}${line ? `#L${line}` : ""}`;
+            const place = url ? [element("p", { class: "path" }, link(url, path))] : [];
+            return folded(name, path, number === 0, ...place, element("pre", { tabindex: 0 }, code));
         });
     }
 
@@ -287,9 +292,9 @@ class Panel {
             "dynptr-harness": run.harness,
             QEMU: run.qemu,
             started: run.started,
-            "took, in seconds": run.seconds,
             ended: run.ended,
         };
+        if (run.seconds) words.took = `${run.seconds} s`;
         if (run.jobs) words["maximum number of machines"] = run.jobs;
         if (run.isolation) words.isolation = run.isolation;
         if (run.shards) words["merged runs"] = run.shards;
@@ -306,7 +311,7 @@ class Panel {
         const each = kernels.map((kernel) =>
             folded(
                 `Linux ${kernel.release}`,
-                `${kernel.boots} ${kernel.boots === 1 ? "machine" : "machines"}`,
+                kernel.boots ? `${kernel.boots} ${kernel.boots === 1 ? "machine" : "machines"}` : "",
                 kernels.length === 1,
                 facts({
                     ...kernel.facts,
@@ -315,6 +320,7 @@ class Panel {
                 }),
             ),
         );
+        this.filters.point({ about: true });
         this.fill("About this run", facts(words), ...each, packages);
     }
 }
@@ -338,4 +344,27 @@ function facts(words) {
         element("tr", {}, element("th", {}, name.replaceAll("_", " ")), element("td", {}, String(value))),
     );
     return element("table", {}, element("tbody", {}, ...rows));
+}
+
+const KERNEL = "https://git.kernel.org";
+const TREE = `${KERNEL}/pub/scm/linux/kernel/git/torvalds/linux.git/tree`;
+const COMMIT_OR_FILE =
+    /\b(?<commit>[0-9a-f]{12,40})\b|\b(?<file>(?:Documentation|arch|drivers|fs|include|kernel|lib|mm|net|tools)\/[\w./-]+\.(?:c|h|rst))\b/g;
+
+function link(url, text) {
+    return element("a", { href: url, target: "_blank", rel: "noreferrer" }, text);
+}
+
+/** Return a text with links to the commits and files of the kernel that it names. */
+function linked(text) {
+    const version = /\bv\d+\.\d+\b/.exec(text)?.[0];
+    const parts = [];
+    let end = 0;
+    for (const found of text.matchAll(COMMIT_OR_FILE)) {
+        const { commit, file } = found.groups;
+        const url = commit ? `${KERNEL}/linus/${commit}` : `${TREE}/${file}${version ? `?h=${version}` : ""}`;
+        parts.push(text.slice(end, found.index), link(url, found[0]));
+        end = found.index + found[0].length;
+    }
+    return [...parts, text.slice(end)];
 }

@@ -14,21 +14,25 @@ function summed({ total, bad, good }) {
 function classesOf(at, single) {
     const classes = [single ? colour(at.worst, !at.bad) : summedColour(at)];
     if (at.changes.some((change) => change !== "new")) classes.push("changed");
-    if (at.changes.includes("new-failure") || at.changes.includes("missing")) classes.push("regressed");
+    if (at.changes.includes("new-failure")) classes.push("regressed");
     return classes.join(" ");
 }
 
-/** Return the colour of several cells: muted if all are as expected, strong if most are not. */
-function summedColour({ bad, total, good, worst }) {
+/**
+ * Return the colour of several cells: muted if all are as expected, strong if most are not. What a kernel
+ * mostly lacks does not look like a pass.
+ */
+function summedColour({ bad, total, good, worst, mostlyAbsent }) {
     if (bad) return bad * 2 < total ? "some" : colour(worst, false);
+    if (mostlyAbsent) return "absent";
     return good.length === 1 ? colour(good[0], true) : "pass";
 }
 
 /** Return the content of a slot in words. */
-function saidOf({ total, bad, good, worst, changes }) {
+function saidOf({ total, bad, good, worst, changes, absent }) {
     if (!total) return "does not apply";
     const said = bad
         ? `${bad} of ${total} not as expected: ${worst}`
-        : `${total} as expected: ${good.join(", ")}`;
+        : `${total} as expected: ${good.join(", ")}${good.length > 1 && absent ? ` (${absent} absent)` : ""}`;
     return changes.length ? `${said}; since the baseline: ${changes.join(", ")}` : said;
 }

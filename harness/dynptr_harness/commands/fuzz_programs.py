@@ -1,0 +1,529 @@
+"""The command `fuzz-programs`: load random programs and compare the verifier's answers with the oracle."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+import struct
+import time
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from itertools import islice, product
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+from dynptr_harness.conformance.fuzz import defects, oracle
+from dynptr_harness.conformance.fuzz import programs as ast
+from dynptr_harness.conformance.fuzz.compiler import compiled
+from dynptr_harness.conformance.fuzz.deviations import simpler, straight
+from dynptr_harness.conformance.fuzz.oracle import Reason, TooManyPaths
+from dynptr_harness.conformance.fuzz.program_generator import ProgramGenerator
+from dynptr_harness.conformance.model.features import documented
+from dynptr_harness.conformance.model.ring import Ring
+from dynptr_harness.core.errors import EnvironmentFailed
+from dynptr_harness.core.kernel_version import KernelVersion
+from dynptr_harness.core.signals import until_signal
+from dynptr_harness.core.verifier_log import reason_in
+from dynptr_harness.vm.agent_client import RequestFailed
+from dynptr_harness.vm.failures import MachineFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator, Sequence
+    from pathlib import Path
+
+    from dynptr_harness.commands.fuzz import Limits
+    from dynptr_harness.conformance.fuzz.programs import Program
+    from dynptr_harness.conformance.model.ring import Record
+    from dynptr_harness.vm.launcher import Machines
+    from dynptr_harness.vm.machine import Machine
+    from dynptr_harness.vm.prepare import PreparedKernel
+
+T = TypeVar("T")
+Fails: TypeAlias = "Callable[[Judged, Answer], tuple[str, ...]]"  # what is wrong, nothing if all is well
+
+BATCH = 64  # programs in a request
+DEADLINE = 60.0  # seconds for one request
+RING_SIZE = 4096
+RUNS = 8  # of an accepted safe program, each with other arguments
+SHRINK_ATTEMPTS = 300
+MAX_WAYS = 64  # through a program
+MAX_EXAMPLES = 12  # of safe programs that a kernel rejects
+MAX_FOUND = 5  # failures after which a run ends
+NUMBER = re.compile(r"(?<![a-z_])-?\d+")  # also in register names, not in a helper's name
+CONTEXT = struct.Struct(f"<{ast.ARGUMENTS}Q")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A program with the oracle's verdict. Without reasons it is safe."""
+
+    number: int
+    program: Program
+    reasons: frozenset[Reason]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer of a kernel.
+
+    Attributes:
+        refusal: the verifier's reason with N for each number. None if it accepted the program.
+        different: how the runs differ from the model, one line each.
+    """
+
+    refusal: str | None
+    log: str = ""
+    different: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An unsafe program that a kernel accepted, or a safe one whose run differs from the model."""
+
+    judged: Judged
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The verdict about one program and the answer of a kernel.
+
+    Attributes:
+        judged: None if the program has too many paths.
+        answer: None if the kernel lacks a kfunc that the program calls.
+    """
+
+    judged: Judged | None
+    answer: Answer | None
+
+    @property
+    def failed(self) -> bool:
+        """True for an accepted unsafe program, and for a run that differs from the model."""
+        if not self.judged or not self.answer or self.answer.refusal is not None:
+            return False
+        return bool(self.judged.reasons or self.answer.different)
+
+    def lines(self, program: Program) -> Iterator[str]:
+        """Yield a report."""
+        yield from ast.listing(program.body)
+        if not self.judged:
+            yield "the program has too many paths to be judged"
+            return
+        yield "the program is " + (
+            f"unsafe: {', '.join(sorted(each.value for each in self.judged.reasons))}"
+            if self.judged.reasons
+            else "safe"
+        )
+        if not self.answer:
+            yield "the kernel lacks a kfunc that the program calls"
+        elif self.answer.refusal is None:
+            yield "the kernel accepts it"
+            yield from self.answer.different
+        else:
+            yield f"the kernel rejects it: {self.answer.refusal}"
+            yield self.answer.log
+
+
+@dataclass
+class Result:
+    """The answers of one kernel.
+
+    Attributes:
+        answers: None for each program with a kfunc that the kernel lacks.
+        known: accepted unsafe programs by known defect.
+        refused: safe programs that were rejected, by the verifier's reason.
+        examples: one program for each of these reasons, reduced.
+    """
+
+    release: str
+    seed: int
+    seconds: float = 0.0
+    answers: list[Answer | None] = field(default_factory=list)
+    safe: int = 0
+    unsafe: int = 0
+    runs: int = 0
+    known: Counter[str] = field(default_factory=Counter)
+    refused: dict[str, list[Judged]] = field(default_factory=dict)
+    examples: dict[str, Judged] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
+
+
+class Programs:
+    """The programs of a seed with their verdicts, made when they are needed."""
+
+    def __init__(self, seed: int) -> None:
+        self._generator = ProgramGenerator(random.Random(seed))  # noqa: S311  (not for secrets)
+        self._made: list[Judged] = []
+
+    def range(self, first: int, last: int) -> list[Judged]:
+        """Return programs by number."""
+        while len(self._made) < last:
+            program = self._generator.program()
+            if (judged := judge(program, len(self._made) + 1)) is not None:
+                self._made.append(judged)
+        return self._made[first:last]
+
+
+def judge(program: Program, number: int = 0) -> Judged | None:
+    """Return a program with its verdict, None if it has too many paths."""
+    try:
+        return Judged(number, program, frozenset(oracle.reasons(program)))
+    except TooManyPaths:
+        return None
+
+
+class ProgramFuzzer:
+    """Loads programs into one kernel. A machine that fails is replaced by a fresh one.
+
+    Args:
+        tell: called with a line for each failure.
+    """
+
+    def __init__(self, machines: Machines, prepared: PreparedKernel, tell: Callable[[str], None]) -> None:
+        self._machines = machines
+        self._prepared = prepared
+        self._tell = tell
+        self._machine: Machine | None = None
+        self._version = (0, 0)
+        self._kfuncs: frozenset[str] = frozenset()
+
+    def run(self, programs: Programs, seed: int, limits: Limits) -> Result:
+        """Load programs until a limit is reached or `MAX_FOUND` failures were found.
+
+        Raises:
+            EnvironmentFailed: the kernel lacks the helper.
+            Interrupted: a signal ended the run.
+        """
+        return _until_signal(self._run(programs, seed, limits))
+
+    def replay(self, program: Program) -> tuple[Judged | None, Answer | None]:
+        """Load one program. Return the verdict and the answer. Raises as `run`."""
+        return _until_signal(self._replay(program))
+
+    async def _run(self, programs: Programs, seed: int, limits: Limits) -> Result:
+        result = Result(self._prepared.kernel.release, seed)
+        try:
+            await self._set_up()
+            began = time.monotonic()
+            while not limits.reached(began, done := len(result.answers)) and len(result.failures) < MAX_FOUND:
+                last = min(done + BATCH, limits.sequences or done + BATCH)
+                batch = programs.range(done, last)
+                for judged, answer in zip(batch, await self._answers(batch), strict=True):
+                    await self._count(judged, answer, result)
+                result.seconds = time.monotonic() - began
+            await self._add_examples(result)
+            return result
+        finally:
+            await self._drop()
+
+    async def _replay(self, program: Program) -> tuple[Judged | None, Answer | None]:
+        try:
+            await self._set_up()
+            judged = judge(program)
+            return judged, await self._answer(judged) if judged else None
+        finally:
+            await self._drop()
+
+    async def _set_up(self) -> None:
+        facts = (await self._ready()).facts
+        if not facts.get("has_helper"):
+            raise EnvironmentFailed(
+                f"Linux {facts['release']} does not have bpf_ringbuf_reserve_dynptr",
+                "use Linux 5.19 or newer",
+            )
+        self._version = KernelVersion(facts["release"]).major_minor
+        self._kfuncs = frozenset(facts["kfuncs"])
+
+    async def _count(self, judged: Judged, answer: Answer | None, result: Result) -> None:
+        result.answers.append(answer)
+        if answer is None:
+            return
+        result.safe += not judged.reasons
+        result.unsafe += bool(judged.reasons)
+        if judged.reasons and answer.refusal is None:
+            await self._accepted(judged, result)
+        elif answer.refusal is not None and not judged.reasons:
+            result.refused.setdefault(answer.refusal, []).append(judged)
+        elif answer.refusal is None:
+            result.runs += len(_arguments(judged.program))
+            if answer.different:
+                result.failures.append(await self._reduced(judged, answer.different))
+
+    async def _accepted(self, judged: Judged, result: Result) -> None:
+        """Count an accepted unsafe program as a known defect, or as a failure."""
+        if defect := defects.known(judged.program, judged.reasons, self._version):
+            result.known[defect.text] += 1
+            return
+        lines = _unsafe(judged, Answer(None))
+        failure = await self._reduced(judged, lines)
+        small = failure.judged
+        merges = await self._merges_states(small)
+        if defect := defects.known(small.program, small.reasons, self._version, merges_states=merges):
+            result.known[defect.text] += 1
+            return
+        if merges:
+            lines = (*failure.lines, "it rejects the program without its branches on unknown values")
+            failure = replace(failure, lines=lines)
+        result.failures.append(failure)
+
+    async def _reduced(self, judged: Judged, lines: tuple[str, ...]) -> Failure:
+        self._tell(f"program {judged.number}: {lines[0]}")
+        return await self._shrunk(judged, lines, _unsafe if judged.reasons else _different)
+
+    async def _merges_states(self, judged: Judged) -> bool:
+        """Return True if the kernel rejects each unsafe way through the program on its own."""
+        bodies = list(islice(straight(judged.program.body), MAX_WAYS))
+        ways = [judge(replace(judged.program, body=body)) for body in bodies]
+        unsafe = [way for way in ways if way and way.reasons]
+        return bool(unsafe) and all(
+            answer and answer.refusal is not None for answer in await self._answers(unsafe)
+        )
+
+    async def _shrunk(self, judged: Judged, lines: tuple[str, ...], fails: Fails) -> Failure:
+        """Return the smallest program that was found to fail, with what `fails` says of it."""
+        attempts, smaller = SHRINK_ATTEMPTS, True
+        while smaller and attempts > 0:
+            smaller = False
+            for programs in _chunks(simpler(judged.program)):
+                attempts -= len(programs)
+                candidates = [each for program in programs if (each := judge(program, judged.number))]
+                answers = zip(candidates, await self._answers(candidates), strict=True)
+                failing = ((each, fails(each, answer)) for each, answer in answers if answer)
+                found = next(((each, said) for each, said in failing if said), None)
+                if found:
+                    judged, lines = found
+                    smaller = True
+                if smaller or attempts <= 0:
+                    break
+        return Failure(judged, lines)
+
+    async def _add_examples(self, result: Result) -> None:
+        """Reduce one of the safe programs for each reason for which the kernel rejects some."""
+        for refusal, programs in list(result.refused.items())[:MAX_EXAMPLES]:
+            shortest = min(programs, key=lambda each: len(list(ast.walk(each.program.body))))
+
+            def rejected(judged: Judged, answer: Answer, refusal: str = refusal) -> tuple[str, ...]:
+                return (refusal,) if not judged.reasons and answer.refusal == refusal else ()
+
+            result.examples[refusal] = (await self._shrunk(shortest, (refusal,), rejected)).judged
+
+    async def _answers(self, batch: Sequence[Judged]) -> list[Answer | None]:
+        """Load programs in one request. If it fails, load them one by one."""
+        usable = [judged for judged in batch if judged.program.kfuncs <= self._kfuncs]
+        try:
+            replies = iter(await self._ask(usable)) if usable else iter(())
+        except (RequestFailed, MachineFailed) as failed:
+            self._drop_if(failed)
+            return [await self._answer(judged) for judged in batch]
+        return [
+            self._answer_of(judged, next(replies)) if judged.program.kfuncs <= self._kfuncs else None
+            for judged in batch
+        ]
+
+    async def _answer(self, judged: Judged) -> Answer | None:
+        if not judged.program.kfuncs <= self._kfuncs:
+            return None
+        try:
+            (reply,) = await self._ask([judged])
+        except (RequestFailed, MachineFailed) as failed:
+            self._drop_if(failed)
+            return Answer(None, different=(str(failed),))
+        return self._answer_of(judged, reply)
+
+    async def _ask(self, batch: Sequence[Judged]) -> list[dict[str, Any]]:
+        machine = await self._ready()
+        reply = await machine.ask(request(batch), DEADLINE)
+        answers: list[dict[str, Any]] = reply["answers"]
+        if splats := reply.get("splats"):
+            answers[-1]["splats"] = splats
+        return answers
+
+    def _answer_of(self, judged: Judged, reply: dict[str, Any]) -> Answer:
+        splats = tuple(f"the kernel logged: {line}" for line in reply.get("splats", ()))
+        if not reply["accepted"]:
+            reason = reason_in(reply["log"], reply["errno"])
+            return Answer(NUMBER.sub("N", reason), reply["log"], splats)
+        return Answer(None, different=splats + tuple(self._differences(judged, reply["runs"])))
+
+    def _differences(self, judged: Judged, runs: list[dict[str, Any]]) -> Iterator[str]:
+        """Yield how runs differ from every documented behaviour of this kernel."""
+        if judged.reasons:
+            return
+        for numbers, seen in zip(_arguments(judged.program), runs, strict=False):
+            found = [differences(judged.program, numbers, seen, each) for each in documented(self._version)]
+            if all(found):
+                yield f"arguments {numbers}: {found[0]}"
+
+    async def _ready(self) -> Machine:
+        if not self._machine:
+            self._machine = await self._machines.start(self._prepared)
+        return self._machine
+
+    def _drop_if(self, failed: Exception) -> None:
+        if isinstance(failed, MachineFailed):
+            self._machine = None
+
+    async def _drop(self) -> None:
+        if self._machine:
+            await self._machine.kill()
+            self._machine = None
+
+
+def _until_signal(work: Coroutine[None, None, T]) -> T:
+    done: list[T] = []
+
+    async def run() -> None:
+        done.append(await work)
+
+    if interrupted := asyncio.run(until_signal(run())):
+        raise interrupted
+    return done[0]
+
+
+def _unsafe(judged: Judged, answer: Answer) -> tuple[str, ...]:
+    """Return why a program is unsafe that the kernel accepted."""
+    accepted = answer.refusal is None
+    return tuple(f"unsafe and accepted: {each.value}" for each in judged.reasons) if accepted else ()
+
+
+def _different(judged: Judged, answer: Answer) -> tuple[str, ...]:
+    """Return how the runs of a safe program differ from the model."""
+    return () if judged.reasons or answer.refusal is not None else answer.different
+
+
+def _chunks(programs: Iterator[Program]) -> Iterator[list[Program]]:
+    """Yield programs in lists, the first one short: often the first simplification fits."""
+    size = 8
+    while chunk := list(islice(programs, size)):
+        yield chunk
+        size = 32
+
+
+def _arguments(program: Program) -> list[tuple[int, ...]]:
+    """Return the arguments of the runs: combinations of the lowest bits that the program uses."""
+    used = {ast.KEPT_ARGUMENT} | {
+        each.argument for each in ast.walk(program.body) if isinstance(each, ast.If)
+    }
+    others = random.Random(len(used))  # noqa: S311
+    numbers = []
+    for bits in islice(product((0, 1), repeat=len(used)), 0, None, max(1, 2 ** len(used) // RUNS)):
+        each = [others.randrange(1 << 16) for _ in range(ast.ARGUMENTS)]
+        for argument, bit in zip(sorted(used), bits, strict=True):
+            each[argument] = each[argument] & ~1 | bit
+        numbers.append(tuple(each))
+    return numbers[:RUNS]
+
+
+def request(batch: Sequence[Judged]) -> dict[str, Any]:
+    """Return the request that loads programs and runs the safe ones."""
+    return {
+        "kind": "code",
+        "prog_type": "RAW_TRACEPOINT",
+        "loader": "libbpf",
+        "ring_size": RING_SIZE,
+        "kfuncs": list(ast.KFUNCS),
+        "programs": [
+            {
+                "code": compiled(judged.program).hex(),
+                "frequent": judged.program.frequent,
+                "arguments": []
+                if judged.reasons
+                else [CONTEXT.pack(*numbers).hex() for numbers in _arguments(judged.program)],
+            }
+            for judged in batch
+        ],
+    }
+
+
+def differences(program: Program, numbers: tuple[int, ...], seen: dict[str, Any], features: Any) -> str:
+    """Return how a run differs from the model, or nothing."""
+    start = seen["start"]
+    ring = Ring(
+        RING_SIZE,
+        pending_position=features.pending_position,
+        new=False,
+        consumer=start,
+        producer=start,
+        pending=start,
+    )
+    value = oracle.run(program, numbers, ring, features)
+    if seen["result"]:
+        return f"BPF_PROG_RUN failed: {seen['result']}"
+    if value is not None and value != seen["value"]:
+        return f"the program returned {seen['value']:#x}, expected {value:#x}"
+    records = [record for record in seen["records"] for _ in range(record["times"])]
+    expected = ring.unread()
+    headers = [hex(record["header"]) for record in records]
+    if headers != (wanted := [hex(record.header) for record in expected]):
+        return f"records with headers {headers}, expected {wanted}"
+    for record, want in zip(records, expected, strict=True):
+        if difference := _payload_difference(ring, want, record["payload"]):
+            return difference
+    return ""
+
+
+def _payload_difference(ring: Ring, record: Record, payload: str) -> str:
+    expected = ring.payload(record)
+    if " " in payload or expected.matches(bytes.fromhex(payload)):  # a digest is not compared
+        return ""
+    return f"a record of {record.size} bytes holds {payload}, expected {expected}"
+
+
+def write(failure: Failure, result: Result, directory: Path) -> Path:
+    """Write a replay file and return its path."""
+    path = directory / f"fuzz-program-{result.release}-{result.seed}-{failure.judged.number}.json"
+    text = failure.judged.program.as_json(
+        release=result.release,
+        seed=result.seed,
+        number=failure.judged.number,
+        differences=list(failure.lines),
+        code=compiled(failure.judged.program).hex(),
+    )
+    path.write_text(text)
+    return path
+
+
+def report(result: Result) -> Iterator[str]:
+    """Yield the lines of the summary of one kernel."""
+    judged = result.safe + result.unsafe
+    refused = sum(map(len, result.refused.values()))
+    yield (
+        f"Linux {result.release}, seed {result.seed}: {len(result.answers)} programs "
+        f"in {result.seconds:.1f} s, {len(result.answers) - judged} with kfuncs that it lacks"
+    )
+    yield f"  safe: {result.safe}, {refused} of them rejected, {result.runs} runs"
+    yield f"  unsafe: {result.unsafe}, {result.known.total()} accepted because of known defects"
+    yield f"  failures: {len(result.failures)}"
+    yield from (f"  {count} times: {text}" for text, count in result.known.most_common())
+    for refusal, programs in sorted(result.refused.items(), key=lambda each: -len(each[1])):
+        numbers = ", ".join(str(each.number) for each in programs[:3])
+        yield f"  {len(programs)} safe, rejected: {refusal} (programs {numbers})"
+        if example := result.examples.get(refusal):
+            yield from ast.listing(example.program.body, "    ")
+    for failure in result.failures:
+        yield f"program {failure.judged.number}, reduced to:"
+        yield from ast.listing(failure.judged.program.body, "  ")
+        yield from (f"  {line}" for line in failure.lines)
+
+
+def compare(results: Sequence[Result], programs: Programs) -> Iterator[str]:
+    """Yield how kernels disagree: the groups of kernels, with the number of programs."""
+    groups: dict[str, list[int]] = {}
+    for number, answers in enumerate(zip(*(each.answers for each in results), strict=False)):
+        if None in answers:
+            continue
+        accepted = [each is not None and each.refusal is None for each in answers]
+        if len(set(accepted)) > 1:
+            (judged,) = programs.range(number, number + 1)
+            names = {
+                True: [r.release for r, yes in zip(results, accepted, strict=True) if yes],
+                False: [r.release for r, yes in zip(results, accepted, strict=True) if not yes],
+            }
+            refusal = next(each.refusal for each in answers if each and each.refusal is not None)
+            text = (
+                f"{'unsafe' if judged.reasons else 'safe'}, accepted by {', '.join(names[True])}, "
+                f"rejected by {', '.join(names[False])}: {refusal}"
+            )
+            groups.setdefault(text, []).append(judged.number)
+    for text, numbers in sorted(groups.items(), key=lambda each: -len(each[1])):
+        yield f"{len(numbers)} programs {text} (programs {', '.join(map(str, numbers[:3]))})"

@@ -1,0 +1,33 @@
+"""Which programs a known defect explains."""
+
+from __future__ import annotations
+
+import pytest
+from dynptr_harness.conformance.fuzz.defects import known
+from dynptr_harness.conformance.fuzz.oracle import Reason
+from dynptr_harness.conformance.fuzz.programs import Frame, Program, Slice
+
+FRAME = Frame((), 0, (), (), (), 0)
+PLAIN, KFUNC = (Program((Slice(0, 0, 0, 8, kfunc=kfunc),), FRAME, FRAME) for kfunc in (False, True))
+
+
+@pytest.mark.parametrize(
+    ("program", "reasons", "version", "merges", "commit"),
+    [
+        (PLAIN, {Reason.POSITION}, (6, 1), False, "79168a669d81"),
+        (PLAIN, {Reason.POSITION}, (6, 3), False, None),
+        (PLAIN, {Reason.POSITION, Reason.LEAK}, (6, 1), False, None),
+        (PLAIN, {Reason.LEAK}, (6, 1), True, "d6fefa1105da"),
+        (PLAIN, {Reason.LEAK}, (6, 1), False, None),
+        (PLAIN, {Reason.LEAK}, (6, 3), True, None),
+        (KFUNC, {Reason.SLICE_RELEASED}, (6, 12), False, "308c7a0ae885"),
+        (KFUNC, {Reason.SLICE_RELEASED}, (7, 2), False, None),
+        (PLAIN, {Reason.SLICE_RELEASED}, (6, 12), False, None),
+        (KFUNC, {Reason.LEAK}, (6, 12), False, None),
+    ],
+)
+def test_known(
+    program: Program, reasons: set[Reason], version: tuple[int, int], merges: bool, commit: str | None
+) -> None:
+    defect = known(program, reasons, version, merges_states=merges)
+    assert (defect.commit if defect else None) == commit
