@@ -52,9 +52,11 @@ browser-test: test-packages $(INSTALLED) ## run the tests of the HTML report in 
 test-docker: test-packages setup ## run the tests that need a container engine; they start their own
 	@$(BIN)/pytest tests/docker
 
-docs: $(INSTALLED) ## generate docs/catalogue.md, docs/options.md, and the helper's page from baselines/
+docs: $(INSTALLED) ## generate docs/catalogue.md, fixes.md, options.md, and the helper's page from baselines/
 	@$(BIN)/python -m dynptr_harness.report.catalogue_page >docs/.catalogue.md
 	@mv docs/.catalogue.md docs/catalogue.md
+	@$(BIN)/python -m dynptr_harness.report.fixes_page >docs/.fixes.md
+	@mv docs/.fixes.md docs/fixes.md
 	@$(BIN)/python -m dynptr_harness.cli.options_page >docs/.options.md
 	@mv docs/.options.md docs/options.md
 	@$(BIN)/dynptr-harness docs baselines --output docs/bpf_ringbuf_reserve_dynptr.md

@@ -17,6 +17,7 @@ from dynptr_harness.protocol.kfuncs import KFUNCS
 from tests.unit.flood_model import CPUS, flood
 from tests.unit.map_model import OVERWRITE as RB_OVERWRITE
 from tests.unit.map_model import PAGE, MapModel
+from tests.unit.prog_run_model import prog_run
 
 FACTS: dict[str, Any] = {
     "release": "7.3.4-model",
@@ -218,6 +219,7 @@ class KernelModel:
             "rights": self._rights,
             "flood": flood,
             "example": _example,
+            "prog_run": prog_run,
         }
         return answers[request["kind"]](request)
 

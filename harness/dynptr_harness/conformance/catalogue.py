@@ -25,6 +25,7 @@ from dynptr_harness.conformance.cases import (
     overwrite,
     protocol,
     reserve,
+    runs,
     verifier,
     wakeup,
 )
@@ -55,6 +56,7 @@ _ROWS = (
     *overwrite.CASES,
     *protocol.CASES,
     *load.CASES,
+    *runs.CASES,
     *verifier.CASES,
 )
 CASES: tuple[Case, ...] = tuple(map(_with_both_loaders, _ROWS))

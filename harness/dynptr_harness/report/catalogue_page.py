@@ -43,15 +43,15 @@ def as_markdown(
 def _groups(cases: Sequence[Case], exceptions: Mapping[str, str]) -> Iterator[str]:
     yield "## Cases by group"
     yield ""
-    yield from _row("group", "about", "cases", "differ by version", "no case")
-    yield from _row("---", "---", "--:", "--:", "--:")
+    yield from table_row("group", "about", "cases", "differ by version", "no case")
+    yield from table_row("---", "---", "--:", "--:", "--:")
     for group, about in GROUPS.items():
         members = [case for case in cases if group_of(case.id) == group]
         differing = sum(bool(case.differences) for case in members)
         without = sum(group_of(name) == group for name in exceptions)
-        yield from _row(group, about, len(members), differing, without)
+        yield from table_row(group, about, len(members), differing, without)
     differing = sum(bool(case.differences) for case in cases)
-    yield from _row("", "all", len(cases), differing, len(exceptions))
+    yield from table_row("", "all", len(cases), differing, len(exceptions))
 
 
 def _defects(cases: Sequence[Case]) -> Iterator[str]:
@@ -59,12 +59,12 @@ def _defects(cases: Sequence[Case]) -> Iterator[str]:
     yield ""
     yield "A kernel with such a defect gets the verdict `known-defect`."
     yield ""
-    yield from _row("case", "what must hold", "kernels", "defect")
-    yield from _row("---", "---", "---", "---")
+    yield from table_row("case", "what must hold", "kernels", "defect")
+    yield from table_row("---", "---", "---", "---")
     for case in cases:
         for difference in case.differences:
             if difference.defect:
-                yield from _row(case.id, case.title, _kernels(difference), difference.source)
+                yield from table_row(case.id, case.title, _kernels(difference), difference.source)
 
 
 def _kernels(difference: Difference) -> str:
@@ -75,20 +75,20 @@ def _kernels(difference: Difference) -> str:
 def _exceptions(exceptions: Mapping[str, str]) -> Iterator[str]:
     yield "## Requirements without a case of their own"
     yield ""
-    yield from _row("requirement", "reason")
-    yield from _row("---", "---")
+    yield from table_row("requirement", "reason")
+    yield from table_row("---", "---")
     for name, reason in sorted(exceptions.items()):
-        yield from _row(name, reason)
+        yield from table_row(name, reason)
 
 
 def _cases(cases: Sequence[Case]) -> Iterator[str]:
     """Yield all cases. Other pages link to their anchors."""
     yield "## Cases"
     yield ""
-    yield from _row("case", "what must hold")
-    yield from _row("---", "---")
+    yield from table_row("case", "what must hold")
+    yield from table_row("---", "---")
     for case in sorted(cases, key=lambda case: (list(GROUPS).index(group_of(case.id)), case.id)):
-        yield from _row(f'<a id="{case.id.lower()}"></a>{case.id}', case.title)
+        yield from table_row(f'<a id="{case.id.lower()}"></a>{case.id}', case.title)
 
 
 def _selftests(selftests: Mapping[str, Mapping[str, tuple[str, ...] | str]]) -> Iterator[str]:
@@ -97,13 +97,14 @@ def _selftests(selftests: Mapping[str, Mapping[str, tuple[str, ...] | str]]) -> 
         yield ""
         yield f"### {file}"
         yield ""
-        yield from _row("program", "case")
-        yield from _row("---", "---")
+        yield from table_row("program", "case")
+        yield from table_row("---", "---")
         for name, seen_by in programs.items():
-            yield from _row(f"`{name}`", seen_by if isinstance(seen_by, str) else ", ".join(seen_by))
+            yield from table_row(f"`{name}`", seen_by if isinstance(seen_by, str) else ", ".join(seen_by))
 
 
-def _row(*fields: object) -> Iterator[str]:
+def table_row(*fields: object) -> Iterator[str]:
+    """Yield a row of a Markdown table."""
     yield f"| {' | '.join(str(field).replace('|', chr(92) + '|') for field in fields)} |"
 
 

@@ -13,6 +13,7 @@ from dynptr_harness.conformance.experiments.base import Phases
 from dynptr_harness.conformance.experiments.capabilities import Capabilities, WithSysctl
 from dynptr_harness.conformance.experiments.examples import Example
 from dynptr_harness.conformance.experiments.maps import Create, Element, Info, MapCalls, Mmap, Mprotect
+from dynptr_harness.conformance.experiments.prog_run import ProgRun, ProgRuns
 from dynptr_harness.conformance.experiments.script import (
     FORCE_WAKEUP,
     KFUNC_OF,
@@ -153,6 +154,26 @@ def _(example: Example) -> Lines:
         unit = "byte" if sizes == "1" else "bytes"
         lines.append(f"{name}(2) {sizes} {unit} -> one record with the data")
     return lines
+
+
+@describe.register
+def _(program: ProgRuns) -> Lines:
+    lines = [f"load {name} of bpf_src/elf/{program.object}.bpf.c" for name in program.request()["functions"]]
+    return lines + [
+        f"run {program.function} with {_context(program, run)} -> {_end(run)}" for run in program.runs
+    ]
+
+
+def _context(program: ProgRuns, run: ProgRun) -> str:
+    if program.packet:
+        return "a packet"
+    return "an unmapped address" if run.memory is None else f"the address of {_bytes(run.memory)}"
+
+
+def _end(run: ProgRun) -> str:
+    records = [run.records] if isinstance(run.records, str) else [_bytes(record) for record in run.records]
+    results = f", results {', '.join(map(str, run.results))}" if run.results else ""
+    return f"returns {run.answer}{results}; records: {_run_lengths(records, 'none')}"
 
 
 @describe.register

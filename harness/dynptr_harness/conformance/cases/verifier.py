@@ -5,7 +5,12 @@ from __future__ import annotations
 from dynptr_harness.conformance.cases import (
     verifier_arguments,
     verifier_kinds,
+    verifier_leaving,
+    verifier_loops,
+    verifier_memory,
     verifier_overwrite,
+    verifier_packets,
+    verifier_regions,
     verifier_release,
     verifier_rights,
     verifier_slice,
@@ -20,4 +25,9 @@ CASES = (
     *verifier_kinds.CASES,
     *verifier_rights.CASES,
     *verifier_surroundings.CASES,
+    *verifier_memory.CASES,
+    *verifier_loops.CASES,
+    *verifier_leaving.CASES,
+    *verifier_packets.CASES,
+    *verifier_regions.CASES,
 )

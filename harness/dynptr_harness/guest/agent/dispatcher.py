@@ -12,6 +12,7 @@ A request has the experiment in `kind`, the program type in `prog_type` and the 
 - `rights`: loads functions of bpf_src/cases in processes with few capabilities, see capabilities.py.
 - `maps`: makes a list of system calls on maps, see maps.py.
 - `flood`: writes to a ring from all CPUs while it is read, see stress.py.
+- `prog_run`: runs a program with BPF_PROG_RUN, see prog_run.py.
 - `code`: loads programs given as instructions, and runs some of them, see code.py.
 - `example`: runs one of bpf_src/examples, see examples.py.
 - `own`: handles users' programs, see user_programs.py. It has no `prog_type` and no `loader`.
@@ -33,7 +34,7 @@ from dynptr_harness.guest.agent import kconfig
 from dynptr_harness.guest.agent.user_programs import OwnPrograms
 from dynptr_harness.guest.bpf import libbpf, objects, relocated
 from dynptr_harness.guest.bpf.libbpf import LoadRefused, Program, RingRefused
-from dynptr_harness.guest.experiments import capabilities, code, examples
+from dynptr_harness.guest.experiments import capabilities, code, examples, prog_run
 from dynptr_harness.guest.experiments.maps import MapScript
 from dynptr_harness.guest.experiments.script import ScriptRunner
 from dynptr_harness.guest.experiments.stress import StressPage, StressTest
@@ -110,6 +111,7 @@ class Dispatcher:
             "rights": self.capabilities,
             "code": self.code,
             "example": self.example,
+            "prog_run": self.prog_run,
         }
 
     def prepare(self) -> None:
@@ -268,6 +270,11 @@ class Dispatcher:
         """Run an example."""
         self._detach()
         return examples.run(request)
+
+    def prog_run(self, _guest_type: GuestType, request: dict[str, Any]) -> Reply:
+        """Run a program with BPF_PROG_RUN."""
+        self._detach()
+        return prog_run.run(request)
 
     def stress(self, _guest_type: GuestType, request: dict[str, Any]) -> Reply:
         """Write to a ring from all CPUs, and check the records that arrive."""

@@ -330,17 +330,26 @@ def link_create(fd: int, target: int, attach_type: AttachType, options: LinkCrea
     return link
 
 
-def prog_run(fd: int, data: bytes = b"", context: bytes = b"") -> tuple[int, int]:
-    """BPF_PROG_RUN once: (0 or negative errno of the call, return value of the program)."""
+def prog_run(
+    fd: int, data: bytes = b"", context: ct.Structure | ct.Array[ct.c_char] | None = None
+) -> tuple[int, int]:
+    """Run a program once with BPF_PROG_RUN.
+
+    Args:
+        data: the packet, if any.
+        context: the context, if any. The kernel copies it back after the run.
+
+    Returns:
+        0 or the negative errno of the call, and the return value of the program.
+    """
     options = bpf_test_run_opts(sz=ct.sizeof(bpf_test_run_opts))
     if data:
         packet = ct.create_string_buffer(data, len(data))
         options.data_in = ct.cast(packet, ct.c_void_p)
         options.data_size_in = len(data)
-    if context:
-        arguments = ct.create_string_buffer(context, len(context))
-        options.ctx_in = ct.cast(arguments, ct.c_void_p)
-        options.ctx_size_in = len(context)
+    if context is not None:
+        options.ctx_in = ct.addressof(context)
+        options.ctx_size_in = ct.sizeof(context)
     result: int = lib.bpf_prog_test_run_opts(fd, ct.byref(options))
     return result, options.retval
 
@@ -501,21 +510,26 @@ def gpl_compatible(prog_fd: int) -> bool:
 
 
 def rings_of(program: Program) -> dict[str, int]:
-    """The ring buffers that a loaded program uses, by name: their descriptors, to be closed."""
+    """Return the ring buffers that a loaded program uses: name to descriptor, which the caller closes."""
+    rings = maps_used_by(program)
+    for name, fd in list(rings.items()):
+        if map_info(fd).type != MapType.RINGBUF:
+            os.close(rings.pop(name))
+    return rings
+
+
+def maps_used_by(program: Program) -> dict[str, int]:
+    """Return the maps that a loaded program uses: name to descriptor, which the caller closes."""
     ids = (ct.c_uint32 * 64)()
     info = _ProgInfo(nr_map_ids=len(ids), map_ids=ct.addressof(ids))
     size = ct.c_uint32(ct.sizeof(info))
     _map_call("program info", lib.bpf_obj_get_info_by_fd(program.fd, ct.byref(info), ct.byref(size)))
-    rings = {}
+    maps = {}
     for number in ids[: info.nr_map_ids]:
         fd = lib.bpf_map_get_fd_by_id(number)
         _map_call("opening a map", fd)
-        told = map_info(fd)
-        if told.type == MapType.RINGBUF:
-            rings[told.name.decode()] = fd
-        else:
-            os.close(fd)
-    return rings
+        maps[map_info(fd).name.decode()] = fd
+    return maps
 
 
 def _map_call(what: str, result: int) -> None:

@@ -6,6 +6,7 @@ Map 0 is a ring, map 1 an empty array of programs.
 
 from __future__ import annotations
 
+import ctypes as ct
 import struct
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -85,7 +86,8 @@ def _linked(code: bytes, maps: Sequence[int], kfuncs: Sequence[int]) -> Iterator
 def _run(program: Program, context: bytes, reader: RawReader) -> dict[str, Any]:
     """Run a program once and consume what it left in the ring."""
     start = reader.producer
-    result, value = libbpf.prog_run(program.fd, context=context)
+    arguments = ct.create_string_buffer(context, len(context)) if context else None
+    result, value = libbpf.prog_run(program.fd, context=arguments)
     records = [record.reply() for record in reader.peek()]
     reader.seek(reader.producer)
     return {"start": start, "result": result, "value": value, "records": records}
