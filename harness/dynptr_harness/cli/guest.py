@@ -85,7 +85,14 @@ def shell(
 @app.command()
 @expand_options
 def probe(
-    file: Annotated[Path, typer.Argument(metavar="FILE.c", help="C file to load.", show_default=False)],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            help="C files or BPF objects to load; - is C on standard input.",
+            show_default=False,
+        ),
+    ],
     *,
     kernel: KernelOption = ["6.12"],  # noqa: B006  (typer copies it)
     prog_type: Annotated[
@@ -94,8 +101,8 @@ def probe(
             "--prog-type",
             "-t",
             metavar="TYPE",
-            help="Program types to load into; globs allowed. Default: the type in SEC(), or all types for a "
-            "file without SEC().",
+            help="Program types to load into; globs allowed. Default: the type of the section, or all types "
+            "for a file without sections.",
             autocompletion=completion.prog_types,
         ),
     ] = None,
@@ -107,18 +114,20 @@ def probe(
     as_json: JsonFlag = False,
     boot: ProbeOptions,
 ) -> None:
-    """Load BPF programs from a C file and show what the verifier says.
+    """Load BPF programs and show who accepts or refuses them, and why.
 
-    The programs are only loaded, not attached or run. clang on this machine compiles a file with SEC() for
-    libbpf. BCC compiles any other file in the guest, where the only kernel headers are those of BPF. Both
-    search bpf_src/include.
+    The programs are only loaded, not attached or run. A file that puts its programs into sections, with
+    SEC() or the attribute, is for libbpf: clang on this machine compiles it. BCC in the guest compiles any
+    other C file; its only kernel headers are those of BPF. Both search bpf_src/include. libbpf loads objects.
+    The other programs and maps of a file do not hold up a program.
 
-    Exit status: 0 all accepted, 1 some rejected, 2 clang rejected the file, 3 the environment failed.
+    Exit status: 0 all accepted, 1 some refused, 2 clang rejected a file, 3 the environment failed.
 
     Examples:
 
     * `dynptr-harness probe trace.bpf.c --kernel oldest --kernel newest`
     * `dynptr-harness probe filter.c -t XDP -t 'SCHED_*' --kernel 6.1 --log`
+    * `dynptr-harness probe target/bpf/probe.o --json`
     """
     import json
 
@@ -131,21 +140,23 @@ def probe(
         print(diagnostics, end="", file=sys.stderr)
 
     try:
-        source = UserProgram.read(file)
+        sources = [UserProgram.read(each) for each in files]
         wanted = probing.Wanted(tuple(function or ()), tuple(prog_type or ()))
-        wanted.prog_types_for(source)
+        for source in sources:
+            wanted.prog_types_for(source)
         progress = boot.progress()
         machines = Machines(kernel, boot.options(), settings=boot.settings(), progress=progress)
         with _console_on_failure():
-            answers = probing.probe(machines, source, wanted, progress, show_diagnostics)
+            answers = probing.probe(machines, sources, wanted, progress, show_diagnostics)
     except CompileFailed as failed:
         show_diagnostics(failed.diagnostics)
+        if as_json:
+            print(json.dumps(as_document([probing.not_compiled(failed)], [(failed.name, "")]), indent=1))
         raise
     if as_json:
-        print(json.dumps(as_document(answers, str(file), source.loader), indent=1))
+        print(json.dumps(as_document(answers, [(each.name, each.loader) for each in sources]), indent=1))
     else:
-        out = console_on()
-        out.print(ProbeReport(answers, with_log=log), soft_wrap=not out.is_terminal)
+        console_on().print(ProbeReport(answers, with_log=log), soft_wrap=True)
     raise typer.Exit(not all(answer.accepted for answer in answers))
 
 

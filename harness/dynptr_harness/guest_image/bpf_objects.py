@@ -28,6 +28,8 @@ FLAGS = (
     *("-O2", "-g", "-target", "bpf", "-mcpu=v3"),
     f"-idirafter/usr/include/{os.uname().machine}-linux-gnu",
 )
+# For users' programs: the macros of bpf_tracing.h need the architecture, which is that of the guest.
+USER_FLAGS = (*FLAGS, "-D__TARGET_ARCH_x86")
 
 
 @cache

@@ -173,8 +173,8 @@ def test_a_program_is_shown_for_each_type_and_kernel_with_the_reason_once(
         ["bad", "KPROBE", "EINVAL", "accepted"],
         ["bad", "XDP", "EINVAL", "accepted"],
         [],
-        ["bad", "as", "KPROBE", "on", "6.1.0-x", "and", "1", "more:"],
-        ["Unreleased", "reference", "id=2"],
+        ["bad", "as", "KPROBE,", "XDP", "on", "6.1.0-x:"],
+        ["verifier:", "Unreleased", "reference", "id=2"],
     ]
     assert ended.err == "a warning\n"
 

@@ -64,7 +64,7 @@ Reply = dict[str, Any]
 
 
 def _refusal(error: LoadRefused) -> Reply:
-    return {"errno": error.errno, "log": error.log}
+    return {"errno": error.errno, "log": error.words}
 
 
 def _loads_into_type(request: dict[str, Any]) -> bool:

@@ -1,24 +1,31 @@
-"""Programs of a person's own: a C file that BCC compiles here, or an object that clang compiled on the host.
+"""Users' programs: C files for BCC, and BPF objects for libbpf.
 
-A request of kind `own` says in `do` what is to be done:
+The field `do` of a request of kind `own` names the action:
 
-- `compile`: BCC compiles `text`, which clang's diagnostics call `name`; or `object` (base64) is taken as it
-  is. The reply has a number for the `file`, its `programs` with the section that each is in (empty for BCC),
-  and `diagnostics`; or only these, when it cannot be compiled.
-- `load`: `function` of `file` into `prog_type`, or as its section says when that is null: a number for the
-  `program`; or `refused` with errno and log, or `no_type` where the kernel refuses every program of the type.
-- `attach`, `detach`: `program` to the event of its type, or as its section says.
-- `fire`: that event happens, once; what it saw itself. The event of a section is not ours to make.
-- `records`: what came since the last time from the ring buffers of `program`, by their names, in hex.
-- `close`: `program` is let go of.
+- `compile`: BCC compiles `text` (base64), which clang's diagnostics call `name`. `headers` has files (base64)
+  by their paths; the text belongs into `directory` among them. Or libbpf opens the `object` (base64).
+  The reply has a number for the `file`, its `programs` with their sections ('' for BCC), and `diagnostics`.
+  It has `diagnostics` only if the file does not compile, and `refused` if libbpf or the kernel rejects it.
+- `load`: load `function` of `file` into `prog_type`, or into that of its section if null. The reply has a
+  number for the `program`, or `refused`, or `no_type` if the kernel rejects all programs of the type, or
+  `unavailable` if the kernel lacks what the type needs.
+- `attach`, `detach`: attach `program` to the event of its type, or as its section says.
+- `fire`: trigger that event once. The reply has its result. Programs loaded by section have no event.
+- `records`: return the new records of the ring buffers of `program`, by their names, in hex.
+- `close`: close `program`.
+
+`refused` and `attach_failed` have `errno`, `log` (the verifier's, '' without one) and `messages`, the lines
+of libbpf or BCC.
 """
 
 from __future__ import annotations
 
 import base64
 import os
+import re
 import tempfile
 from contextlib import ExitStack, closing, contextmanager
+from errno import errorcode
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,17 +33,24 @@ from typing import TYPE_CHECKING, Any
 from bcc import BPF
 from bcc.libbcc import lib
 
-from dynptr_harness.guest.bpf import libbpf, objects
+from dynptr_harness.guest.bpf import libbpf, libbpf_messages, objects
+from dynptr_harness.guest.bpf.elf import ElfObject
+from dynptr_harness.guest.bpf.libbpf import LoadRefused
+from dynptr_harness.guest.bpf.objects import UserObject
 from dynptr_harness.guest.ringbuf.consumer import Consumer
+from dynptr_harness.guest.system.sysctl import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from dynptr_harness.guest.bpf.libbpf import Program
     from dynptr_harness.guest.prog_types import GuestType
 
 BPF_SRC = Path("/payload/bpf_src")
+OBJECT = "own.bpf.o"
+# BCC creates the maps while it compiles (src/cc/bpf_module.cc).
+_MAP_FAILED = re.compile(r"could not open bpf map: .*, error: (?P<error>.*)")
 
 Reply = dict[str, Any]
 _Loadable = tuple["Program", "Callable[[], AbstractContextManager[None]]"]  # and what attaches it
@@ -69,8 +83,10 @@ class OwnPrograms:
         with _standard_error() as said:
             try:
                 file = _Module(request) if "text" in request else _Object(request)
+            except LoadRefused as error:
+                return {"diagnostics": "", "refused": _refusal(error, [])}
             except Exception as error:  # BCC raises nothing more special
-                return {"diagnostics": said() or f"{error}\n"}
+                return _not_compiled(said() or f"{error}\n")
             self._files.append(file)
             return {"file": len(self._files) - 1, "programs": file.programs, "diagnostics": said()}
 
@@ -78,18 +94,33 @@ class OwnPrograms:
         guest_type = self._types[request["prog_type"]] if request["prog_type"] else None
         if guest_type and guest_type.type_name in libbpf.refused_prog_types():
             return {"no_type": True}
-        with _standard_error() as said:
+        with _standard_error() as said, libbpf_messages.collected() as messages:
             try:
                 loaded = _Loaded(self._files[request["file"]], request["function"], guest_type)
-            except OSError as error:  # LoadRefused, or what the type takes beside cannot be had
-                log = getattr(error, "log", "") or said() or str(error)
-                return {"refused": {"errno": error.errno, "log": log}}
+            except Unavailable as error:
+                return {"unavailable": str(error)}
+            except OSError as error:
+                return {"refused": _refusal(error, messages or said().splitlines())}
         self._programs.append(loaded)
         return {"program": len(self._programs) - 1}
 
 
-class _NothingByItself(BPF):  # type: ignore[misc]  # BCC comes without types
-    """A module of which nothing is loaded and attached because of its name, such as kprobe__do_exit."""
+def _refusal(error: OSError, messages: Sequence[str]) -> Reply:
+    if not isinstance(error, LoadRefused):
+        return {"errno": error.errno or 0, "log": "", "messages": [*messages, str(error)]}
+    return {"errno": error.errno or 0, "log": error.log, "messages": list(error.messages or messages)}
+
+
+def _not_compiled(said: str) -> Reply:
+    """Return the reply for a text that BCC did not take: because of clang, or of a map."""
+    if not (failed := _MAP_FAILED.search(said)):
+        return {"diagnostics": said}
+    errno = next((number for number in errorcode if os.strerror(number) == failed["error"]), 0)
+    return {"diagnostics": "", "refused": {"errno": errno, "log": "", "messages": said.splitlines()}}
+
+
+class _NoAutoload(BPF):  # type: ignore[misc]  # BCC comes without types
+    """A module that does not attach functions because of their names, such as kprobe__do_exit."""
 
     def _trace_autoload(self) -> None:
         pass
@@ -99,8 +130,14 @@ class _Module:
     """A file that BCC compiled."""
 
     def __init__(self, request: dict[str, Any]) -> None:
-        text = f'#line 1 "{request["name"]}"\n{request["text"]}'
-        self._module = _NothingByItself(text=text, cflags=[f"-I{BPF_SRC / 'include'}"])
+        self._directory = tempfile.TemporaryDirectory()
+        root = Path(self._directory.name)
+        for path, content in request["headers"].items():
+            (root / path).parent.mkdir(parents=True, exist_ok=True)
+            (root / path).write_bytes(base64.b64decode(content))
+        text = f'#line 1 "{request["name"]}"\n'.encode() + base64.b64decode(request["text"])
+        include = [root / request["directory"], BPF_SRC / "include"]
+        self._module = _NoAutoload(text=text, cflags=[f"-I{each}" for each in include])
 
     @property
     def programs(self) -> dict[str, str]:
@@ -118,22 +155,34 @@ class _Module:
 
 
 class _Object:
-    """An object that clang compiled."""
+    """An object for libbpf."""
 
     def __init__(self, request: dict[str, Any]) -> None:
-        self._path = Path(tempfile.mkdtemp()) / "own.bpf.o"
-        self._path.write_bytes(base64.b64decode(request["object"]))
-        self.programs = objects.programs(self._path)
+        self._directory = Path(tempfile.mkdtemp())
+        self._code = base64.b64decode(request["object"])
+        path = self._directory / OBJECT
+        path.write_bytes(self._code)
+        self.programs = objects.programs(path)
 
     @contextmanager
     def loaded(self, function: str, guest_type: GuestType | None) -> Iterator[_Loadable]:
-        """A program, loaded within this context, as its section says where there is no type."""
+        """Load a program within this context, as its section says if there is no type."""
+        own = self._only(function)
         if not guest_type:
-            with objects.by_section(self._path, function) as own:
-                yield own, own.attached
+            with own.by_section() as program:
+                yield program, program.attached
             return
-        with closing(guest_type.load_from(self._path, function, {})) as program:
+        with closing(guest_type.load_from(own)) as program:
             yield program, partial(guest_type.attached, program)
+
+    def _only(self, function: str) -> UserObject:
+        """Return the object made ready for one program. Faults of the others do not matter to it."""
+        elf = ElfObject(self._code)
+        # libbpf names maps of global data after the file
+        path = self._directory / function / OBJECT
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(elf.only_for(function))
+        return UserObject(path, function, elf.unused_maps(function))
 
 
 class _Loaded:
@@ -148,10 +197,11 @@ class _Loaded:
 
     def attach(self) -> Reply:
         """Attach it."""
-        try:
-            self._attached.enter_context(self._attaching())
-        except OSError as error:
-            return {"attach_failed": {"errno": error.errno, "what": str(error)}}
+        with libbpf_messages.collected() as messages:
+            try:
+                self._attached.enter_context(self._attaching())
+            except OSError as error:
+                return {"attach_failed": {**_refusal(error, messages), "what": str(error)}}
         return {}
 
     def detach(self) -> Reply:

@@ -12,15 +12,17 @@ import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
-from errno import EPERM
+from errno import ENOSPC, EPERM
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from bcc import BPF
 from bcc.libbcc import bpf_test_run_opts, lib
 
+from dynptr_harness.guest.bpf.verifier_log import LEVEL_ON_FAILURE, LEVEL_STATISTICS, SIZES, VerifierLog
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from dynptr_harness.guest.bpf import btf
 
@@ -33,7 +35,6 @@ MAP_TYPE_ARRAY = 2
 MAP_TYPE_ARRAY_OF_MAPS = 12
 MAP_TYPE_STRUCT_OPS = 26
 MAP_TYPE_RINGBUF = 27
-VERIFIER_LOG_BYTES = 1 << 20
 STANDARD_ERROR = 2
 # r0 = 0; exit (Documentation/bpf/standardization/instruction-set.rst)
 NOTHING = bytes.fromhex("b700000000000000 9500000000000000")
@@ -206,11 +207,23 @@ def libbpf_version() -> str:
 
 
 class LoadRefused(OSError):
-    """The kernel refused a program. `errno` is the kernel's, `log` the verifier's whole log."""
+    """libbpf or the kernel rejected a program.
 
-    def __init__(self, errno: int, log: str) -> None:
+    Attributes:
+        errno: errno of the load.
+        log: verifier log; '' if the verifier did not run.
+        messages: lines that libbpf printed.
+    """
+
+    def __init__(self, errno: int, log: str, messages: Sequence[str] = ()) -> None:
         super().__init__(errno, os.strerror(errno))
         self.log = log
+        self.messages = messages
+
+    @property
+    def words(self) -> str:
+        """The verifier log, or the messages of libbpf if the verifier did not run."""
+        return self.log or "\n".join(self.messages)
 
 
 @dataclass
@@ -232,22 +245,37 @@ class Program:
             self.fd = -1
 
 
-_LOG = ct.create_string_buffer(VERIFIER_LOG_BYTES)
+@cache
+def _first_log() -> VerifierLog:
+    """Return the buffer that all loads share. To clear a new one takes longer than most loads."""
+    return VerifierLog(SIZES[0])
 
 
-def empty_log() -> ct.Array[ct.c_char]:
-    """Room for the verifier's log of the next program.
+def with_log(load: Callable[[VerifierLog, int], int]) -> int:
+    """Call `load` with a buffer for the log and a log level until the log fits, and return its descriptor.
 
-    It is the same for all: to clear a MiB anew takes longer than to load most programs.
+    Args:
+        load: returns a descriptor or a negative errno.
+
+    Raises:
+        LoadRefused: the load failed. errno is that of the load even if no buffer has room for the log.
     """
-    _LOG[0] = b"\0"
-    return _LOG
+    for size in SIZES:
+        log = _first_log() if size == SIZES[0] else VerifierLog(size)
+        log.clear()
+        result = load(log, LEVEL_ON_FAILURE)
+        if result >= 0:
+            return result
+        if not (result == -ENOSPC and log.is_full):
+            break
+    else:
+        result = load(VerifierLog(SIZES[0]), LEVEL_STATISTICS)
+    raise LoadRefused(-result, log.text)
 
 
-def _checked(fd: int, log: ct.Array[ct.c_char]) -> int:
-    if fd < 0:
-        raise LoadRefused(ct.get_errno() or -fd, log.value.decode(errors="replace"))
-    return fd
+def _errno_of(result: int) -> int:
+    """Return a descriptor, or the negative errno of a call that returned -1 or a negative errno."""
+    return result if result >= 0 else -(ct.get_errno() or -result)
 
 
 @contextmanager
@@ -280,23 +308,26 @@ def load_by_bcc(module: BPF, function: str, prog_type: ProgType, *, attach_type:
         LoadRefused: the kernel did not take the program.
     """
     name = function.encode()
-    log = empty_log()
-    with _unsaid():
-        fd = lib.bcc_func_load(
-            module.module,
-            prog_type,
-            name,
-            lib.bpf_function_start(module.module, name),
-            lib.bpf_function_size(module.module, name),
-            lib.bpf_module_license(module.module),
-            lib.bpf_module_kern_version(module.module),
-            0,  # log level: BCC loads again with a log when the first try fails
-            log,
-            len(log),
-            None,
-            attach_type,
-        )
-    return Program(function, _checked(fd, log))
+
+    def load(log: VerifierLog, level: int) -> int:
+        with _unsaid():
+            fd = lib.bcc_func_load(
+                module.module,
+                prog_type,
+                name,
+                lib.bpf_function_start(module.module, name),
+                lib.bpf_function_size(module.module, name),
+                lib.bpf_module_license(module.module),
+                lib.bpf_module_kern_version(module.module),
+                level,
+                log.pointer,
+                log.size,
+                None,
+                attach_type,
+            )
+            return _errno_of(fd)
+
+    return Program(function, with_log(load))
 
 
 def load_by_libbpf(
@@ -346,12 +377,16 @@ def load_code(
     Raises:
         LoadRefused: the kernel did not take the program.
     """
-    log = empty_log()
-    opts = ProgLoadOpts(
-        sz=ct.sizeof(ProgLoadOpts), log_size=len(log), log_buf=ct.cast(log, ct.c_char_p), **options
-    )
-    fd = lib.bpf_prog_load(prog_type, name.encode()[:15], license_, code, len(code) // 8, ct.byref(opts))
-    return Program(name, _checked(fd, log))
+
+    def load(log: VerifierLog, level: int) -> int:
+        opts = ProgLoadOpts(
+            sz=ct.sizeof(ProgLoadOpts), log_level=level, log_size=log.size, log_buf=log.pointer, **options
+        )
+        return _errno_of(
+            lib.bpf_prog_load(prog_type, name.encode()[:15], license_, code, len(code) // 8, ct.byref(opts))
+        )
+
+    return Program(name, with_log(load))
 
 
 def maps_of(module: BPF) -> dict[str, int]:
@@ -365,7 +400,7 @@ def btf_id(target: str, attach_type: int) -> int:
     """The id of a kernel function or LSM hook in the kernel's BTF; parsing that takes a tenth of a second."""
     found: int = lib.libbpf_find_vmlinux_btf_id(target.encode(), attach_type)
     if found < 0:
-        raise LoadRefused(-found, f"{target} is not in the kernel's BTF")
+        raise LoadRefused(-found, "", (f"{target} is not in the kernel's BTF",))
     return found
 
 

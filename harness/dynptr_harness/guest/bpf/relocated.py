@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from bcc.libbcc import lib
 
-from dynptr_harness.guest.bpf import libbpf, objects
+from dynptr_harness.guest.bpf import libbpf, libbpf_messages, objects
 from dynptr_harness.guest.bpf.libbpf import LoadRefused, ProgLoadOpts, ProgType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
     from pathlib import Path
 
 # The sections of the programs that are taken down, and the type that libbpf loads them into by itself. One in
@@ -86,7 +86,7 @@ def program(path: Path, function: str, maps: dict[str, int]) -> Relocated:
     """One program of an object, in which `maps`, by name, have taken the place of the object's own.
 
     Raises:
-        LoadRefused: libbpf did not take the object, and has said why on standard error, which is the console.
+        LoadRefused: libbpf or the kernel rejected the object.
     """
     found = find(path, function, maps)
     if not found:
@@ -102,6 +102,40 @@ def find(path: Path, function: str, maps: dict[str, int]) -> Relocated | None:
 @cache
 def _programs(path: Path, maps: tuple[tuple[str, int], ...]) -> dict[str, Relocated]:
     """The programs of an object, which stays open for good: their BTF and maps are its own."""
+    return _taken_down(path, dict(maps), SECTIONS, lambda each: objects.section_of(each) in SECTIONS)
+
+
+@cache
+def of_user(own: objects.UserObject) -> Relocated:
+    """The program of a user's object, whatever its section. The object stays open and keeps its maps.
+
+    Raises:
+        LoadRefused: libbpf or the kernel rejected the object.
+    """
+    section = objects.programs(own.path)[own.function]
+    wanted = own.function.encode()
+    found = _taken_down(
+        own.path,
+        {},
+        {section: ProgType.SOCKET_FILTER},
+        lambda each: lib.bpf_program__name(each) == wanted,
+        own.unused_maps,
+    )
+    return found[own.function]
+
+
+def _taken_down(
+    path: Path,
+    maps: dict[str, int],
+    sections: Mapping[str, ProgType],
+    wanted: Callable[[int], bool],
+    unused_maps: Container[str] = (),
+) -> dict[str, Relocated]:
+    """Relocate the wanted programs of an object.
+
+    Args:
+        sections: the sections of the wanted programs, and the type of each.
+    """
     taken: dict[str, tuple[bytes, dict[str, Any]]] = {}
 
     def take_down(handle: int, options: Any, _cookie: int) -> int:
@@ -113,19 +147,19 @@ def _programs(path: Path, maps: tuple[tuple[str, int], ...]) -> dict[str, Reloca
             lib.bpf_program__set_insns(handle, libbpf.NOTHING, len(libbpf.NOTHING) // INSTRUCTION_BYTES)
         )
 
-    with _asked_before_load(take_down):
-        obj = objects.open_object(path, dict(maps))
+    with _asked_before_load(sections, take_down), libbpf_messages.collected() as messages:
+        obj = objects.open_object(path, maps, unused_maps)
         for each in objects.programs_of(obj):
-            objects.autoload(each, wanted=objects.section_of(each) in SECTIONS)
+            objects.autoload(each, wanted=wanted(each))
         result = lib.bpf_object__load(obj)
     if result < 0:
         lib.bpf_object__close(obj)
-        raise LoadRefused(-result, "")
+        raise LoadRefused(-result, "", tuple(messages))
     loaded = {lib.bpf_program__name(each).decode(): each for each in objects.programs_of(obj)}
     return {
         name: Relocated(
             name,
-            SECTIONS[objects.section_of(loaded[name])],
+            sections[objects.section_of(loaded[name])],
             *of_program,
             gpl=libbpf.gpl_compatible(lib.bpf_program__fd(loaded[name])),
         )
@@ -149,11 +183,11 @@ def _description(options: ProgLoadOpts) -> dict[str, Any]:
 
 
 @contextmanager
-def _asked_before_load(function: Callable[[int, Any, int], int]) -> Iterator[None]:
-    """Within this context libbpf calls `function` for each program of SECTIONS before it loads it."""
+def _asked_before_load(sections: Iterable[str], function: Callable[[int, Any, int], int]) -> Iterator[None]:
+    """Within this context libbpf calls `function` for each program of these sections before it loads it."""
     opts = _HandlerOpts(sz=ct.sizeof(_HandlerOpts), prepare_load=_PrepareLoad(function))
     with ExitStack() as stack:
-        for section in SECTIONS:
+        for section in sections:
             # any type would do for a program that does nothing, and this one every kernel has
             handler = lib.libbpf_register_prog_handler(
                 section.encode(), ProgType.SOCKET_FILTER, 0, ct.byref(opts)

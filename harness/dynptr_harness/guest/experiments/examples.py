@@ -25,11 +25,10 @@ def run(request: dict[str, Any]) -> Reply:
     (function,) = request["functions"]
     with ExitStack() as stack:
         try:
-            program = stack.enter_context(
-                objects.by_section(OBJECTS / f"{request['object']}.bpf.o", function)
-            )
+            own = objects.UserObject(OBJECTS / f"{request['object']}.bpf.o", function)
+            program = stack.enter_context(own.by_section())
         except LoadRefused as error:
-            return {"refused": {"errno": error.errno, "log": error.log}}
+            return {"refused": {"errno": error.errno, "log": error.words}}
         rings = libbpf.rings_of(program)
         for ring in rings.values():
             stack.callback(os.close, ring)

@@ -6,16 +6,17 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from dynptr_harness.guest.bpf import libbpf, objects, relocated
+from dynptr_harness.guest.bpf import libbpf, relocated
 from dynptr_harness.guest.bpf.libbpf import AttachType, Program, ProgType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from bcc import BPF
 
+    from dynptr_harness.guest.bpf.objects import UserObject
     from dynptr_harness.guest.bpf.relocated import Relocated
 
 
@@ -128,20 +129,16 @@ class GuestType:
             btf_target=self.btf_target,
         )
 
-    def load_from(self, path: Path, function: str, maps: Mapping[str, int]) -> Program:
-        """Load a function of an ELF object into this type; `maps` take the place of the object's own."""
-        return objects.load(
-            path,
-            function,
-            self.prog_type,
-            maps=maps,
-            flags=self.flags,
-            attach_type=self._expected,
-            btf_target=self.btf_target,
-        )
+    def load_from(self, own: UserObject) -> Program:
+        """Load the program of a user's ELF object into this type."""
+        return self._load_relocated(relocated.of_user(own))
 
     def load_ours(self, path: Path, function: str, maps: dict[str, int]) -> Program:
-        """The same for one of the project's own objects, which libbpf reads once for all program types."""
+        """Load a function of one of the project's own ELF objects, which libbpf reads once for all types.
+
+        Args:
+            maps: descriptors of maps that take the place of the object's own, by name.
+        """
         return self._load_relocated(relocated.program(path, function, maps))
 
     def _load_relocated(self, program: Relocated) -> Program:

@@ -14,8 +14,10 @@ from dynptr_harness.guest.bpf.libbpf import AttachType, Program, ProgType
 from dynptr_harness.guest.prog_types.base import GuestType, held_open
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container
     from pathlib import Path
+
+    from dynptr_harness.guest.bpf.objects import UserObject
 
 TARGET, CONTEXT = "ext_target", "xdp_md"
 XDP_DROP = 1
@@ -31,16 +33,22 @@ class Ext(GuestType):
         replaces: dict[str, Any] = {"attach_prog_fd": _target().fd, "attach_btf_id": _described().id}
         return libbpf.load_by_libbpf(self.module, function, ProgType.EXT, **replaces, **_function_info())
 
-    def load_from(self, path: Path, function: str, maps: Mapping[str, int]) -> Program:
+    def load_from(self, own: UserObject) -> Program:
+        return self._load_replacing(own.path, own.function, {}, own.unused_maps)
+
+    def load_ours(self, path: Path, function: str, maps: dict[str, int]) -> Program:
+        # the BTF of the whole object has to fit what is replaced, so that it serves no other type
+        return self._load_replacing(path, function, maps)
+
+    @staticmethod
+    def _load_replacing(
+        path: Path, function: str, maps: dict[str, int], unused_maps: Container[str] = ()
+    ) -> Program:
         def replace(obj: int, program: int) -> None:
             btf.retype(objects.btf_of(obj), function, CONTEXT)
             objects.replace_function(program, _target().fd, TARGET)
 
-        return objects.load(path, function, ProgType.EXT, maps=maps, prepare=replace)
-
-    def load_ours(self, path: Path, function: str, maps: dict[str, int]) -> Program:
-        # the BTF of the whole object has to fit what is replaced, so that it serves no other type
-        return self.load_from(path, function, maps)
+        return objects.load(path, function, ProgType.EXT, maps=maps, prepare=replace, unused_maps=unused_maps)
 
     def attached(self, program: Program) -> Any:
         # by BPF_RAW_TRACEPOINT_OPEN without a name: what it replaces, the program has said when it was loaded

@@ -1,0 +1,57 @@
+"""Buffers for verifier logs of any length.
+
+The verifier fails with ENOSPC if the log does not fit into the buffer, whatever is wrong with the program.
+The buffer then has the beginning of the log; since Linux 6.4 it has the end.
+"""
+
+from __future__ import annotations
+
+import ctypes as ct
+import mmap
+
+SIZES = (1 << 20, 1 << 24, 1 << 28)  # bytes; nearly all logs fit into the first
+KEPT = 1 << 20  # bytes of the log that the host gets
+LEVEL_ON_FAILURE = 0  # log_level: the loaders repeat a failed load with a log
+LEVEL_STATISTICS = 4  # log_level: BPF_LOG_STATS, a few lines for any program
+
+_libc = ct.CDLL(None)
+_libc.strlen.restype = ct.c_size_t
+_libc.strlen.argtypes = [ct.c_void_p]
+
+
+class VerifierLog:
+    """A buffer for the verifier log of one load.
+
+    Attributes:
+        size: size in bytes. Memory is used only as far as the log reaches.
+        pointer: address of the buffer.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._memory = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        self._address = ct.addressof(ct.c_char.from_buffer(self._memory))
+        self.pointer = ct.cast(self._address, ct.c_char_p)
+
+    def clear(self) -> None:
+        """Empty the buffer. Only the first byte counts."""
+        self._memory[0] = 0
+
+    @property
+    def is_full(self) -> bool:
+        """True if the log did not fit."""
+        return self._length >= self.size - 1
+
+    @property
+    def text(self) -> str:
+        """The log. Of a long one only the end, after a line that says so."""
+        length = self._length
+        left_out = max(length - KEPT, 0)
+        text = ct.string_at(self._address + left_out, length - left_out).decode(errors="replace")
+        if not left_out:
+            return text
+        return f"[{left_out} bytes left out]\n{text.partition(chr(10))[2]}"
+
+    @property
+    def _length(self) -> int:
+        return int(_libc.strlen(self._address))
