@@ -19,12 +19,16 @@ from dynptr_harness.core.refusal import Refusal, refusal
 from dynptr_harness.guest_image import bpf_objects
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from dynptr_harness.vm.machine import Machine
 
 STDIN = Path("-")
 COMPILE_DEADLINE = 120.0  # seconds; BCC takes a few in an emulated guest
+
+HOST_HEADERS_NOTE = (
+    "note: compiled with this machine's headers; those of dynptr-harness do not fit the file\n"
+)
 
 # Only programs for libbpf are in named sections, by SEC() or by the attribute itself.
 _SECTION = re.compile(r"\b(?:section|__section__)\s*\(\s*\"")
@@ -202,25 +206,38 @@ class _Source:
     def names_sections(self) -> bool:
         """Return True if functions or data are in named sections, also by a macro or in a header."""
         try:
-            preprocessed = self._clang("-E", "-P", on_line=lambda _: None)
+            preprocessed = self._clang(bpf_objects.USER_FLAGS, "-E", "-P", on_line=lambda _: None)
         except EnvironmentFailed:  # such as a missing header, which may be one of BCC's
             return bool(_SEC.search(self._content.decode("latin-1")))
         return bool(_SECTION.search(preprocessed))
 
     def compiled(self) -> tuple[bytes, str]:
-        """Return the object and the diagnostics."""
+        """Return the object and the diagnostics.
+
+        A file that declares what older headers lack is compiled with those of the host.
+        """
+        try:
+            return self._compiled(bpf_objects.USER_FLAGS)
+        except CompileFailed as failed:
+            try:
+                code, diagnostics = self._compiled(bpf_objects.HOST_HEADERS_FLAGS)
+            except CompileFailed:
+                raise failed from None
+            return code, diagnostics + HOST_HEADERS_NOTE
+
+    def _compiled(self, flags: tuple[str, ...]) -> tuple[bytes, str]:
         target = Path(self._directory.name) / "own.bpf.o"
         said: list[str] = []
         try:
-            self._clang("-c", "-o", str(target), on_line=said.append)
+            self._clang(flags, "-c", "-o", str(target), on_line=said.append)
         except EnvironmentFailed as error:
             if not said:  # clang did not run
                 raise
             raise CompileFailed("<stdin>" if self._path == STDIN else str(self._path), _text(said)) from error
         return target.read_bytes(), _text(said)
 
-    def _clang(self, *arguments: str, on_line: Any) -> str:
-        argv = ["clang", *bpf_objects.USER_FLAGS, *self._include(), *arguments, "-x", "c", str(self._file)]
+    def _clang(self, flags: tuple[str, ...], *arguments: str, on_line: Callable[[str], None]) -> str:
+        argv = ["clang", *flags, *self._include(), *arguments, "-x", "c", str(self._file)]
         return subprocesses.run(
             argv, what=f"compiling {self._path}", deadline=bpf_objects.COMPILE_DEADLINE, on_line=on_line
         )

@@ -1,0 +1,74 @@
+"""Record how kernels refuse the programs of tests/refusals: `python -m tests.record_refusals 6.1 6.12 7.3`.
+
+The tests of the reasons read these records, tests/refusals/answers/SERIES.json, with what libbpf and the
+verifier say word for word.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dynptr_harness.commands.user_program import FileRefused, UserProgram
+from dynptr_harness.core.progress import Silent
+from dynptr_harness.core.settings import Settings
+from dynptr_harness.vm.launcher import Machines, Options
+
+if TYPE_CHECKING:
+    from dynptr_harness.vm.machine import Machine
+
+FOLDER = Path(__file__).parent / "refusals"
+RECORDS = FOLDER / "answers"
+TYPE_FOR_BCC = "RAW_TRACEPOINT"
+DEADLINE_S = 300.0
+# The beginning of a log is of little use to a reader of the records.
+KEPT_CHARACTERS = 6000
+
+
+def record_of(release: str) -> Path:
+    """Return the file with the answers of a kernel."""
+    return RECORDS / f"{'.'.join(release.split('.')[:2])}.json"
+
+
+def shortened(reply: dict[str, Any]) -> dict[str, Any]:
+    """Return a reply with the end of a long log."""
+    refused = reply.get("refused")
+    if refused and len(refused["log"]) > KEPT_CHARACTERS:
+        _, _, end = refused["log"][-KEPT_CHARACTERS:].partition("\n")
+        return {"refused": {**refused, "log": end}}
+    return reply
+
+
+async def answers(machine: Machine) -> dict[str, dict[str, Any]]:
+    """Return the agent's replies, by file and function."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in sorted(FOLDER.glob("*.c")):
+        source = UserProgram.read(path)
+        prog_type = TYPE_FOR_BCC if source.loader == "bcc" else None
+        try:
+            given = await source.give_to(machine)
+        except FileRefused:
+            reply = await machine.ask({"kind": "own", "do": "compile", **source.given}, DEADLINE_S)
+            found[path.name] = {"refused": reply["refused"]}
+            continue
+        for function in given.programs:
+            reply = await machine.ask(given.request(function, prog_type), DEADLINE_S)
+            found[f"{path.name}:{function}"] = shortened(reply)
+    return found
+
+
+def main() -> None:
+    """Record the answers of the kernels that the arguments name."""
+    settings = Settings.from_environment()
+    machines = Machines(sys.argv[1:], Options(), settings=settings, progress=Silent())
+    RECORDS.mkdir(exist_ok=True)
+    for subject in machines.subjects:
+        release = subject.kernel.release
+        document = {"release": release, "answers": machines.visit(subject, answers)}
+        record_of(release).write_text(json.dumps(document, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
