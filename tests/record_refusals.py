@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +55,9 @@ async def answers(machine: Machine) -> dict[str, dict[str, Any]]:
             found[path.name] = {"refused": reply["refused"]}
             continue
         for function in given.programs:
+            started = time.monotonic()
             reply = await machine.ask(given.request(function, prog_type), DEADLINE_S)
+            print(f"{path.name}: {function}: {time.monotonic() - started:.1f} s", flush=True)
             found[f"{path.name}:{function}"] = shortened(reply)
     return found
 

@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 STDIN = Path("-")
 COMPILE_DEADLINE = 120.0  # seconds; BCC takes a few in an emulated guest
 
-HOST_HEADERS_NOTE = (
-    "note: compiled with this machine's headers; those of dynptr-harness do not fit the file\n"
-)
+HOST_HEADERS_NOTE = "note: compiled with the headers of this machine, not with those of dynptr-harness\n"
 
 # Only programs for libbpf are in named sections, by SEC() or by the attribute itself.
 _SECTION = re.compile(r"\b(?:section|__section__)\s*\(\s*\"")

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from bcc import BPF
 from bcc.libbcc import bpf_test_run_opts, lib
 
-from dynptr_harness.guest.bpf.verifier_log import LEVEL_ON_FAILURE, LEVEL_STATISTICS, SIZES, VerifierLog
+from dynptr_harness.guest.bpf.verifier_log import ATTEMPTS, STATISTICS, VerifierLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -248,7 +248,7 @@ class Program:
 @cache
 def _first_log() -> VerifierLog:
     """Return the buffer that all loads share. To clear a new one takes longer than most loads."""
-    return VerifierLog(SIZES[0])
+    return VerifierLog(ATTEMPTS[0][0])
 
 
 def with_log(load: Callable[[VerifierLog, int], int]) -> int:
@@ -260,16 +260,16 @@ def with_log(load: Callable[[VerifierLog, int], int]) -> int:
     Raises:
         LoadRefused: the load failed. errno is that of the load even if no buffer has room for the log.
     """
-    for size in SIZES:
-        log = _first_log() if size == SIZES[0] else VerifierLog(size)
+    for size, level in ATTEMPTS:
+        log = _first_log() if size == _first_log().size else VerifierLog(size)
         log.clear()
-        result = load(log, LEVEL_ON_FAILURE)
+        result = load(log, level)
         if result >= 0:
             return result
         if not (result == -ENOSPC and log.is_full):
             break
     else:
-        result = load(VerifierLog(SIZES[0]), LEVEL_STATISTICS)
+        result = load(VerifierLog(_first_log().size), STATISTICS)
     raise LoadRefused(-result, log.text)
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 import ctypes as ct
 import mmap
 
-SIZES = (1 << 20, 1 << 24, 1 << 28)  # bytes; nearly all logs fit into the first
 KEPT = 1 << 20  # bytes of the log that the host gets
-LEVEL_ON_FAILURE = 0  # log_level: the loaders repeat a failed load with a log
-LEVEL_STATISTICS = 4  # log_level: BPF_LOG_STATS, a few lines for any program
+# log_level. With 0, the loaders repeat a failed load with a log.
+ON_FAILURE, ALWAYS, STATISTICS = 0, 1, 4
+# Size of the buffer in bytes and log level of each attempt. Nearly all logs fit into the first. A million
+# instructions, the most that the verifier walks through, need the second.
+ATTEMPTS = ((1 << 20, ON_FAILURE), (1 << 28, ALWAYS))
 
 _libc = ct.CDLL(None)
 _libc.strlen.restype = ct.c_size_t
