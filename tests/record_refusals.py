@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from dynptr_harness.core.settings import Settings
 from dynptr_harness.vm.launcher import Machines, Options
 
 if TYPE_CHECKING:
+    from dynptr_harness.kernels.model import Kernel
     from dynptr_harness.vm.machine import Machine
 
 FOLDER = Path(__file__).parent / "refusals"
@@ -42,14 +44,14 @@ def shortened(reply: dict[str, Any]) -> dict[str, Any]:
     return reply
 
 
-async def answers(machine: Machine) -> dict[str, dict[str, Any]]:
+async def answers(machine: Machine, kernel: Kernel) -> dict[str, dict[str, Any]]:
     """Return the agent's replies, by file and function."""
     found: dict[str, dict[str, Any]] = {}
     for path in sorted(FOLDER.glob("*.c")):
         source = UserProgram.read(path)
         prog_type = TYPE_FOR_BCC if source.loader == "bcc" else None
         try:
-            given = await source.give_to(machine)
+            given = await source.give_to(machine, kernel)
         except FileRefused:
             reply = await machine.ask({"kind": "own", "do": "compile", **source.given}, DEADLINE_S)
             found[path.name] = {"refused": reply["refused"]}
@@ -69,7 +71,10 @@ def main() -> None:
     RECORDS.mkdir(exist_ok=True)
     for subject in machines.subjects:
         release = subject.kernel.release
-        document = {"release": release, "answers": machines.visit(subject, answers)}
+        document = {
+            "release": release,
+            "answers": machines.visit(subject, partial(answers, kernel=subject.kernel)),
+        }
         record_of(release).write_text(json.dumps(document, indent=1) + "\n")
 
 

@@ -140,7 +140,7 @@ class _OneKernel:
     async def _ask(self, machine: Machine, source: UserProgram, answers: list[Answer]) -> int | None:
         """Load the programs of a file. Return how many are left if one crashed the machine, else None."""
         try:
-            given = await source.give_to(machine)
+            given = await source.give_to(machine, self._subject.kernel)
         except FileRefused as refused:
             answer = self._refused(WHOLE_FILE, source.loader, refused.why)
             answers.append(replace(answer, file=source.name))

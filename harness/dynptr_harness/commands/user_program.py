@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import os
 import re
 import struct
@@ -21,6 +22,7 @@ from dynptr_harness.guest_image import bpf_objects
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from dynptr_harness.kernels.model import Kernel
     from dynptr_harness.vm.machine import Machine
 
 STDIN = Path("-")
@@ -35,6 +37,7 @@ _INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"\n]+)"', re.MULTILINE)
 
 ELF_MAGIC = b"\x7fELF"
 EM_BPF, ELFDATA2LSB = 247, 1  # elf.h
+KCONFIG = b"\0.kconfig\0"  # section of the externs that libbpf looks up in the configuration of the kernel
 LLVM_BITCODE = (b"BC\xc0\xde", b"\xde\xc0\x17\x0b")
 
 
@@ -101,20 +104,35 @@ class UserProgram:
             code, diagnostics = source.compiled()
             return cls(path, "libbpf", _given_object(code), diagnostics)
 
-    async def give_to(self, machine: Machine) -> GivenSource:
+    async def give_to(self, machine: Machine, kernel: Kernel | None = None) -> GivenSource:
         """Send the file to the agent, which compiles it if it is for BCC.
+
+        Args:
+            kernel: the kernel of the machine, for its configuration.
 
         Raises:
             CompileFailed: clang in the guest rejected the file.
             FileRefused: libbpf rejected the object, or the kernel a map of BCC's.
             HarnessError: as `Machine.ask`.
         """
-        reply = await machine.ask({"kind": "own", "do": "compile", **self.given}, COMPILE_DEADLINE)
+        request = {"kind": "own", "do": "compile", **self.given, **self._configuration_of(kernel)}
+        reply = await machine.ask(request, COMPILE_DEADLINE)
         if "refused" in reply:
             raise FileRefused(self.name, refusal(reply["refused"]))
         if "file" not in reply:
             raise CompileFailed(self.name, reply["diagnostics"])
         return GivenSource(reply["file"], reply["programs"], self.diagnostics + reply["diagnostics"])
+
+    def _configuration_of(self, kernel: Kernel | None) -> dict[str, str]:
+        """Return the field of the request with the kernel's configuration, if the object reads it."""
+        config = kernel.image.with_name("config") if kernel else None
+        if (
+            not config
+            or not config.is_file()
+            or KCONFIG not in base64.b64decode(self.given.get("object", ""))
+        ):
+            return {}
+        return {"kconfig": base64.b64encode(gzip.compress(config.read_bytes())).decode()}
 
 
 @dataclass(frozen=True)

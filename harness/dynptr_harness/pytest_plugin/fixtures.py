@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from dynptr_harness.commands.user_program import GivenSource
     from dynptr_harness.conformance.prog_types import Version
+    from dynptr_harness.kernels.model import Kernel
     from dynptr_harness.pytest_plugin.machine_session import MachineSession
     from dynptr_harness.vm.machine import Machine
 
@@ -65,11 +66,12 @@ class Guest:
         console: file with the console output.
     """
 
-    def __init__(self, session: MachineSession, machine: Machine) -> None:
+    def __init__(self, session: MachineSession, machine: Machine, kernel: Kernel | None = None) -> None:
         self.facts: Mapping[str, Any] = machine.facts
         self.console = machine.console
         self._session = session
         self.machine = machine
+        self._kernel = kernel
 
     @property
     def version(self) -> Version:
@@ -92,7 +94,7 @@ class Guest:
 
     def given(self, source: UserProgram) -> GivenSource:
         """Send a C file to the agent."""
-        return self._session.run(source.give_to(self.machine))
+        return self._session.run(source.give_to(self.machine, self._kernel))
 
 
 class Bpf:

@@ -146,7 +146,7 @@ def prog_type(dynptr_harness_prog_type: str) -> str:
 @pytest.fixture
 def machine(
     request: pytest.FixtureRequest,
-    kernel: Kernel,  # noqa: ARG001  (it may skip the test)
+    kernel: Kernel,
     dynptr_harness_kernel: str,
 ) -> Iterator[Guest]:
     """A fresh VM with the kernel under test; see dynptr_harness.pytest_plugin.fixtures.Guest."""
@@ -155,7 +155,8 @@ def machine(
     from dynptr_harness.pytest_plugin.fixtures import Guest
 
     session = stash.session(request.config)
-    guest = Guest(session, session.machine(dynptr_harness_kernel))
+    kernel = session.subject(dynptr_harness_kernel).kernel
+    guest = Guest(session, session.machine(dynptr_harness_kernel), kernel)
     yield guest
     session.clear()
     console = guest.console.read_text(errors="replace")

@@ -12,6 +12,7 @@ import pytest
 from dynptr_harness.commands import user_program
 from dynptr_harness.commands.user_program import STDIN, CompileFailed, UserProgram
 from dynptr_harness.core.errors import WrongUsage
+from dynptr_harness.guest_image import bpf_objects
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +39,7 @@ def test_a_file_may_have_any_name(tmp_path: Path, name: str) -> None:
     [
         '#include "part.h"\n',
         '__attribute__((section("xdp"), used)) int drop(void *ctx) { return 1; }\n',
-        '#define __section(x) __attribute__((section(x), used))\n__section("xdp") int drop(void *c) { return 1; }\n',
+        '#define __section(x) __attribute__((section(x), used))\n__section("xdp") int drop(void *c) { return 1; }',
         f'{INCLUDES}#define PROGRAM(name) SEC("xdp") int name(void *ctx)\nPROGRAM(drop) {{ return 1; }}\n',
     ],
     ids=["in a header", "attribute", "macro of iproute2", "macro of the user"],
@@ -168,7 +169,7 @@ def test_a_file_written_for_older_headers_falls_back_to_those_of_the_host(
     (older / "linux/bpf.h").write_text("typedef unsigned long long __u64;\n")
     (older / "bpf/bpf_helpers.h").write_text("#define SEC(x) __attribute__((section(x), used))\n")
     flags = ("-target", "bpf", "-nostdinc", "-isystem", str(older))
-    monkeypatch.setattr(user_program.bpf_objects, "HOST_HEADERS_FLAGS", flags)
+    monkeypatch.setattr(bpf_objects, "HOST_HEADERS_FLAGS", flags)
     path = tmp_path / "prog.c"
     path.write_text(OLD_HEADERS)
     source = UserProgram.read(path)

@@ -72,6 +72,8 @@ def test_only_what_a_program_needs_must_be_there(
     code: bytes, function: str, symbols: set[str], maps: set[str]
 ) -> None:
     changed = ElfObject(ElfObject(code).only_for(function))
-    binding = {each.name: each.binding for each in changed._symbols if each.name in SYMBOLS}
+    names = {each.name.replace("LINUX__", "CONFIG_"): each for each in changed._symbols}
+    assert names["CONFIG_NONE"].name == ("CONFIG_NONE" if "CONFIG_NONE" in symbols else "LINUX__NONE")
+    binding = {name: names[name].binding for name in SYMBOLS}
     assert binding == {name: STB_GLOBAL if name in symbols else STB_WEAK for name in SYMBOLS}
     assert ElfObject(code).unused_maps(function) == MAPS - maps

@@ -3,7 +3,8 @@
 The field `do` of a request of kind `own` names the action:
 
 - `compile`: BCC compiles `text` (base64), which clang's diagnostics call `name`. `headers` has files (base64)
-  by their paths; the text belongs into `directory` among them. Or libbpf opens the `object` (base64).
+  by their paths; the text belongs into `directory` among them. Or libbpf opens the `object` (base64);
+  `kconfig` (base64, gzip) is the configuration of the kernel, if the object reads it and the host knows it.
   The reply has a number for the `file`, its `programs` with their sections ('' for BCC), and `diagnostics`.
   It has `diagnostics` only if the file does not compile, and `refused` if libbpf or the kernel rejects it.
 - `load`: load `function` of `file` into `prog_type`, or into that of its section if null. The reply has a
@@ -21,6 +22,7 @@ of libbpf or BCC.
 from __future__ import annotations
 
 import base64
+import gzip
 import os
 import re
 import tempfile
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
 
 BPF_SRC = Path("/payload/bpf_src")
 OBJECT = "own.bpf.o"
+BOOT = Path("/boot")  # where libbpf looks for the kernel's configuration
 # BCC creates the maps while it compiles (src/cc/bpf_module.cc).
 _MAP_FAILED = re.compile(r"could not open bpf map: .*, error: (?P<error>.*)")
 
@@ -158,6 +161,10 @@ class _Object:
     """An object for libbpf."""
 
     def __init__(self, request: dict[str, Any]) -> None:
+        if "kconfig" in request:
+            config = BOOT / f"config-{os.uname().release}"
+            config.parent.mkdir(exist_ok=True)
+            config.write_bytes(gzip.decompress(base64.b64decode(request["kconfig"])))
         self._directory = Path(tempfile.mkdtemp())
         self._code = base64.b64decode(request["object"])
         path = self._directory / OBJECT

@@ -20,6 +20,7 @@ SHT_SYMTAB, SHT_REL = 2, 9
 STB_GLOBAL, STB_WEAK, STT_SECTION = 1, 2, 3
 STT_FUNC = 2
 SHN_UNDEF = 0
+OPTION, VARIABLE = "CONFIG_", "LINUX__"
 MAPS, STRUCT_OPS = ".maps", ".struct_ops"  # sections; the latter also with a suffix
 # An instruction that calls a function by its offset in the section: BPF_JMP | BPF_CALL, BPF_PSEUDO_CALL.
 CALL = 0x85
@@ -57,12 +58,19 @@ class ElfObject:
         self._order = "<" if code[5] == 1 else ">"
 
     def only_for(self, function: str) -> bytes:
-        """Return the object with every external symbol weak that `function` does not need."""
+        """Return the object with every external symbol weak that `function` does not need.
+
+        Among them, options of the kernel (CONFIG_*) become variables of libbpf (LINUX_*), for which it does
+        not look for the kernel's configuration. Both names are equally long.
+        """
         needed = {each.entry for each in self._needed(function)}
         changed = bytearray(self._code)
         for symbol in self._symbols:
             if symbol.section == SHN_UNDEF and symbol.binding == STB_GLOBAL and symbol.entry not in needed:
                 changed[symbol.entry + 4] = STB_WEAK << 4 | symbol.type
+                if symbol.name.startswith(OPTION):
+                    other = symbol.name.replace(OPTION, VARIABLE, 1)
+                    changed = changed.replace(f"\0{symbol.name}\0".encode(), f"\0{other}\0".encode())
         return bytes(changed)
 
     def unused_maps(self, function: str) -> frozenset[str]:
