@@ -1,4 +1,4 @@
-/* Programs that the verifier refuses, one for each kind of reason; see expected.py for the reasons. */
+/* Programs that the verifier refuses, one for each kind of reason; see tests/unit/core/test_refusal.py for the reasons. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
@@ -191,21 +191,10 @@ PROGRAM(endless_loop)
 	return 0;
 }
 
-/* More instructions than the verifier walks through. */
-PROGRAM(too_complex)
-{
-	__u64 sum = 0;
-
-	for (__u32 i = 0; i < 2000000; i++)
-		sum += bpf_get_prandom_u32() & i;
-	return sum & 1;
-}
-
-PROGRAM(stack_is_too_large)
+PROGRAM(reads_beyond_the_stack)
 {
 	char bytes[400];
 
-	bpf_probe_read_kernel(bytes, sizeof(bytes), ctx);
 	return bpf_probe_read_kernel(bytes, sizeof(bytes) + 200, ctx);
 }
 

@@ -126,11 +126,8 @@ class UserProgram:
     def _configuration_of(self, kernel: Kernel | None) -> dict[str, str]:
         """Return the field of the request with the kernel's configuration, if the object reads it."""
         config = kernel.image.with_name("config") if kernel else None
-        if (
-            not config
-            or not config.is_file()
-            or KCONFIG not in base64.b64decode(self.given.get("object", ""))
-        ):
+        reads_it = KCONFIG in base64.b64decode(self.given.get("object", ""))
+        if not (config and reads_it and config.is_file()):
             return {}
         return {"kconfig": base64.b64encode(gzip.compress(config.read_bytes())).decode()}
 

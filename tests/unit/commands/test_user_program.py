@@ -39,7 +39,7 @@ def test_a_file_may_have_any_name(tmp_path: Path, name: str) -> None:
     [
         '#include "part.h"\n',
         '__attribute__((section("xdp"), used)) int drop(void *ctx) { return 1; }\n',
-        '#define __section(x) __attribute__((section(x), used))\n__section("xdp") int drop(void *c) { return 1; }',
+        '#define __section(x) __attribute__((section(x), used))\n__section("xdp") int drop() { return 1; }',
         f'{INCLUDES}#define PROGRAM(name) SEC("xdp") int name(void *ctx)\nPROGRAM(drop) {{ return 1; }}\n',
     ],
     ids=["in a header", "attribute", "macro of iproute2", "macro of the user"],
