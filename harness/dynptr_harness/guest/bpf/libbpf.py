@@ -19,7 +19,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from bcc import BPF
 from bcc.libbcc import bpf_test_run_opts, lib
 
-from dynptr_harness.guest.bpf.verifier_log import ATTEMPTS, STATISTICS, VerifierLog
+from dynptr_harness.guest.bpf.verifier_log import (
+    ALWAYS,
+    LARGE_SIZE,
+    ON_FAILURE,
+    SIZE,
+    STATISTICS,
+    VerifierLog,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -248,11 +255,13 @@ class Program:
 @cache
 def _first_log() -> VerifierLog:
     """Return the buffer that all loads share. To clear a new one takes longer than most loads."""
-    return VerifierLog(ATTEMPTS[0][0])
+    return VerifierLog(SIZE)
 
 
 def with_log(load: Callable[[VerifierLog, int], int]) -> int:
-    """Call `load` with a buffer for the log and a log level until the log fits, and return its descriptor.
+    """Call `load` with a buffer for the log and a log level, and return its descriptor.
+
+    A load whose log does not fit is repeated: for the end of the log, and for the errno of the program.
 
     Args:
         load: returns a descriptor or a negative errno.
@@ -260,17 +269,17 @@ def with_log(load: Callable[[VerifierLog, int], int]) -> int:
     Raises:
         LoadRefused: the load failed. errno is that of the load even if no buffer has room for the log.
     """
-    for size, level in ATTEMPTS:
-        log = _first_log() if size == _first_log().size else VerifierLog(size)
-        log.clear()
-        result = load(log, level)
-        if result >= 0:
-            return result
-        if not (result == -ENOSPC and log.is_full):
-            break
-    else:
-        result = load(VerifierLog(_first_log().size), STATISTICS)
-    raise LoadRefused(-result, log.text)
+    log = _first_log()
+    log.clear()
+    result = load(log, ON_FAILURE)
+    if result == -ENOSPC and log.is_full and not log.has_end:
+        log = VerifierLog(LARGE_SIZE)
+        result = load(log, ALWAYS)
+    if result == -ENOSPC and log.is_full:
+        result = load(VerifierLog(SIZE), STATISTICS)
+    if result < 0:
+        raise LoadRefused(-result, log.text)
+    return result
 
 
 def _errno_of(result: int) -> int:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import ctypes as ct
 import mmap
+import re
 
 KEPT = 1 << 20  # bytes of the log that the host gets
+# Bytes. Nearly all logs fit into the first. A million instructions, the most that the verifier walks through,
+# need the second.
+SIZE, LARGE_SIZE = 1 << 20, 1 << 28
 # log_level. With 0, the loaders repeat a failed load with a log.
 ON_FAILURE, ALWAYS, STATISTICS = 0, 1, 4
-# Size of the buffer in bytes and log level of each attempt. Nearly all logs fit into the first. A million
-# instructions, the most that the verifier walks through, need the second.
-ATTEMPTS = ((1 << 20, ON_FAILURE), (1 << 28, ALWAYS))
+# The last line of a log (print_verification_stats in kernel/bpf/verifier.c).
+_LAST_LINE = re.compile(rb"processed \d+ insns .*\n\Z")
 
 _libc = ct.CDLL(None)
 _libc.strlen.restype = ct.c_size_t
@@ -43,6 +46,13 @@ class VerifierLog:
     def is_full(self) -> bool:
         """True if the log did not fit."""
         return self._length >= self.size - 1
+
+    @property
+    def has_end(self) -> bool:
+        """True if the end of the log is in the buffer."""
+        length = self._length
+        end = ct.string_at(self._address + max(length - 256, 0), min(length, 256))
+        return bool(_LAST_LINE.search(end))
 
     @property
     def text(self) -> str:
