@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,8 @@ from dynptr_harness.core.settings import Settings
 from dynptr_harness.vm.launcher import Machines, Options
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from dynptr_harness.kernels.model import Kernel
     from dynptr_harness.vm.machine import Machine
 
@@ -44,10 +45,14 @@ def shortened(reply: dict[str, Any]) -> dict[str, Any]:
     return reply
 
 
-async def answers(machine: Machine, kernel: Kernel) -> dict[str, dict[str, Any]]:
-    """Return the agent's replies, by file and function."""
+async def answers(
+    machine: Machine, kernel: Kernel, *, leave_out: Collection[str] = ()
+) -> dict[str, dict[str, Any]]:
+    """Return the agent's replies, by file and function, without those to some files."""
     found: dict[str, dict[str, Any]] = {}
     for path in sorted(FOLDER.glob("*.c")):
+        if path.name in leave_out:
+            continue
         source = UserProgram.read(path)
         prog_type = TYPE_FOR_BCC if source.loader == "bcc" else None
         try:
@@ -57,9 +62,7 @@ async def answers(machine: Machine, kernel: Kernel) -> dict[str, dict[str, Any]]
             found[path.name] = {"refused": reply["refused"]}
             continue
         for function in given.programs:
-            started = time.monotonic()
             reply = await machine.ask(given.request(function, prog_type), DEADLINE_S)
-            print(f"{path.name}: {function}: {time.monotonic() - started:.1f} s", flush=True)
             found[f"{path.name}:{function}"] = shortened(reply)
     return found
 
