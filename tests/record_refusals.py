@@ -37,12 +37,14 @@ def record_of(release: str) -> Path:
 
 
 def shortened(reply: dict[str, Any]) -> dict[str, Any]:
-    """Return a reply with the end of a long log."""
-    refused = reply.get("refused")
-    if refused and len(refused["log"]) > KEPT_CHARACTERS:
+    """Return that a program is accepted, or why it is refused with the end of a long log."""
+    if "program" in reply:
+        return {"accepted": True}
+    refused = reply["refused"]
+    if len(refused["log"]) > KEPT_CHARACTERS:
         _, _, end = refused["log"][-KEPT_CHARACTERS:].partition("\n")
         return {"refused": {**refused, "log": end}}
-    return reply
+    return {"refused": refused}
 
 
 async def answers(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass
 from errno import errorcode
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
 
 Key = TypeVar("Key", bound="Hashable")
+_REFERENCE = re.compile(r"\b(ref_obj_id|ref_id|id)=\d+")
 MOST_NAMES = 6  # in the heading of a reason
 
 
@@ -69,7 +71,8 @@ class ProbeReport:
         yield from self._matrix()
         several = len({answer.file for answer in self.answers}) > 1
         refused = [answer for answer in self.answers if not answer.accepted]
-        for (who, reason), alike in _grouped(refused, lambda each: (each.refused_by, self._why(each))):
+        for (who, _), alike in _grouped(refused, lambda each: (each.refused_by, self._kind(each))):
+            reason = self._why(alike[0])
             yield Text("")
             for heading in _headings(alike, with_file=several):
                 yield Text(heading, "bold")
@@ -94,6 +97,10 @@ class ProbeReport:
                 line.append(" " * (width - len(value) + 2))
             line.rstrip()
             yield line
+
+    def _kind(self, answer: Answer) -> str:
+        """Return the reason without what counts references. Kernels differ in that."""
+        return _REFERENCE.sub("", self._why(answer))
 
     def _why(self, answer: Answer) -> str:
         text = answer.log if self.with_log and answer.log else answer.reason

@@ -52,6 +52,19 @@ def test_equal_reasons_of_programs_types_and_kernels_are_merged() -> None:
     ]
 
 
+def test_reasons_that_count_references_differently_are_one() -> None:
+    answers = [refused(KERNELS[1], "one", "leak id=1 insn=6"), refused(KERNELS[2], "one", "leak id=2 insn=6")]
+    lines = shown([*answers, refused(KERNELS[3], "one", "leak id=2 insn=7")])
+    assert lines[lines.index("") :] == [
+        "",
+        f"one as {SECTION} on {KERNELS[1]}, {KERNELS[2]}:",
+        "verifier: leak id=1 insn=6",
+        "",
+        f"one as {SECTION} on {KERNELS[3]}:",
+        "verifier: leak id=2 insn=7",
+    ]
+
+
 def test_a_reason_of_many_types_names_the_first() -> None:
     lines = shown([refused(KERNELS[0], "one", "why", f"TYPE{number}") for number in range(9)])
     assert lines[-2] == f"one as TYPE0, TYPE1, TYPE2, TYPE3, TYPE4, TYPE5 and 3 more on {KERNELS[0]}:"
