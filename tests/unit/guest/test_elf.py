@@ -33,10 +33,13 @@ struct {
 
 static __noinline int static_function(void *p) { return one(p); }
 __noinline int global_function(void *p) { return two(p); }
+static __noinline int inner_function(void *p) { return three(p); }
+static __noinline int outer_function(void *p) { return inner_function(p) + 1; }
 static long callback(__u32 i, void *p) { return three(p); }
 
 SEC("xdp") int by_static(void *c) { return static_function(c); }
 SEC("xdp") int by_global(void *c) { return global_function(c) + 1; }
+SEC("xdp") int by_nested(void *c) { return outer_function(c); }
 SEC("tc") int by_callback(void *c) { return bpf_loop(2, callback, 0, 0); }
 SEC("xdp") int by_itself(void *c) { return one(c) + two(c); }
 SEC("xdp") int by_option(void *c) { return CONFIG_NONE & 1; }
@@ -60,6 +63,7 @@ def code(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     [
         ("by_static", {"one"}, set()),
         ("by_global", {"two"}, set()),
+        ("by_nested", {"three"}, set()),
         ("by_callback", {"three"}, set()),
         ("by_itself", {"one", "two"}, set()),
         ("by_option", {"CONFIG_NONE"}, set()),
