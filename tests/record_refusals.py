@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 FOLDER = Path(__file__).parent / "refusals"
 RECORDS = FOLDER / "answers"
 TYPE_FOR_BCC = "RAW_TRACEPOINT"
-DEADLINE_S = 300.0
+DEADLINE_S = 600.0
 # The beginning of a log is of little use to a reader of the records.
 KEPT_CHARACTERS = 6000
 

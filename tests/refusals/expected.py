@@ -11,7 +11,7 @@ SPECIFIC = "libbpf: prog 'of_an_unknown_"
 EXPECTED: dict[str, Reason | dict[str, Reason] | None] = {
     "bcc.c:faultless": None,
     "bcc.c:leak_after_a_loop": {
-        "6.1": (VERIFIER, "EINVAL", "Unreleased reference id=2 alloc_insn=20"),
+        "6.1": (VERIFIER, "EINVAL", "Unreleased reference id=4002 alloc_insn=20"),
         "6.12": (VERIFIER, "EINVAL", "Unreleased reference id=3 alloc_insn=20"),
         "7.3": (VERIFIER, "EINVAL", "Unreleased reference id=2 alloc_insn=20"),
     },

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from dynptr_harness.vm.machine import Machine
     from dynptr_harness.vm.prepare import PreparedKernel
 
-LOAD_DEADLINE = 300.0  # seconds; usually less than one, except for a log of 100 MB in an emulated guest
+LOAD_DEADLINE = 600.0  # seconds; usually less than one, minutes for a log of 100 MB in an emulated guest
 WHOLE_FILE = "(all)"  # in place of a function, if the file is refused before any program is known
 
 
