@@ -27,6 +27,13 @@ pytestmark = pytest.mark.vm
 
 SLOW = "too_complex.bpf.c:too_complex"  # a minute in an emulated guest
 DEADLINE_S = 120.0
+WEAK_KFUNC = """\
+#include <linux/bpf.h>
+#include <bpf/bpf_helpers.h>
+char LICENSE[] SEC("license") = "GPL";
+extern int bpf_dynptr_frobnicate(void *dynptr) __ksym __weak;
+SEC("raw_tp/sys_enter") int calls_it(void *ctx) { return bpf_dynptr_frobnicate(ctx) & 1; }
+"""
 ATTACH = """\
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
@@ -42,25 +49,33 @@ class Answers:
     series: str
     loads: dict[str, dict[str, Any]]
     attach: dict[str, Any]
+    weak_kfunc: dict[str | None, dict[str, Any]]
 
 
-async def load_and_attach(machine: Machine, kernel: Kernel, attach: Path) -> Answers:
+async def load_and_attach(machine: Machine, kernel: Kernel, folder: Path) -> Answers:
     loads = await answers(machine, kernel, leave_out={SLOW.partition(":")[0]})
+    weak_kfunc, attach = folder / "weak_kfunc.bpf.c", folder / "attach.bpf.c"
+    weak_kfunc.write_text(WEAK_KFUNC)
+    attach.write_text(ATTACH)
+    given = await UserProgram.read(weak_kfunc).give_to(machine)
+    by_type = {
+        name: await machine.ask(given.request("calls_it", name), DEADLINE_S)
+        for name in (None, "RAW_TRACEPOINT")
+    }
     given = await UserProgram.read(attach).give_to(machine)
     loaded = await machine.ask(given.request("on_nothing", None), DEADLINE_S)
     request = {"kind": "own", "do": "attach", "program": loaded["program"]}
-    return Answers(kernel.series, loads, await machine.ask(request, DEADLINE_S))
+    return Answers(kernel.series, loads, await machine.ask(request, DEADLINE_S), by_type)
 
 
 @pytest.fixture(scope="module", params=["6.1", "newest"])
 def found(
     request: pytest.FixtureRequest, settings: Settings, tmp_path_factory: pytest.TempPathFactory
 ) -> Answers:
-    attach = tmp_path_factory.mktemp("attach") / "attach.bpf.c"
-    attach.write_text(ATTACH)
+    folder = tmp_path_factory.mktemp("programs")
     machines = Machines([request.param], Options(), settings=settings, progress=Silent())
     (subject,) = machines.subjects
-    return machines.visit(subject, partial(load_and_attach, kernel=subject.kernel, attach=attach))
+    return machines.visit(subject, partial(load_and_attach, kernel=subject.kernel, folder=folder))
 
 
 @pytest.mark.parametrize("program", [name for name in EXPECTED if name != SLOW])
@@ -72,6 +87,13 @@ def test_a_program_is_refused_by_its_refuser_for_its_reason(found: Answers, prog
         return
     why = refusal(reply["refused"])
     assert (why.by.value, errno.errorcode[why.errno], why.reason) == want
+
+
+@pytest.mark.parametrize("prog_type", [None, "RAW_TRACEPOINT"], ids=["section", "type"])
+def test_a_weak_kfunc_that_the_kernel_lacks_is_named(found: Answers, prog_type: str | None) -> None:
+    why = refusal(found.weak_kfunc[prog_type]["refused"])
+    want = "kfunc 'bpf_dynptr_frobnicate' is referenced but wasn't resolved"
+    assert (why.by, why.errno, why.reason) == (Refuser.VERIFIER, errno.EINVAL, want)
 
 
 def test_an_attach_that_fails_has_the_words_of_libbpf(found: Answers) -> None:

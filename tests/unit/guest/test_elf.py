@@ -81,3 +81,9 @@ def test_only_what_a_program_needs_must_be_there(
     binding = {name: names[name].binding for name in SYMBOLS}
     assert binding == {name: STB_GLOBAL if name in symbols else STB_WEAK for name in SYMBOLS}
     assert ElfObject(code).unused_maps(function) == MAPS - maps
+
+
+def test_a_call_is_traced_to_its_symbol(code: bytes) -> None:
+    calls = {ElfObject(code).symbol_at("by_itself", instruction) for instruction in range(8)}
+    assert calls == {"one", "two", ""}
+    assert ElfObject(code).symbol_at("none_such", 0) == ""

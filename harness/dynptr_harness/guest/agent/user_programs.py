@@ -54,6 +54,10 @@ OBJECT = "own.bpf.o"
 BOOT = Path("/boot")  # where libbpf looks for the kernel's configuration
 # BCC creates the maps while it compiles (src/cc/bpf_module.cc).
 _MAP_FAILED = re.compile(r"could not open bpf map: .*, error: (?P<error>.*)")
+# A call of a weak kfunc that the kernel lacks (POISON_CALL_KFUNC_BASE in libbpf's libbpf.c).
+_UNRESOLVED = re.compile(
+    r"(?P<instruction>\d+): \(85\) call unknown#2002\d{6}\ninvalid func unknown#2002\d{6}\n"
+)
 
 Reply = dict[str, Any]
 _Loadable = tuple["Program", "Callable[[], AbstractContextManager[None]]"]  # and what attaches it
@@ -179,8 +183,20 @@ class _Object:
             with own.by_section() as program:
                 yield program, program.attached
             return
-        with closing(guest_type.load_from(own)) as program:
+        try:
+            loaded = guest_type.load_from(own)
+        except LoadRefused as refused:
+            refused.log = _UNRESOLVED.sub(partial(self._unresolved, function), refused.log)
+            raise
+        with closing(loaded) as program:
             yield program, partial(guest_type.attached, program)
+
+    def _unresolved(self, function: str, call: re.Match[str]) -> str:
+        """Return what libbpf writes into the log of a program that it loads itself."""
+        name = ElfObject(self._code).symbol_at(function, int(call["instruction"])) or "(unknown)"
+        return (
+            f"{call['instruction']}: <invalid kfunc call>\nkfunc '{name}' is referenced but wasn't resolved\n"
+        )
 
     def _only(self, function: str) -> UserObject:
         """Return the object made ready for one program. Faults of the others do not matter to it."""

@@ -90,6 +90,15 @@ class ElfObject:
         name = self._sections[symbol.section].name if symbol.section < len(self._sections) else ""
         return name == MAPS or name.startswith(STRUCT_OPS)
 
+    def symbol_at(self, function: str, instruction: int) -> str:
+        """Return the name of the symbol that an instruction of `function` refers to, or ''."""
+        for caller in self._symbols:
+            if caller.name == function and caller.type == STT_FUNC:
+                wanted = caller.value + instruction * INSTRUCTION_BYTES
+                relocations = self._relocations.get(caller.section, ())
+                return next((symbol.name for place, symbol in relocations if place == wanted), "")
+        return ""
+
     def _needed(self, function: str) -> set[_Symbol]:
         """Return the symbols that a function refers to, also through functions and maps."""
         waiting = [each for each in self._symbols if each.name == function and each.type == STT_FUNC]
