@@ -93,7 +93,8 @@ class ElfObject:
     def symbol_at(self, function: str, instruction: int) -> str:
         """Return the name of the symbol that an instruction of `function` refers to, or ''."""
         for caller in self._symbols:
-            if caller.name == function and caller.type == STT_FUNC:
+            inside = instruction * INSTRUCTION_BYTES < caller.size
+            if caller.name == function and caller.type == STT_FUNC and inside:
                 wanted = caller.value + instruction * INSTRUCTION_BYTES
                 relocations = self._relocations.get(caller.section, ())
                 return next((symbol.name for place, symbol in relocations if place == wanted), "")
