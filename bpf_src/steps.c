@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * The conformance program: does the steps that the agent wrote into the control page, and notes there what
- * the helpers answered. It is the same for every program type, but for what a program may return.
+ * The conformance program: it runs the step in the control page and stores the results of the helpers there. It
+ * is the same for every program type, except for its return value.
  */
 #include "dynptr_harness.h"
+#include "step_program.h"
 
 /*
- * Declared with 64 bit arguments: a helper takes what is in the register, and a test may want all of it
- * there. (u32 in include/uapi/linux/bpf.h, so that clang would cut it off before the call.)
+ * Declared with 64-bit arguments, to pass all bits of a register to a helper. With the u32 of
+ * include/uapi/linux/bpf.h, clang would truncate them before the call.
  */
 static long (*reserve_dynptr)(void *ringbuf, u64 size, u64 flags, struct bpf_dynptr *ptr) =
 	(void *)BPF_FUNC_ringbuf_reserve_dynptr;
@@ -37,8 +38,8 @@ static inline void release(struct bpf_dynptr *ptr, struct reservation *reservati
 }
 
 /*
- * The length of a slice must be a constant that the verifier knows: these are the ones there are. The empty
- * assembly keeps clang from making one call of them all, with a length that is no constant.
+ * The length of a slice must be a constant for the verifier. The empty assembly prevents clang from merging the
+ * calls into one with a variable length.
  */
 #define SLICE_CASE(LEN)               \
 	case LEN:                     \
@@ -85,7 +86,7 @@ static inline s64 write_payload(struct bpf_dynptr *ptr, struct access *access, u
 
 	if (len > MAX_PAYLOAD)
 		len = MAX_PAYLOAD;
-	return write_dynptr(ptr, access->offset, payload + (access->from & (MAX_PAYLOAD - 1)), len, access->flags);
+	return write_dynptr(ptr, access->offset, payload + (access->source & (MAX_PAYLOAD - 1)), len, access->flags);
 }
 
 static inline s64 read_to(struct bpf_dynptr *ptr, struct access *access, u8 *data)
@@ -107,7 +108,7 @@ static inline s64 access_dynptr(struct bpf_dynptr *ptr, struct access *access, u
 	case SLICE:
 		return slice_of(ptr, access);
 	case SLICE_WRITE:
-		return write_by_slice(ptr, access, payload + (access->from & (MAX_PAYLOAD - 1)));
+		return write_by_slice(ptr, access, payload + (access->source & (MAX_PAYLOAD - 1)));
 	}
 	return UNSET;
 }
@@ -128,8 +129,8 @@ static inline s64 access_ring(void *ring, struct access *access, u8 *payload)
 }
 
 /*
- * Does one step. Whatever happens to a reservation, its dynptr is released: the verifier insists. B and C can
- * be written to, A can be accessed in every way: what there is code for the verifier walks for every access.
+ * Run one step. The verifier requires the release of a dynptr even if its reservation failed. A supports every
+ * access, B and C only WRITE: the verifier walks the code of an access in every round of the loop.
  */
 static inline void run_step(void *ring, struct step *step, struct outcome *outcome)
 {
@@ -174,19 +175,19 @@ static inline void run_step(void *ring, struct step *step, struct outcome *outco
 	note_position(ring, &released[2]);
 
 	switch (step->order) {
-	case 1:
+	case ORDER_ACB:
 		RELEASE_IN_ORDER(a, 0, c, 2, b, 1)
 		break;
-	case 2:
+	case ORDER_BAC:
 		RELEASE_IN_ORDER(b, 1, a, 0, c, 2)
 		break;
-	case 3:
+	case ORDER_BCA:
 		RELEASE_IN_ORDER(b, 1, c, 2, a, 0)
 		break;
-	case 4:
+	case ORDER_CAB:
 		RELEASE_IN_ORDER(c, 2, a, 0, b, 1)
 		break;
-	case 5:
+	case ORDER_CBA:
 		RELEASE_IN_ORDER(c, 2, b, 1, a, 0)
 		break;
 	default:
@@ -224,32 +225,7 @@ static inline void run_steps(struct control *control_page)
 		run_step(ring, &control_page->step, &control_page->outcome);
 }
 
-/* For types whose event comes from other processes, too: takes those of the agent only. */
-PROGRAM
-int steps_own_return_0(void *ctx)
-{
-	run_steps(claim_own_event());
-	return 0;
-}
-
-/* For types whose event is ours alone, by what they must answer to let it pass. */
-PROGRAM
-int steps_return_0(void *ctx)
-{
-	run_steps(claim_event());
-	return 0;
-}
-
-PROGRAM
-int steps_return_1(void *ctx)
-{
-	run_steps(claim_event());
-	return 1;
-}
-
-PROGRAM
-int steps_return_2(void *ctx)
-{
-	run_steps(claim_event());
-	return 2;
-}
+STEP_PROGRAM(steps_own_return_0, run_steps(claim_own_event()), 0)
+STEP_PROGRAM(steps_return_0, run_steps(claim_event()), 0)
+STEP_PROGRAM(steps_return_1, run_steps(claim_event()), 1)
+STEP_PROGRAM(steps_return_2, run_steps(claim_event()), 2)

@@ -1,4 +1,4 @@
-"""What holds for all tests."""
+"""Set-up of all tests."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import signal
 
 
 def pytest_configure() -> None:
-    """Children heed SIGINT, also where a script started the tests with & and so had it ignored."""
+    """Restore SIGINT for children. A shell that starts the tests in the background ignores it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,7 +1,7 @@
 """Record how kernels refuse the programs of tests/refusals: `python -m tests.record_refusals 6.1 6.12 7.3`.
 
-The tests of the reasons read these records, tests/refusals/answers/SERIES.json, with what libbpf and the
-verifier say word for word.
+The unit tests of the reasons read these records, tests/refusals/answers/SERIES.json. They have the exact
+output of libbpf and the verifier.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from dynptr_harness.kernels.model import Kernel
     from dynptr_harness.vm.machine import Machine
 
-FOLDER = Path(__file__).parent / "refusals"
-RECORDS = FOLDER / "answers"
+DIRECTORY = Path(__file__).parent / "refusals"
+RECORDS = DIRECTORY / "answers"
 TYPE_FOR_BCC = "RAW_TRACEPOINT"
 DEADLINE_S = 600.0
-# The beginning of a log is of little use to a reader of the records.
+# The reason is at the end of a log.
 KEPT_CHARACTERS = 6000
 
 
@@ -37,7 +37,7 @@ def record_of(release: str) -> Path:
 
 
 def shortened(reply: dict[str, Any]) -> dict[str, Any]:
-    """Return that a program is accepted, or why it is refused with the end of a long log."""
+    """Return the reply without the number of the program and the beginning of a long log."""
     if "program" in reply:
         return {"accepted": True}
     refused = reply["refused"]
@@ -50,9 +50,9 @@ def shortened(reply: dict[str, Any]) -> dict[str, Any]:
 async def answers(
     machine: Machine, kernel: Kernel, *, leave_out: Collection[str] = ()
 ) -> dict[str, dict[str, Any]]:
-    """Return the agent's replies, by file and function, without those to some files."""
+    """Return the agent's replies by file and function, except for the files in `leave_out`."""
     found: dict[str, dict[str, Any]] = {}
-    for path in sorted(FOLDER.glob("*.c")):
+    for path in sorted(DIRECTORY.glob("*.c")):
         if path.name in leave_out:
             continue
         source = UserProgram.read(path)
@@ -70,15 +70,15 @@ async def answers(
 
 
 def main() -> None:
-    """Record the answers of the kernels that the arguments name."""
+    """Record the answers of the kernels that the arguments select."""
     settings = Settings.from_environment()
     machines = Machines(sys.argv[1:], Options(), settings=settings, progress=Silent())
     RECORDS.mkdir(exist_ok=True)
-    for subject in machines.subjects:
-        release = subject.kernel.release
+    for prepared in machines.kernels:
+        release = prepared.kernel.release
         document = {
             "release": release,
-            "answers": machines.visit(subject, partial(answers, kernel=subject.kernel)),
+            "answers": machines.visit(prepared, partial(answers, kernel=prepared.kernel)),
         }
         record_of(release).write_text(json.dumps(document, indent=1) + "\n")
 

@@ -1,14 +1,13 @@
-"""Record what a real verifier answers to the programs of all rows: `python -m tests.record_verifier 7.3`.
+"""Record the verifier's answers to the programs of all cases: `python -m tests.record_verifier 7.3`.
 
-The model of a faultless kernel in the unit tests answers from that record, unit/verifier_answers.json; so
-a new row about the verifier is recorded once. Only the newest kernel is of use: older ones differ.
+The model of a correct kernel in the unit tests answers from this record, unit/verifier_answers.json. A new
+case about the verifier is recorded once, on the newest kernel: older ones differ.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import re
 import sys
 import tempfile
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from dynptr_harness.conformance.catalogue import CASES, PROG_TYPES
 from dynptr_harness.core.progress import Silent
 from dynptr_harness.core.settings import Settings
+from dynptr_harness.core.verifier_log import reasons_in
 from dynptr_harness.vm.machine import Machine
 from dynptr_harness.vm.prepare import prepare
 from dynptr_harness.vm.qemu import Spec
@@ -27,25 +27,13 @@ if TYPE_CHECKING:
 RECORD = Path(__file__).parent / "unit" / "verifier_answers.json"
 DEADLINE_S = 120.0
 
-# Lines of a log that differ from one boot or compiler to the next, instructions, sources and statistics; and
-# the report in which newer kernels say it all once more, at length.
-NOISE = re.compile(
-    r"^(\d+: |; |from \d+ to \d+|processed |arg#0 reference type|$)"
-    r"|^(  |Verification failed:|Reason:|At:|Causal path:|Suggestion:)"
-)
 
-
-def telling(log: str) -> str:
-    """The lines that say why."""
-    return "\n".join(line for line in log.splitlines() if not NOISE.match(line))
-
-
-async def ask(subject: PreparedKernel) -> dict[str, Any]:
-    """The answers by the names of the functions, and the release that gave them."""
+async def ask(prepared: PreparedKernel) -> dict[str, Any]:
+    """Return the kernel's release, and its answers by function. Logs are reduced to their reasons."""
     raw_tracepoint = next(each for each in PROG_TYPES if each.name == "RAW_TRACEPOINT")
     answers: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        machine = await Machine.boot(Spec(subject.files, subject.accelerator), Path(folder))
+    with tempfile.TemporaryDirectory() as directory:
+        machine = await Machine.boot(Spec(prepared.files, prepared.accelerator), Path(directory))
         async with machine:
             for case in CASES:
                 if case.experiment.request()["kind"] == "load":
@@ -54,15 +42,15 @@ async def ask(subject: PreparedKernel) -> dict[str, Any]:
             release = machine.facts["release"]
     for answer in answers.values():
         if not answer["accepted"]:
-            answer["log"] = telling(answer["log"])
+            answer["log"] = "\n".join(reasons_in(answer["log"]))
     return {"release": release, "answers": dict(sorted(answers.items()))}
 
 
 def main() -> None:
-    """Record the answers of the kernel that the first argument names."""
+    """Record the answers of the kernel that the first argument selects."""
     settings = Settings.from_environment()
-    (subject,), _image = prepare(sys.argv[1:2], settings=settings, progress=Silent(), modules=None)
-    RECORD.write_text(json.dumps(asyncio.run(ask(subject)), indent=1) + "\n")
+    (prepared,), _image = prepare(sys.argv[1:2], settings=settings, progress=Silent(), modules=None)
+    RECORD.write_text(json.dumps(asyncio.run(ask(prepared)), indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* What the helpers take: maps, numbers, and where on the stack a dynptr may be. */
+/* Arguments of the helpers: maps, numbers, and the place of a dynptr. */
 #include "verifier.h"
 
 #ifdef ELF_OBJECT
@@ -8,7 +8,7 @@ static inline void *array_map(void)
 	return &control;
 }
 #else
-/* As events_map() does it: BCC makes `control.lookup(&key)` `bpf_map_lookup_elem(<its address>, &key)`. */
+/* As in events_map(): BCC rewrites `control.lookup(&key)` to `bpf_map_lookup_elem(<address>, &key)`. */
 #define bpf_map_lookup_elem(map, key) ((void *)(map))
 static inline void *array_map(void)
 {
@@ -19,7 +19,7 @@ static inline void *array_map(void)
 #undef bpf_map_lookup_elem
 #endif
 
-/* VER-060: submit returns nothing. */
+/* VER-060: the return value of submit, which has none. */
 static long (*submit_for_result)(struct bpf_dynptr *ptr, u64 flags) = (void *)BPF_FUNC_ringbuf_submit_dynptr;
 
 PROGRAM
@@ -41,7 +41,7 @@ int ver_060_accepted(void *ctx)
 	return error != 0;
 }
 
-/* VER-061: calls that leave an argument unset: who declares a helper with less does not set the rest. */
+/* VER-061: calls with unset arguments, through declarations that lack them. */
 static long (*reserve_unsized)(void *ringbuf) = (void *)BPF_FUNC_ringbuf_reserve_dynptr;
 static void (*submit_unflagged)(struct bpf_dynptr *ptr) = (void *)BPF_FUNC_ringbuf_submit_dynptr;
 
@@ -71,7 +71,7 @@ int ver_061_accepted(void *ctx)
 	return 0;
 }
 
-/* VER-062: sizes and flags of which nothing is known. VER-063: even pointers, from a privileged program. */
+/* VER-062: unknown numbers as size and flags. VER-063: pointers as size and flags, by a privileged program. */
 PROGRAM
 int ver_062(void *ctx)
 {
@@ -92,7 +92,7 @@ int ver_063(void *ctx)
 	return 0;
 }
 
-/* A program that reserves from a map. */
+/* Define a program that reserves from MAP. */
 #define FROM_MAP(NAME, MAP)                          \
 	PROGRAM int NAME(void *ctx)                  \
 	{                                            \
@@ -103,14 +103,14 @@ int ver_063(void *ctx)
 		return 0;                            \
 	}
 
-/* VER-064: an array. VER-066: no map. VER-067: a ring of a map of maps that may be NULL. */
+/* VER-064: an array. VER-066: no map. VER-067: an element of a map-in-map, which may be NULL. */
 FROM_MAP(ver_064, array_map())
 FROM_MAP(ver_064_accepted, events_map())
 FROM_MAP(ver_066_null, (void *)0)
 FROM_MAP(ver_066_number, (void *)(u64)unknown())
 FROM_MAP(ver_067, find_ring())
 
-/* VER-068: tested. */
+/* VER-068: an element of a map-in-map after a test for NULL. */
 PROGRAM
 int ver_068(void *ctx)
 {
@@ -124,7 +124,7 @@ int ver_068(void *ctx)
 	return 0;
 }
 
-/* VER-069: the ring is kept beside the dynptr, and tells later whether there is something to release. */
+/* VER-069: the release depends on a ring pointer that the program spilled to the stack. */
 PROGRAM
 int ver_069(void *ctx)
 {
@@ -141,7 +141,7 @@ int ver_069(void *ctx)
 	return 0;
 }
 
-/* QRY-009: a query to a map that is no ring. */
+/* QRY-009: a query of a map that is not a ring buffer. */
 PROGRAM
 int qry_009(void *ctx)
 {
@@ -156,7 +156,7 @@ int qry_009_accepted(void *ctx)
 	return 0;
 }
 
-/* MAP-017: a ring has no elements to look up. */
+/* MAP-017: a lookup in a ring buffer. */
 PROGRAM
 int map_017(void *ctx)
 {
@@ -173,7 +173,7 @@ int map_017_accepted(void *ctx)
 	return !lookup(array_map(), &key);
 }
 
-/* A program that reserves into a place. */
+/* Define a program that reserves into a dynptr at PLACE. */
 #define INTO(NAME, PLACE)               \
 	PROGRAM int NAME(void *ctx)     \
 	{                               \
@@ -186,7 +186,7 @@ int map_017_accepted(void *ctx)
 		return 0;               \
 	}
 
-/* VER-070: the value of a map; VER-071: not tested for NULL. VER-072: nowhere, a number, the context. */
+/* VER-070: a map value. VER-071: a map value without a test for NULL. VER-072: NULL, a number, the context. */
 PROGRAM
 int ver_070(void *ctx)
 {
@@ -205,7 +205,7 @@ INTO(ver_072_null, (void *)0)
 INTO(ver_072_number, (void *)(u64)unknown())
 INTO(ver_072_context, ctx)
 
-/* A program that reserves into a place on the stack, does something, and submits. */
+/* Define a program that reserves into a dynptr at OFFSET on the stack, does ACTION, and submits. */
 #define INTO_STACK(NAME, OFFSET, ACTION)     \
 	PROGRAM int NAME(void *ctx)          \
 	{                                    \
@@ -218,19 +218,19 @@ INTO(ver_072_context, ctx)
 		return 0;                    \
 	}
 
-/* VER-073: not at a multiple of eight. VER-074: with room for half of it. VER-075: beyond the stack. */
+/* VER-073: an unaligned offset. VER-074: room for half a dynptr. VER-075: an address outside the stack. */
 INTO_STACK(ver_073, -28, )
 INTO_STACK(ver_073_accepted, -24, )
 INTO_STACK(ver_074, -8, )
 INTO_STACK(ver_074_accepted, -16, )
 INTO_STACK(ver_075, 0, )
 
-/* VER-076, VER-077: its second half is no dynptr. */
+/* VER-076, VER-077: the second half of a dynptr, used as a dynptr. */
 INTO_STACK(ver_076, -16, submit(place + 8))
 INTO_STACK(ver_077_write, -16, bpf_dynptr_write((void *)(place + 8), 0, STACK(-40), 8, 0))
 INTO_STACK(ver_077_read, -16, bpf_dynptr_read(STACK(-40), 8, (void *)(place + 8), 0, 0))
 
-/* VER-078: at a place that only the run will tell. */
+/* VER-078: a variable stack offset. */
 PROGRAM
 int ver_078(void *ctx)
 {
@@ -252,7 +252,7 @@ int ver_078_accepted(void *ctx)
 	return 0;
 }
 
-/* VER-079: eight at a time. */
+/* VER-079: eight reservations at the same time. */
 PROGRAM
 int ver_079(void *ctx)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Dynptrs of another kind, loops, and helpers next to those of this project. */
+/* Dynptrs to memory, loops, and programs without a reservation. */
 #include "verifier.h"
 
-/* VER-110: a dynptr to memory owes no release, and takes none. */
+/* VER-110: a release of a dynptr to memory, which needs none. */
 PROGRAM
 int ver_110_submit(void *ctx)
 {
@@ -57,7 +57,7 @@ int ver_140(void *ctx)
 	return 0;
 }
 
-/* VER-160: every helper of the family once more where nothing else calls it before. */
+/* VER-160: a helper as the first call of a program. */
 PROGRAM
 int ver_160_write(void *ctx)
 {
@@ -68,7 +68,7 @@ int ver_160_write(void *ctx)
 	return 0;
 }
 
-/* VER-152: a program without any of the helpers. */
+/* VER-152: a program without the helpers. */
 PROGRAM
 int ver_152_nothing(void *ctx)
 {

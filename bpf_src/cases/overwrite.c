@@ -1,27 +1,15 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * What happens to the bytes of a dynptr on the stack while it holds a reservation. The stores are in assembler:
- * what the verifier says depends on the width of the store and on the value stored.
+ * Accesses to the stack slots of a dynptr while it holds a reservation. The stores are in assembly: the verifier's
+ * answer depends on their width and value.
  */
 #include "verifier.h"
 
-/* A program that reserves, does something, and submits. */
-#define WHILE_HELD(NAME, ACTION)        \
-	PROGRAM int NAME(void *ctx)     \
-	{                               \
-		struct bpf_dynptr ptr;  \
-                                        \
-		reserve(&ptr);          \
-		ACTION;                 \
-		submit(&ptr);           \
-		return 0;               \
-	}
-
-/* VER-090: another reservation. Released in between, it is accepted. */
+/* VER-090: a second reservation into the same dynptr, without and with a release before. */
 WHILE_HELD(ver_090, reserve(&ptr))
 WHILE_HELD(ver_090_accepted, submit(&ptr); reserve(&ptr))
 
-/* VER-091: a reservation where a dynptr to memory is: that one owes nothing. */
+/* VER-091: a reservation into a dynptr to memory, which needs no release. */
 PROGRAM
 int ver_091(void *ctx)
 {
@@ -50,7 +38,7 @@ int ver_091_accepted(void *ctx)
 	return 0;
 }
 
-/* VER-092: a dynptr to memory where a reservation is. */
+/* VER-092: a dynptr to memory replaces a reservation. */
 PROGRAM
 int ver_092(void *ctx)
 {
@@ -79,7 +67,7 @@ int ver_092_accepted(void *ctx)
 	return 0;
 }
 
-/* VER-093: a reservation over the second half of another one. */
+/* VER-093: a reservation overlaps the second half of another one. */
 PROGRAM
 int ver_093(void *ctx)
 {
@@ -104,7 +92,7 @@ int ver_093_accepted(void *ctx)
 	return 0;
 }
 
-/* A store into it, and a dynptr to memory over its second half: read as a reservation afterwards. */
+/* A store into the second half, then a dynptr to memory there. The first half is read as a reservation. */
 PROGRAM
 int ver_093_type(void *ctx)
 {
@@ -121,7 +109,7 @@ int ver_093_type(void *ctx)
 	return 0;
 }
 
-/* VER-094: in a loop. */
+/* VER-094: reservations into the same dynptr in a loop. */
 PROGRAM
 int ver_094(void *ctx)
 {
@@ -147,36 +135,24 @@ int ver_094_accepted(void *ctx)
 	return 0;
 }
 
-/* VER-095 to VER-097: stores to its first and to its second half; the twins store after the release. */
+/* VER-095 to VER-097: stores into the first and the second half. The twins store after the release. */
 WHILE_HELD(ver_095_zero, STORE_AT(u64, &ptr, 0))
 WHILE_HELD(ver_095_unknown, STORE_AT(u64, &ptr, bpf_ktime_get_ns()))
 WHILE_HELD(ver_096, STORE_AT(u64, &ptr, 1))
 WHILE_HELD(ver_097_byte, STORE_AT(u8, (u8 *)&ptr + 8, 1))
 WHILE_HELD(ver_097_word, STORE_AT(u64, (u8 *)&ptr + 8, 0))
-
-#define AFTER_RELEASE(NAME, ACTION)     \
-	PROGRAM int NAME(void *ctx)     \
-	{                               \
-		struct bpf_dynptr ptr;  \
-                                        \
-		reserve(&ptr);          \
-		submit(&ptr);           \
-		ACTION;                 \
-		return 0;               \
-	}
-
 AFTER_RELEASE(ver_095_accepted, STORE_AT(u64, &ptr, bpf_ktime_get_ns()))
 AFTER_RELEASE(ver_096_accepted, STORE_AT(u64, &ptr, 1))
 AFTER_RELEASE(ver_097_accepted, STORE_AT(u8, (u8 *)&ptr + 8, 1))
 
-/* An addition that clang must not make anything else of. */
+/* Return the sum. clang does not change this addition. */
 static inline u8 *moved(void *address, u64 by)
 {
 	asm("%0 += %1" : "+r"(address) : "r"(by));
 	return address;
 }
 
-/* VER-098: a store that may hit it, at a place that only the run will tell. */
+/* VER-098: a store at a variable offset that can hit the dynptr. */
 PROGRAM
 int ver_098(void *ctx)
 {
@@ -205,7 +181,7 @@ int ver_098_accepted(void *ctx)
 	return 0;
 }
 
-/* VER-100: a helper that writes over it. */
+/* VER-100: a helper overwrites the dynptr. */
 static long (*read_kernel)(void *dst, u64 size, void *src) = (void *)BPF_FUNC_probe_read_kernel;
 
 WHILE_HELD(ver_100_probe_read, read_kernel(&ptr, 8, 0))
@@ -213,18 +189,17 @@ WHILE_HELD(ver_100_comm, bpf_get_current_comm(&ptr, 16))
 WHILE_HELD(ver_100_itself, bpf_dynptr_read(&ptr, 8, &ptr, 0, 0))
 AFTER_RELEASE(ver_100_accepted, read_kernel(&ptr, 8, 0); bpf_get_current_comm(&ptr, 16))
 
-/* VER-101: read directly. */
+/* VER-101: a direct read of the dynptr. */
 WHILE_HELD(ver_101, KEEP(*(volatile u32 *)&ptr))
 AFTER_RELEASE(ver_101_accepted, KEEP(*(volatile u32 *)&ptr))
 
-/* VER-102: given to a helper that reads memory. */
+/* VER-102: the dynptr as memory that a helper reads. */
 WHILE_HELD(ver_102_output, output(events_map(), &ptr, 16, 0))
 AFTER_RELEASE(ver_102_accepted, output(events_map(), &ptr, 16, 0))
 
 /*
- * Instructions and jumps that do nothing: the verifier remembers a state for later where paths can meet, but only
- * eight instructions and two jumps after the last one that it has remembered. Here it does so after the first jump,
- * and then where this ends.
+ * Instructions and jumps without effect. The verifier saves a state where paths can meet, but not within eight
+ * instructions and two jumps of the last saved state. Here it saves one after the first jump and one at the end.
  */
 #define REMEMBER                                                                        \
 	({                                                                              \
@@ -236,9 +211,9 @@ AFTER_RELEASE(ver_102_accepted, output(events_map(), &ptr, 16, 0))
 	})
 
 /*
- * A program that reserves, does something on one path only, and submits where the paths meet. The verifier walks
- * first what follows a jump that is not taken, here the path that does nothing: a kernel that then takes the two
- * states for equal where the paths meet never looks at the rest of the other one.
+ * Define a program that reserves, does ACTION on one path, and submits where the paths meet. The verifier walks
+ * the path without ACTION first, because its jump is not taken. If a kernel then considers the states of both
+ * paths equal where they meet, it does not walk the rest of the path with ACTION.
  */
 #define ON_ONE_PATH(NAME, BEFORE, ACTION)                                                          \
 	PROGRAM int NAME(void *ctx)                                                                \
@@ -256,7 +231,10 @@ AFTER_RELEASE(ver_102_accepted, output(events_map(), &ptr, 16, 0))
 		goto meet;                                                                         \
 	}
 
-/* VER-104: overwritten on one path. VER-105: there a dynptr to memory takes its place. VER-106: harmless. */
+/*
+ * VER-104: one path overwrites the dynptr. VER-105: one path replaces it with a dynptr to memory. VER-106: one path
+ * stores elsewhere.
+ */
 ON_ONE_PATH(ver_104, , STORE_AT(u64, &ptr, 0xeb9f))
 ON_ONE_PATH(ver_105, void *memory = find_control(); if (!memory) return 0,
 	    STORE_AT(u64, (u8 *)&ptr + 8, 0); STORE_AT(u64, &ptr, 0); bpf_dynptr_from_mem(memory, 8, 0, &ptr))

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * The duty to release: a reservation that was asked for must be submitted or discarded on every path, once,
- * whether or not it was granted.
+ * The release of reservations: every path must submit or discard a reservation exactly once, even if it failed.
  *
- * Of each pair the first is refused, and its twin, the same made right, is accepted.
+ * The verifier rejects the first program of a pair. It accepts the second one, which is the corrected twin.
  */
 #include "verifier.h"
 
-/* VER-001: reserved and forgotten. */
+/* VER-001: a reservation that is never released. */
 PROGRAM
 int ver_001(void *ctx)
 {
@@ -27,7 +26,7 @@ int ver_001_accepted(void *ctx)
 	return 0;
 }
 
-/* VER-002: one of two forgotten. */
+/* VER-002: two reservations, one released. */
 PROGRAM
 int ver_002(void *ctx)
 {
@@ -51,7 +50,7 @@ int ver_002_accepted(void *ctx)
 	return 0;
 }
 
-/* VER-003: released only sometimes. */
+/* VER-003: a release on one path only. */
 PROGRAM
 int ver_003(void *ctx)
 {
@@ -76,7 +75,7 @@ int ver_003_accepted(void *ctx)
 	return 0;
 }
 
-/* VER-004: the habit that bpf_ringbuf_reserve allows, to return at once when there is no room. */
+/* VER-004: a return without release after a failed reservation. bpf_ringbuf_reserve allows it. */
 PROGRAM
 int ver_004(void *ctx)
 {
@@ -101,7 +100,7 @@ int ver_004_accepted(void *ctx)
 	return 0;
 }
 
-/* VER-005: the same habit for a slice. */
+/* VER-005: a return without release if there is no slice. */
 PROGRAM
 int ver_005(void *ctx)
 {
@@ -128,7 +127,7 @@ int ver_005_accepted(void *ctx)
 	return 0;
 }
 
-/* VER-006, RSV-045: a failed reservation is released on the path of all, or on its own. */
+/* VER-006, RSV-045: a release of a failed reservation, on the common path or on the error path. */
 PROGRAM
 int ver_006_common(void *ctx)
 {
@@ -153,7 +152,7 @@ int ver_006_on_error(void *ctx)
 	return 0;
 }
 
-/* VER-007: submitted on one path, discarded on the other. */
+/* VER-007: a submit on one path, a discard on the other. */
 PROGRAM
 int ver_007(void *ctx)
 {
@@ -171,7 +170,7 @@ int ver_007(void *ctx)
 	return 0;
 }
 
-/* VER-020: submitted twice. */
+/* VER-020: two submits. */
 PROGRAM
 int ver_020(void *ctx)
 {
@@ -195,7 +194,7 @@ int ver_020_accepted(void *ctx)
 	return 0;
 }
 
-/* VER-021: submitted, then discarded. */
+/* VER-021: a submit, then a discard. */
 PROGRAM
 int ver_021(void *ctx)
 {
@@ -219,7 +218,7 @@ int ver_021_accepted(void *ctx)
 	return 0;
 }
 
-/* VER-023: released without ever having been reserved. */
+/* VER-023: a release without a reservation. */
 PROGRAM
 int ver_023_submit(void *ctx)
 {
@@ -258,7 +257,7 @@ int ver_023_discard_zeroed_accepted(void *ctx)
 	return 0;
 }
 
-/* VER-024: read after the release, or without a reservation. */
+/* VER-024: a read after the release, or without a reservation. */
 PROGRAM
 int ver_024_released(void *ctx)
 {
@@ -293,7 +292,7 @@ int ver_024_never_reserved(void *ctx)
 	return 0;
 }
 
-/* VER-025: written, or asked for a slice, after the release, or without a reservation. */
+/* VER-025: a write or a slice after the release, or without a reservation. */
 PROGRAM
 int ver_025_write_released(void *ctx)
 {
@@ -338,7 +337,7 @@ int ver_025_accepted(void *ctx)
 	return !slice;
 }
 
-/* VER-027: reserved on one path only. */
+/* VER-027: a reservation on one path only. */
 PROGRAM
 int ver_027(void *ctx)
 {
@@ -363,8 +362,8 @@ int ver_027_accepted(void *ctx)
 }
 
 /*
- * VER-028: a reservation on one path, a dynptr to memory on the other. The flag that tells which is read from
- * memory twice, and the verifier does not know that it is the same.
+ * VER-028: a reservation on one path, a dynptr to memory on the other. The program reads the flag for
+ * the path from memory twice. The verifier does not know that both reads return the same value.
  */
 PROGRAM
 int ver_028(void *ctx)
@@ -400,7 +399,7 @@ int ver_028_accepted(void *ctx)
 	return 0;
 }
 
-/* VER-033: two released in the order of reservation, and crosswise. */
+/* VER-033: two reservations, released in order and in reverse order. */
 PROGRAM
 int ver_033_in_order(void *ctx)
 {
@@ -425,7 +424,7 @@ int ver_033_reversed(void *ctx)
 	return 0;
 }
 
-/* VER-034: a dynptr that was released is free for the next reservation. */
+/* VER-034: a dynptr is used for another reservation after the release. */
 PROGRAM
 int ver_034(void *ctx)
 {
@@ -438,7 +437,7 @@ int ver_034(void *ctx)
 	return 0;
 }
 
-/* VER-035: after the release its place on the stack is memory like any other. */
+/* VER-035: after the release, the stack slots of a dynptr are ordinary memory. */
 PROGRAM
 int ver_035(void *ctx)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Slices: pointers into a reservation, which bpf_dynptr_data gives, and how long and how far they may be used. */
+/* Slices: pointers into a reservation from bpf_dynptr_data, their lifetime and their bounds. */
 #include "verifier.h"
 
-/* VER-029: used after the release. */
+/* VER-029: a slice is used after the release. */
 PROGRAM
 int ver_029(void *ctx)
 {
@@ -35,7 +35,7 @@ int ver_029_accepted(void *ctx)
 	return 0;
 }
 
-/* VER-030: a copy of the slice, moved on and kept on the stack, used after the release. */
+/* VER-030: a copy of the slice, with an offset and spilled to the stack, is used after the release. */
 PROGRAM
 int ver_030(void *ctx)
 {
@@ -73,7 +73,7 @@ int ver_030_accepted(void *ctx)
 	return 0;
 }
 
-/* The slice by an addition whose first operand is a number: the verifier's other way through its code. */
+/* Add the slice to a number, not a number to the slice. The verifier has separate code for it. */
 static inline u8 *commuted(u8 *slice)
 {
 	u8 *sum;
@@ -82,7 +82,7 @@ static inline u8 *commuted(u8 *slice)
 	return sum;
 }
 
-/* VER-031: used after the release, once it was added to a number. */
+/* VER-031: the sum of a number and the slice is used after the release. */
 PROGRAM
 int ver_031(void *ctx)
 {
@@ -116,7 +116,7 @@ int ver_031_accepted(void *ctx)
 	return 0;
 }
 
-/* VER-032: the slice of one reservation outlives the release of another. */
+/* VER-032: a slice is used after the release of another reservation. */
 PROGRAM
 int ver_032(void *ctx)
 {
@@ -133,7 +133,7 @@ int ver_032(void *ctx)
 	return 0;
 }
 
-/* VER-040: not tested for NULL. */
+/* VER-040: a slice that is not tested for NULL. */
 PROGRAM
 int ver_040(void *ctx)
 {
@@ -159,7 +159,7 @@ int ver_040_accepted(void *ctx)
 	return 0;
 }
 
-/* VER-041: the other one tested. */
+/* VER-041: the NULL test of another slice. */
 PROGRAM
 int ver_041(void *ctx)
 {
@@ -190,7 +190,7 @@ int ver_041_accepted(void *ctx)
 	return 0;
 }
 
-/* A program that does something with a slice of eight bytes. */
+/* Define a program that does ACTION with a slice of eight bytes. */
 #define WITH_SLICE(NAME, ACTION)        \
 	PROGRAM int NAME(void *ctx)     \
 	{                               \
@@ -206,7 +206,7 @@ int ver_041_accepted(void *ctx)
 		return 0;               \
 	}
 
-/* VER-042, VER-043: beyond the end, before the beginning, and across the end. */
+/* VER-042, VER-043: stores after the end, before the start and across the end. */
 WITH_SLICE(ver_042, slice[RECORD] = 1)
 WITH_SLICE(ver_042_accepted, slice[RECORD - 1] = 1)
 WITH_SLICE(ver_043_before, slice[-1] = 1)
@@ -214,21 +214,21 @@ WITH_SLICE(ver_043_before_accepted, slice[0] = 1)
 WITH_SLICE(ver_043_across, STORE_AT(u32, slice + 6, 1))
 WITH_SLICE(ver_043_across_accepted, STORE_AT(u32, slice + 4, 1))
 
-/* VER-044: given to a helper, which may use all that it is told of. */
+/* VER-044: a slice as memory for a helper, with its size. */
 WITH_SLICE(ver_044, output(events_map(), slice, RECORD + 1, 0))
 WITH_SLICE(ver_044_accepted, output(events_map(), slice, RECORD, 0))
 
-/* VER-045: at an index of which the verifier knows the bounds, or none. */
+/* VER-045: a variable index, with and without bounds. */
 WITH_SLICE(ver_045_loose, slice[unknown() & 15] = 1)
 WITH_SLICE(ver_045_unbounded, slice[bpf_ktime_get_ns()] = 1)
 WITH_SLICE(ver_045_accepted, slice[unknown() & 7] = 1)
 
-/* VER-051: unaligned. VER-052: atomic. VER-053: a pointer is data to a privileged program. */
+/* VER-051: an unaligned store. VER-052: an atomic operation. VER-053: a store of a pointer (privileged). */
 WITH_SLICE(ver_051, STORE_AT(u32, slice + 1, 1))
 WITH_SLICE(ver_052, __sync_fetch_and_add((u64 *)slice, 1))
 WITH_SLICE(ver_053, STORE_AT(u64, slice, ctx))
 
-/* VER-054: released as if it came from bpf_ringbuf_reserve. */
+/* VER-054: a slice is released like a record of bpf_ringbuf_reserve. */
 WITH_SLICE(ver_054, discard_plain(slice, 0); return 0)
 
 PROGRAM
@@ -241,7 +241,7 @@ int ver_054_accepted(void *ctx)
 	return 0;
 }
 
-/* VER-055: and the other way round. */
+/* VER-055: a record of bpf_ringbuf_reserve is released like a dynptr. */
 PROGRAM
 int ver_055(void *ctx)
 {
@@ -262,7 +262,7 @@ int ver_055_accepted(void *ctx)
 	return 0;
 }
 
-/* VER-056: a dynptr to memory needs memory that lives as long as the program runs. */
+/* VER-056: a dynptr to the memory of a slice. Only the memory of a map value is accepted. */
 PROGRAM
 int ver_056(void *ctx)
 {
@@ -290,7 +290,7 @@ int ver_056_accepted(void *ctx)
 	return 0;
 }
 
-/* A program that asks for a slice, and does something with it. */
+/* Define a program that does ACTION with a slice of LEN bytes at OFFSET. */
 #define WITH_DATA(NAME, OFFSET, LEN, ACTION)           \
 	PROGRAM int NAME(void *ctx)                    \
 	{                                              \
@@ -306,21 +306,21 @@ int ver_056_accepted(void *ctx)
 		return 0;                              \
 	}
 
-/* VER-046: of no length. */
+/* VER-046: a slice of no bytes. */
 WITH_DATA(ver_046, 0, 0, *slice = 1)
 WITH_DATA(ver_046_accepted, 0, 0, KEEP(slice))
 
-/* VER-047: of a length that is not a constant. VER-048: longer than the record. VER-049: beyond 32 bits. */
+/* VER-047: a variable length. VER-048: a length above the record. VER-049: a length above 32 bits. */
 WITH_DATA(ver_047, 0, unknown() & 7, KEEP(slice))
 WITH_DATA(ver_047_accepted, 0, 7, KEEP(slice))
 WITH_DATA(ver_048, 0, 64, slice[63] = 1)
 WITH_DATA(ver_049, 0, 0x100000008, slice[7] = 1)
 WITH_DATA(ver_049_accepted, 0, 8, slice[7] = 1)
 
-/* VER-050: the offset need not be a constant. */
+/* VER-050: a variable offset. */
 WITH_DATA(ver_050, unknown(), 4, slice[3] = 1)
 
-/* DYN-022: as what a helper writes to, and as what it reads from. */
+/* DYN-022: a slice as destination and as source of a dynptr helper. */
 WITH_SLICE(dyn_022_read_into, bpf_dynptr_read(slice, RECORD, &ptr, 0, 0))
 WITH_SLICE(dyn_022_write_from, bpf_dynptr_write(&ptr, 0, slice, RECORD, 0))
 WITH_SLICE(dyn_022_read_beyond, bpf_dynptr_read(slice, RECORD + 1, &ptr, 0, 0))

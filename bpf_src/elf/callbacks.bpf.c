@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Reservations and the functions that helpers call back. */
+/* Reservations and callbacks of helpers. */
 #include "elf_object.h"
 #include "verifier.h"
 
@@ -90,7 +90,7 @@ static long submit_of_caller_and_stop(u32 i, struct bpf_dynptr *ptr)
 	return 1;
 }
 
-/* VER-008: forgotten in a callback. VER-022: released twice in it. VER-080: all done in it. */
+/* Reservations of a callback. VER-008: never released. VER-022: released twice. VER-080: released once. */
 PROGRAM
 int ver_008(void *ctx)
 {
@@ -109,7 +109,7 @@ int ver_080(void *ctx)
 	return bpf_loop(2, use_own, 0, 0) < 0;
 }
 
-/* A program that reserves, lets a callback do something with its dynptr, and submits. */
+/* Define a program that reserves, passes its dynptr to a callback through CALL, and submits. */
 #define WITH_CALLBACK(NAME, CALL)       \
 	PROGRAM int NAME(void *ctx)     \
 	{                               \
@@ -121,13 +121,13 @@ int ver_080(void *ctx)
 		return 0;               \
 	}
 
-/* VER-081: written to. VER-099: overwritten. */
+/* VER-081: the callback writes to the record. VER-099: it overwrites the dynptr. */
 WITH_CALLBACK(ver_081_loop, bpf_loop(2, write_to, &ptr, 0))
 WITH_CALLBACK(ver_081_for_each, bpf_for_each_map_elem(&numbers, write_to_for_each, &ptr, 0))
 WITH_CALLBACK(ver_099_loop, bpf_loop(2, overwrite, &ptr, 0))
 WITH_CALLBACK(ver_099_for_each, bpf_for_each_map_elem(&numbers, overwrite_for_each, &ptr, 0))
 
-/* VER-082: reserved by the callback, for its caller. */
+/* VER-082: a callback reserves into the dynptr of its caller. */
 PROGRAM
 int ver_082(void *ctx)
 {
@@ -138,7 +138,7 @@ int ver_082(void *ctx)
 	return 0;
 }
 
-/* VER-083: released by the callback and by its caller. VER-084: released by the callback only. */
+/* VER-083: a callback and its caller release the dynptr. VER-084: only the callback releases it. */
 WITH_CALLBACK(ver_083, bpf_loop(1, submit_of_caller, &ptr, 0))
 
 PROGRAM
@@ -161,7 +161,7 @@ int ver_084_stops(void *ctx)
 	return 0;
 }
 
-/* VER-011, VER-085: the callback of a timer, which the tracing types may not have. */
+/* VER-011, VER-085: the callback of a timer. Tracing program types cannot have timers. */
 static int use_own_on_timer(void *map, int *key, struct timer *timer)
 {
 	return use_own(0, 0);

@@ -1,46 +1,45 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * Load on one ring: each firing makes many reservations, a seeded mix of those that are submitted, those that
- * are discarded and those that must fail. Every call is counted, on its CPU and for its context, so that
- * afterwards all can be accounted for.
+ * Stress on one ring. Each run makes many reservations: a seeded mix of submits, discards and reservations that
+ * must fail. Counters for each CPU and context allow the agent to account for every call.
  *
- * By bpf_loop, whose callback the verifier walks once: a loop of 128 rounds took it half a second.
+ * The loop is bpf_loop: the verifier walks its callback once. A plain loop of 128 rounds took it 0.5 s.
  */
 #include "elf_object.h"
 #include "dynptr_harness.h"
 
-#define OUTER_CNT 256 /* reservations of one firing of the outer program */
-#define NESTED_CNT 32 /* and of the perf event */
-#define TOO_LARGE (1 << 24) /* one byte more than a dynptr can hold */
+#define OUTER_CNT 256 /* reservations in one run of the outer program */
+#define NESTED_CNT 32 /* reservations in one run on a perf event */
+#define TOO_LARGE (1 << 24) /* one byte above the maximum of a dynptr */
 
 #define EINVAL 22
 #define E2BIG 7
 
 /*
- * Two contexts that can be at it at the same time on one CPU: the perf event is an interrupt, and may come
- * between a reservation of the outer program and its release.
+ * Two contexts on one CPU. The perf event is an interrupt: it can run between a reservation of the outer program
+ * and its release.
  */
 enum context { OUTER = 0, NESTED = 1, CONTEXTS = 2 };
-#define CPUS 128 /* their contexts are told apart by the top byte of an id */
+#define CPUS 128 /* the top byte of a record ID encodes CPU and context */
 
-/* The fate of a reservation is drawn by the top byte of its checksum: below these, and above all of them. */
+/* The top byte of the checksum selects the fate of a reservation. These are upper limits. */
 enum fate { SUBMITTED_BELOW = 0xa0, DISCARDED_BELOW = 0xe0, TOO_LARGE_BELOW = 0xf0 /* else bad flags */ };
 
-/* The calls of one context on one CPU. */
+/* Counters of one context on one CPU. */
 struct stream {
 	u64 attempts;
 	u64 submitted;
 	u64 discarded;
-	u64 refused;	 /* those that had to fail, and did with the right error */
-	u64 full;	 /* those that found no room */
-	u64 wrong;	 /* those with any other answer */
-	u64 fingerprint; /* sum of the checksums of all that were submitted */
-	u64 amid;	 /* firings that came while the other context was holding a reservation */
-	u64 holds;	 /* a reservation, right now */
+	u64 refused;	 /* failed as expected, with the right error */
+	u64 full;	 /* no space in the ring */
+	u64 wrong;	 /* any other result */
+	u64 fingerprint; /* sum of the checksums of the submitted records */
+	u64 amid;	 /* runs while the other context held a reservation */
+	u64 holds;	 /* 1 while it holds a reservation */
 };
 
 struct flood {
-	u64 seed; /* what the checksums, and with them the fates, are drawn from */
+	u64 seed; /* of the checksums, which select the fates */
 	struct stream streams[CPUS][CONTEXTS];
 };
 
@@ -53,11 +52,11 @@ struct {
 } flood SEC(".maps");
 
 struct flood_record {
-	u64 id; /* number of the attempt; CPU and context in the top byte */
+	u64 id; /* number of the attempt, with CPU and context in the top byte */
 	u64 checksum;
 };
 
-/* Who makes the reservations of one firing. */
+/* The context of attempt(), for one run. */
 struct producer {
 	void *ring;
 	struct stream *stream;
@@ -65,7 +64,7 @@ struct producer {
 	u64 seed;
 };
 
-/* As in harness/dynptr_harness/guest/experiments/stress_check.py. */
+/* The same formula as in harness/dynptr_harness/guest/experiments/stress_check.py. */
 static inline u64 checksum(u64 id, u64 seed)
 {
 	u64 mixed = (id ^ seed) * 0x9e3779b97f4a7c15;
@@ -73,7 +72,7 @@ static inline u64 checksum(u64 id, u64 seed)
 	return (mixed ^ mixed >> 32) * 0xd6e8feb86659fd93;
 }
 
-/* Callback of bpf_loop. */
+/* Callback of bpf_loop: one reservation. */
 static long attempt(u32 _round, void *context)
 {
 	struct producer *producer = context;
@@ -129,7 +128,7 @@ static inline void produce(enum context context, u32 cnt)
 	struct producer producer = { .ring = find_ring(), .source = cpu * CONTEXTS + context };
 	struct stream *streams;
 
-	/* What is compared below is then what is counted with: clang would compare a copy, which v6.1 loses. */
+	/* Keep clang from comparing a copy below: the verifier of v6.1 would not apply the limit to `cpu` itself. */
 	asm volatile("" : "+r"(cpu));
 	if (!page || !producer.ring || cpu >= CPUS)
 		return;

@@ -1,21 +1,15 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * A step with two reservations that waits while it holds them, so that user space can look at the ring as it
- * is then: after the first reservation, after the second, after the first release.
+ * A step with two reservations and pauses, in which user space looks at the ring: after the first reservation,
+ * after the second one, and after the first release.
  *
- * A program cannot sleep: it spins in bpf_loop until user space, on another CPU, has counted `resumed` up.
+ * A program cannot sleep. It spins in bpf_loop until user space, on another CPU, increments `resumed`.
  */
 #include "elf_object.h"
 #include "../steps.c"
 
-#define PAUSE_NS 5000000000ULL /* three of them are less than the 20 s that make a stall for the kernel */
+#define PAUSE_NS 5000000000ULL /* three pauses are shorter than the 20 s after which the kernel reports a stall */
 #define SPINS (1 << 20)
-
-struct pauses {
-	u64 reached; /* the pause that the program is in or was in last, counted from 1 */
-	u64 resumed; /* the last pause that user space has ended */
-	u64 limit;   /* of this pause, by the monotonic clock, in ns */
-};
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -32,7 +26,7 @@ static inline volatile struct pauses *find_pauses(void)
 	return bpf_map_lookup_elem(&pauses, &zero);
 }
 
-/* Callbacks of bpf_loop: 1 to leave the loop. */
+/* Callbacks of bpf_loop. They return 1 to leave the loop. */
 static long is_over(u32 _round, void *_context)
 {
 	volatile struct pauses *page = find_pauses();
@@ -72,7 +66,7 @@ static inline void run_held_step(void *ring, struct step *step, struct outcome *
 	outcome->reserved[1] = reserve_dynptr(ring, slots[1].size, slots[1].flags, &b);
 	note_position(ring, &outcome->after_reserve[1]);
 	pause_at(AFTER_B, step, outcome);
-	if (step->order == 2) { /* BAC */
+	if (step->order == ORDER_BAC) {
 		release(&b, &slots[1]);
 		note_position(ring, &outcome->after_release[0]);
 		pause_at(AFTER_RELEASE, step, outcome);
@@ -95,32 +89,7 @@ static inline void run_held_steps(struct control *control_page)
 		run_held_step(ring, &control_page->step, &control_page->outcome);
 }
 
-/* For types whose event comes from other processes, too: takes those of the agent only. */
-PROGRAM
-int held_steps_own_return_0(void *ctx)
-{
-	run_held_steps(claim_own_event());
-	return 0;
-}
-
-/* For types whose event is ours alone, by what they must answer to let it pass. */
-PROGRAM
-int held_steps_return_0(void *ctx)
-{
-	run_held_steps(claim_event());
-	return 0;
-}
-
-PROGRAM
-int held_steps_return_1(void *ctx)
-{
-	run_held_steps(claim_event());
-	return 1;
-}
-
-PROGRAM
-int held_steps_return_2(void *ctx)
-{
-	run_held_steps(claim_event());
-	return 2;
-}
+STEP_PROGRAM(held_steps_own_return_0, run_held_steps(claim_own_event()), 0)
+STEP_PROGRAM(held_steps_return_0, run_held_steps(claim_event()), 0)
+STEP_PROGRAM(held_steps_return_1, run_held_steps(claim_event()), 1)
+STEP_PROGRAM(held_steps_return_2, run_held_steps(claim_event()), 2)

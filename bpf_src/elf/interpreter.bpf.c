@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* VER-164: what a program can and cannot have where it is not compiled to machine code. */
+/* VER-164: callbacks and kfuncs in programs that run in the interpreter. */
 #include "elf_object.h"
 #include "verifier.h"
 
-struct bpf_key { /* complete, as in the kernel: libbpf compares */
+struct bpf_key { /* libbpf compares it with the definition of the kernel */
 	void *key;
 };
 extern struct bpf_key *bpf_lookup_system_key(u64 id) __ksym __weak;

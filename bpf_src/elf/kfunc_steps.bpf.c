@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * The conformance program with kfuncs: holds two reservations, A and B, and D, a clone of A, and accesses
- * them by helpers and kfuncs. A kfunc that the kernel does not have answers NO_KFUNC.
+ * The conformance program with kfuncs. It holds two reservations, A and B, and D, a clone of A, and accesses them
+ * through helpers and kfuncs. The result of a kfunc that the kernel lacks is NO_KFUNC.
  */
 #include "elf_object.h"
 #include "../steps.c"
 
-#define NO_KFUNC (-38) /* ENOSYS: no kfunc answers this */
+#define NO_KFUNC (-38) /* ENOSYS: no kfunc returns it */
 
 /*
- * Sizes and offsets are 64 bits wide since v6.19 and 32 before; the registers are the same. What answers a
- * bool is declared as wide as a register: a kernel sets the lowest byte only, the rest is anything.
+ * Sizes and offsets have 64 bits since v6.19 and had 32 before, in the same registers. A kfunc that returns a bool
+ * is declared with the width of a register: the kernel sets the lowest byte only.
  */
 extern u64 bpf_dynptr_size(const struct bpf_dynptr *ptr) __ksym __weak;
 extern u64 bpf_dynptr_is_null(const struct bpf_dynptr *ptr) __ksym __weak;
@@ -27,7 +27,7 @@ extern int bpf_probe_read_kernel_dynptr(struct bpf_dynptr *ptr, u64 offset, u64 
 #define BOOL(word) ((s64)((word) & 0xff))
 #define CALL(kfunc, ...) (kfunc ? (s64)(kfunc(__VA_ARGS__)) : NO_KFUNC)
 
-/* 1 for a pointer, through which `data` is copied, 0 for NULL, 2 for a pointer to our own buffer. */
+/* Return 0 for NULL, 1 for a pointer into the record, 2 for a pointer to the buffer. Copy the bytes to `data`. */
 static inline s64 kfunc_slice(struct bpf_dynptr *ptr, struct access *access, u8 *data)
 {
 	u64 buffer = 0;
@@ -45,7 +45,7 @@ static inline s64 kfunc_slice(struct bpf_dynptr *ptr, struct access *access, u8 
 	return slice == &buffer ? 2 : 1;
 }
 
-/* What a program sees that takes all of r0 for the answer. The call loses r1 to r5. */
+/* Test all of r0 after the call. The call clobbers r1 to r5. */
 static inline s64 is_null_word(struct bpf_dynptr *ptr)
 {
 	register struct bpf_dynptr *argument asm("r1") = ptr;
@@ -59,8 +59,8 @@ static inline s64 is_null_word(struct bpf_dynptr *ptr)
 }
 
 /*
- * Code for a dynptr is code that the verifier walks for every access, so that each of A, B and D has what the
- * rows do with it, and no more.
+ * The verifier walks the code for a dynptr in every round of the loop, so A, B and D support only the accesses
+ * that a case uses.
  */
 static inline s64 access_any(struct bpf_dynptr *ptr, struct access *access, u8 *payload)
 {
@@ -96,7 +96,7 @@ static inline s64 access_a(struct bpf_dynptr *ptr, struct access *access, u8 *pa
 	case MEMSET:
 		return CALL(bpf_dynptr_memset, ptr, offset, len, flags);
 	case PROBE_READ:
-		payload += access->from & (MAX_PAYLOAD - 1);
+		payload += access->source & (MAX_PAYLOAD - 1);
 		if (flags)
 			return CALL(bpf_probe_read_kernel_dynptr, ptr, offset, len, (void *)flags);
 		return CALL(bpf_probe_read_kernel_dynptr, ptr, offset, len, payload);
@@ -144,7 +144,7 @@ static inline void run_kfunc_step(void *ring, struct step *step, struct outcome 
 		outcome->accessed[i] = result;
 	}
 
-	if (bpf_dynptr_clone && step->order == 6)
+	if (bpf_dynptr_clone && step->order == ORDER_DBC)
 		release(&d, &slots[0]);
 	else
 		release(&a, &slots[0]);
@@ -162,32 +162,7 @@ static inline void run_kfunc_steps(struct control *control_page)
 		run_kfunc_step(ring, &control_page->step, &control_page->outcome);
 }
 
-/* For types whose event comes from other processes, too: takes those of the agent only. */
-PROGRAM
-int kfunc_steps_own_return_0(void *ctx)
-{
-	run_kfunc_steps(claim_own_event());
-	return 0;
-}
-
-/* For types whose event is ours alone, by what they must answer to let it pass. */
-PROGRAM
-int kfunc_steps_return_0(void *ctx)
-{
-	run_kfunc_steps(claim_event());
-	return 0;
-}
-
-PROGRAM
-int kfunc_steps_return_1(void *ctx)
-{
-	run_kfunc_steps(claim_event());
-	return 1;
-}
-
-PROGRAM
-int kfunc_steps_return_2(void *ctx)
-{
-	run_kfunc_steps(claim_event());
-	return 2;
-}
+STEP_PROGRAM(kfunc_steps_own_return_0, run_kfunc_steps(claim_own_event()), 0)
+STEP_PROGRAM(kfunc_steps_return_0, run_kfunc_steps(claim_event()), 0)
+STEP_PROGRAM(kfunc_steps_return_1, run_kfunc_steps(claim_event()), 1)
+STEP_PROGRAM(kfunc_steps_return_2, run_kfunc_steps(claim_event()), 2)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Reservations and kfuncs: clones, their slices, and what else the kernel's own functions do with a dynptr. */
+/* Reservations and kfuncs for dynptrs: clones, slices, and others. */
 #include "elf_object.h"
 #include "verifier.h"
 
@@ -19,7 +19,7 @@ extern void bpf_rcu_read_unlock(void) __ksym __weak;
 extern void bpf_preempt_disable(void) __ksym __weak;
 extern void bpf_preempt_enable(void) __ksym __weak;
 
-/* VER-026: after the release. */
+/* VER-026: a kfunc after the release. */
 #define DEAD(NAME, CALL)                     \
 	PROGRAM int NAME(void *ctx)          \
 	{                                    \
@@ -53,7 +53,7 @@ int ver_026_accepted(void *ctx)
 	return 0;
 }
 
-/* VER-110: a dynptr to a packet owes no release, and takes none. */
+/* VER-110: a release of a dynptr to a packet, which needs none. */
 SEC("tc")
 int ver_110_packet(struct __sk_buff *skb)
 {
@@ -75,7 +75,7 @@ int ver_110_packet_accepted(struct __sk_buff *skb)
 	return 0;
 }
 
-/* A program with a slice to write to, as this kfunc gives it; not every type may have one. */
+/* Define a program that writes to a slice of bpf_dynptr_slice_rdwr. Not every program type may do so. */
 #define SLICE_RDWR(NAME, SECTION)                                  \
 	SEC(SECTION) int NAME(void *ctx)                           \
 	{                                                          \
@@ -104,7 +104,7 @@ SLICE_RDWR(ver_112_sk_skb, "sk_skb")
 SLICE_RDWR(ver_112_sk_msg, "sk_msg")
 SLICE_RDWR(ver_112_cgroup_sockopt, "cgroup/setsockopt")
 
-/* A program with a slice to read from. */
+/* Define a program that does ACTION with a slice of LEN bytes of bpf_dynptr_slice. */
 #define SLICE(NAME, LEN, ACTION)                                   \
 	PROGRAM int NAME(void *ctx)                                \
 	{                                                          \
@@ -119,14 +119,14 @@ SLICE_RDWR(ver_112_cgroup_sockopt, "cgroup/setsockopt")
 		return 0;                                          \
 	}
 
-/* VER-113: written to. VER-114: not tested for NULL. VER-115: of a length that is not a constant. */
+/* VER-113: a store to a read-only slice. VER-114: no test for NULL. VER-115: a variable length. */
 SLICE(ver_113, RECORD, if (slice) *slice = 1)
 SLICE(ver_113_accepted, RECORD, if (slice) KEEP(*(volatile u8 *)slice))
 SLICE(ver_114, RECORD, KEEP(*(volatile u8 *)slice))
 SLICE(ver_115, unknown() & 7, KEEP(slice))
 SLICE(ver_115_unbounded, bpf_ktime_get_ns() & 0x7fffffff, KEEP(slice))
 
-/* VER-116: used after the release. */
+/* VER-116: a slice is used after the release. */
 PROGRAM
 int ver_116_read(void *ctx)
 {
@@ -169,7 +169,7 @@ int ver_116_write(struct __sk_buff *skb)
 	return 0;
 }
 
-/* A program that reserves and clones. */
+/* Define a program that reserves, clones, and does ACTION. */
 #define CLONED(NAME, ACTION)                      \
 	PROGRAM int NAME(void *ctx)               \
 	{                                         \
@@ -181,12 +181,12 @@ int ver_116_write(struct __sk_buff *skb)
 		return 0;                         \
 	}
 
-/* VER-117 to VER-119: the clone released, both, and none. */
+/* VER-117 to VER-119: a release of the clone only, of both, and of none. */
 CLONED(ver_117, submit(&clone))
 CLONED(ver_118, submit(&clone); submit(&ptr))
 CLONED(ver_119, )
 
-/* VER-120: cloned into a reservation. */
+/* VER-120: a clone into a dynptr with a reservation. */
 PROGRAM
 int ver_120(void *ctx)
 {
@@ -200,7 +200,7 @@ int ver_120(void *ctx)
 	return 0;
 }
 
-/* VER-121: one of the family is released: the others are dead, with their slices. */
+/* VER-121: after the release of one clone, the others and their slices are invalid. */
 CLONED(ver_121_clone, u64 word; submit(&ptr); bpf_dynptr_read(&word, sizeof(word), &clone, 0, 0))
 CLONED(ver_121_original, u64 word; submit(&clone); bpf_dynptr_read(&word, sizeof(word), &ptr, 0, 0))
 CLONED(ver_121_sibling, struct bpf_dynptr third; u64 word; bpf_dynptr_clone(&ptr, &third); submit(&third);
@@ -218,15 +218,15 @@ CLONED(ver_121_slice_of_original, u8 *slice = slice_of(&ptr); if (!slice) {
 CLONED(ver_121_accepted, u64 word; u8 *slice = slice_of(&clone); if (slice) *slice = 1;
        bpf_dynptr_read(&word, sizeof(word), &clone, 0, 0); submit(&ptr))
 
-/* VER-122: the original is overwritten and the clone released, and the other way round. */
+/* VER-122: one of original and clone is overwritten, the other one released. */
 CLONED(ver_122_store, STORE_AT(u8, &ptr, 0); submit(&clone))
 CLONED(ver_122_store_clone, STORE_AT(u8, &clone, 0); submit(&ptr))
 CLONED(ver_122_reserve, reserve(&ptr); submit(&clone); submit(&ptr))
 
-/* VER-123: the last one is overwritten too. */
+/* VER-123: both original and clone are overwritten. */
 CLONED(ver_123, STORE_AT(u8, &ptr, 0); STORE_AT(u8, &clone, 0))
 
-/* VER-124: the slice dies with the dynptr that it is of. */
+/* VER-124: a slice is invalid after its own dynptr is overwritten. */
 CLONED(ver_124_overwritten, u8 *slice = slice_of(&ptr); if (!slice) {
 	submit(&ptr);
 	return 0;
@@ -238,7 +238,7 @@ CLONED(ver_124_surviving, u8 *slice = slice_of(&clone); if (!slice) {
 } STORE_AT(u8, &ptr, 0);
        *slice = 1; submit(&clone))
 
-/* VER-135: an exception. */
+/* VER-135: an exception, with and without a reservation. */
 #define THROW(NAME, SECTION, ACTION)            \
 	SEC(SECTION) int NAME(void *ctx)        \
 	{                                       \
@@ -253,7 +253,7 @@ THROW(ver_135, "tc", if (unknown()) bpf_throw(0); submit(&ptr))
 THROW(ver_135_raw_tracepoint, "raw_tp", if (unknown()) bpf_throw(0); submit(&ptr))
 THROW(ver_135_accepted, "tc", submit(&ptr); if (unknown()) bpf_throw(0))
 
-/* VER-138: where the program may not sleep, by its own wish. */
+/* VER-138: reservations under an RCU read lock and with preemption disabled. */
 PROGRAM
 int ver_138_rcu(void *ctx)
 {

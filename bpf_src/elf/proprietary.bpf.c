@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * What a program may do that tells the kernel of a licence which is not compatible with the GPL. The licence of
- * this file is another matter: the programs are never part of anything.
+ * Programs that declare a licence which is not compatible with the GPL. The declaration is only a test: the licence
+ * of this file is above.
  */
 #define OBJECT_LICENSE "Proprietary"
 #include "elf_object.h"
@@ -9,7 +9,7 @@
 
 extern u64 bpf_dynptr_size(const struct bpf_dynptr *ptr) __ksym __weak;
 
-/* VER-150: all the helpers of the family. */
+/* VER-150: all dynptr and ring buffer helpers. */
 #define ALL_HELPERS(NAME, SECTION)                                          \
 	SEC(SECTION) int NAME(void *ctx)                                    \
 	{                                                                   \

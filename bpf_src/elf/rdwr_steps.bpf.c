@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * A step with one reservation and one access, a slice to write to by kfunc. In a program of its own, because
- * only types that may write to packets can load it.
+ * A step with one reservation and one access, bpf_dynptr_slice_rdwr. It is a separate program, because only
+ * program types that may write to packets can load it.
  */
 #include "elf_object.h"
 #include "../steps.c"
@@ -42,24 +42,6 @@ static inline void run_rdwr_steps(struct control *control_page)
 		run_rdwr_step(ring, &control_page->step, &control_page->outcome);
 }
 
-/* By what a type must answer to let its event pass. */
-PROGRAM
-int rdwr_steps_return_0(void *ctx)
-{
-	run_rdwr_steps(claim_event());
-	return 0;
-}
-
-PROGRAM
-int rdwr_steps_return_1(void *ctx)
-{
-	run_rdwr_steps(claim_event());
-	return 1;
-}
-
-PROGRAM
-int rdwr_steps_return_2(void *ctx)
-{
-	run_rdwr_steps(claim_event());
-	return 2;
-}
+STEP_PROGRAM(rdwr_steps_return_0, run_rdwr_steps(claim_event()), 0)
+STEP_PROGRAM(rdwr_steps_return_1, run_rdwr_steps(claim_event()), 1)
+STEP_PROGRAM(rdwr_steps_return_2, run_rdwr_steps(claim_event()), 2)

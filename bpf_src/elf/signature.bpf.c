@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* KFN-028: a reservation as data or signature for the kernel's check of signatures. */
+/* KFN-028: a reservation as an argument of bpf_verify_pkcs7_signature. */
 #include "elf_object.h"
 #include "verifier.h"
 
-struct bpf_key { /* complete, as in the kernel: libbpf compares */
+struct bpf_key { /* libbpf compares it with the definition of the kernel */
 	void *key;
 };
 extern struct bpf_key *bpf_lookup_system_key(u64 id) __ksym;

@@ -1,4 +1,4 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* The programs of cases/slice.c once more, for libbpf. */
+/* The programs of cases/slice.c for libbpf. */
 #include "elf_object.h"
 #include "../cases/slice.c"

@@ -1,4 +1,4 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* The conformance program once more, for libbpf. */
+/* The conformance program for libbpf. */
 #include "elf_object.h"
 #include "../steps.c"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * Reservations and functions: the verifier walks a static function as part of each of its callers, and a global
- * one once, for whatever its arguments may be.
+ * Reservations and BPF functions. The verifier walks a static function as part of each caller. It walks a global
+ * function once, for all possible arguments.
  */
 #include "elf_object.h"
 #include "verifier.h"
@@ -82,7 +82,7 @@ __noinline int global_fill(u64 *word)
 	return 0;
 }
 
-/* VER-009, VER-010: forgotten in a function. */
+/* VER-009, VER-010: a function does not release its reservation. */
 PROGRAM
 int ver_009(void *ctx)
 {
@@ -101,14 +101,14 @@ int ver_010(void *ctx)
 	return global_leak();
 }
 
-/* VER-130: a global function that does it all; its caller may hold a reservation of its own. */
+/* VER-130: a global function reserves and releases; its caller holds no reservation, or one. */
 PROGRAM
 int ver_130_alone(void *ctx)
 {
 	return global_use_own();
 }
 
-/* A program that reserves, calls a function, and submits. */
+/* Define a program that reserves, does CALL, and submits. */
 #define WITH_CALL(NAME, CALL)           \
 	PROGRAM int NAME(void *ctx)     \
 	{                               \
@@ -122,10 +122,10 @@ int ver_130_alone(void *ctx)
 
 WITH_CALL(ver_130_holding, global_use_own())
 
-/* VER-057: a slice is memory for a global function. */
+/* VER-057: a slice as memory for a global function. */
 WITH_CALL(ver_057, u64 *slice = (u64 *)slice_of(&ptr); if (slice) global_fill(slice))
 
-/* VER-086: static functions release, and reserve, for their caller. */
+/* VER-086: static functions release and reserve for their caller. */
 PROGRAM
 int ver_086_submit(void *ctx)
 {
@@ -145,7 +145,7 @@ int ver_086_reserve(void *ctx)
 	return error;
 }
 
-/* VER-087: a global function uses the dynptr of its caller. VER-088: and releases it, also for its caller. */
+/* VER-087: a global function accesses the dynptr of its caller. VER-088: it releases the dynptr. */
 WITH_CALL(ver_087, global_access(&ptr))
 WITH_CALL(ver_088_both, global_submit(&ptr))
 
@@ -158,7 +158,7 @@ int ver_088_callee(void *ctx)
 	return global_submit(&ptr);
 }
 
-/* VER-089: reserves for its caller. */
+/* VER-089: a global function reserves for its caller. */
 PROGRAM
 int ver_089(void *ctx)
 {
@@ -169,7 +169,7 @@ int ver_089(void *ctx)
 	return error;
 }
 
-/* VER-131: other memory in the place of a dynptr. */
+/* VER-131: the context instead of a dynptr as the argument. */
 PROGRAM
 int ver_131(void *ctx)
 {

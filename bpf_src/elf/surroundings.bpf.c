@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Reservations among maps, locks, tail calls, packets, and in programs that may sleep. */
+/* Reservations with maps, locks, tail calls and packets, and in sleepable programs. */
 #include "elf_object.h"
 #include "verifier.h"
 
@@ -37,7 +37,7 @@ static u32 zero;
 struct bpf_dynptr global_ptr;
 const char text[8] = "dynptr";
 
-/* VER-070: a global variable. */
+/* VER-070: a dynptr in a global variable. */
 PROGRAM
 int ver_070_global(void *ctx)
 {
@@ -46,37 +46,34 @@ int ver_070_global(void *ctx)
 	return 0;
 }
 
-/* A program that reserves, does something, and submits; or first submits. */
-#define WHILE_HELD(NAME, ACTION)        \
-	PROGRAM int NAME(void *ctx)     \
-	{                               \
-		struct bpf_dynptr ptr;  \
-		u32 key = 0;            \
-                                        \
-		(void)key;              \
-		reserve(&ptr);          \
-		ACTION;                 \
-		submit(&ptr);           \
-		return 0;               \
-	}
-#define AFTER_RELEASE(NAME, ACTION)     \
-	PROGRAM int NAME(void *ctx)     \
-	{                               \
-		struct bpf_dynptr ptr;  \
-		u32 key = 0;            \
-                                        \
-		(void)key;              \
-		reserve(&ptr);          \
-		submit(&ptr);           \
-		ACTION;                 \
-		return 0;               \
-	}
-
-/* VER-102: its bytes given to a helper. VER-103: stored in a map. */
+/* VER-102: the bytes of a dynptr as memory for a helper. */
 WHILE_HELD(ver_102_strncmp, KEEP(bpf_strncmp((void *)&ptr, 8, text)))
 AFTER_RELEASE(ver_102_strncmp_accepted, KEEP(bpf_strncmp((void *)&ptr, 8, text)))
-WHILE_HELD(ver_103, bpf_map_update_elem(&pairs, &key, &ptr, 0))
-AFTER_RELEASE(ver_103_accepted, bpf_map_update_elem(&pairs, &key, &ptr, 0))
+
+/* VER-103: a dynptr stored in a map. */
+PROGRAM
+int ver_103(void *ctx)
+{
+	struct bpf_dynptr ptr;
+	u32 key = 0;
+
+	reserve(&ptr);
+	bpf_map_update_elem(&pairs, &key, &ptr, 0);
+	submit(&ptr);
+	return 0;
+}
+
+PROGRAM
+int ver_103_accepted(void *ctx)
+{
+	struct bpf_dynptr ptr;
+	u32 key = 0;
+
+	reserve(&ptr);
+	submit(&ptr);
+	bpf_map_update_elem(&pairs, &key, &ptr, 0);
+	return 0;
+}
 
 PROGRAM
 int ver_103_struct(void *ctx)
@@ -93,11 +90,11 @@ int ver_103_struct(void *ctx)
 	return 0;
 }
 
-/* VER-132: a tail call leaves the program. VER-133: after the release. */
-WHILE_HELD(ver_132, bpf_tail_call(ctx, &programs, 0); KEEP(key))
-AFTER_RELEASE(ver_133, bpf_tail_call(ctx, &programs, 0); KEEP(key))
+/* VER-132: a tail call with a reservation. VER-133: a tail call after the release. */
+WHILE_HELD(ver_132, bpf_tail_call(ctx, &programs, 0); KEEP(0))
+AFTER_RELEASE(ver_133, bpf_tail_call(ctx, &programs, 0); KEEP(0))
 
-/* VER-134: the old way to read packets, which can leave the program too. */
+/* VER-134: a packet access of classic BPF, which can end the program. */
 u64 load_byte(void *skb, u64 offset) asm("llvm.bpf.load.byte");
 
 SEC("socket")
@@ -122,7 +119,7 @@ int ver_134_accepted(struct __sk_buff *skb)
 	return load_byte(skb, 0);
 }
 
-/* VER-136: with a lock held no helper may be called. VER-137: but a slice may be written. */
+/* VER-136: helper calls under a spin lock. VER-137: a store to a slice under a spin lock. */
 #define LOCKED(NAME, BEFORE, INSIDE, AFTER)                                \
 	SEC("tc") int NAME(struct __sk_buff *skb)                          \
 	{                                                                  \
@@ -145,7 +142,7 @@ LOCKED(ver_136_submit, slice = 0; reserve(&ptr), submit(&ptr), KEEP(slice))
 LOCKED(ver_136_accepted, slice = 0; reserve(&ptr), locked->number++, KEEP(slice); submit(&ptr))
 LOCKED(ver_137, reserve(&ptr); slice = slice_of(&ptr), if (slice) *slice = 1, submit(&ptr))
 
-/* VER-139: programs that may sleep. */
+/* VER-139: sleepable programs. */
 #define SLEEPABLE(NAME, SECTION)        \
 	SEC(SECTION) int NAME(void *ctx) \
 	{                               \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* VER-162: programs that do nothing, in types that came after the first kernels with a ring buffer. */
+/* VER-162: empty programs of types that are newer than the ring buffer. */
 #include "elf_object.h"
 
 SEC("raw_tp")

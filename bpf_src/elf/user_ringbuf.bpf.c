@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* The other ring buffer, which user space fills: its map, and the dynptrs that it hands to a callback. */
+/* BPF_MAP_TYPE_USER_RINGBUF, which user space fills: the map, and the dynptrs that its callback gets. */
 #include "elf_object.h"
 #include "verifier.h"
 
@@ -10,7 +10,7 @@ struct {
 	__uint(max_entries, RING_PAGES * 4096);
 } from_user SEC(".maps");
 
-/* VER-065: reserved from it. QRY-009: asked for its positions. */
+/* VER-065: a reservation from a user ring buffer. QRY-009: a query of it. */
 PROGRAM
 int ver_065(void *ctx)
 {
@@ -85,7 +85,10 @@ static long adjust(struct bpf_dynptr *ptr, void *unused)
 		return bpf_user_ringbuf_drain(&from_user, CALLBACK, 0, 0) < 0; \
 	}
 
-/* VER-125: released. VER-126: reserved into. VER-127: copied into a reservation. VER-128: made shorter. */
+/*
+ * The callback gets a dynptr. VER-125: it releases it. VER-126: it reserves into it. VER-127: it copies the data to
+ * a reservation. VER-128: it adjusts it.
+ */
 DRAIN(ver_125_submit, submit_it)
 DRAIN(ver_125_discard, discard_it)
 DRAIN(ver_126, reserve_into)

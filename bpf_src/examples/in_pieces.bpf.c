@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * A header and a payload written in pieces: what processes write by writev(2), which gathers it from several
- * buffers; a record for each call, and in it the buffers one behind the other.
+ * A record written in pieces: one record for each writev(2), with all buffers of the call one after the other.
  *
- * The record is longer than anything that fits on the stack: it is never put together anywhere but in the
- * ring buffer, piece by piece, each where the one before ended. Built like variable_size.bpf.c, which is the
- * simpler one to begin with.
+ * The record does not fit on the stack. The program writes it to the ring buffer piece by piece. Compile it like
+ * variable_size.bpf.c, which is a simpler example.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
@@ -13,9 +11,9 @@
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
 #define MAX_PIECES 8
-#define MAX_PIECE 128 /* bytes of a buffer that are kept */
+#define MAX_PIECE 128 /* bytes of a buffer that the record keeps */
 
-/* What a record begins with; for each piece, its length and its bytes follow. */
+/* The start of a record. The length and the bytes of each piece follow. */
 struct header {
 	__u32 pid;
 	__u32 pieces;
@@ -26,14 +24,14 @@ struct {
 	__uint(max_entries, 64 * 1024);
 } events SEC(".maps");
 
-/* What a tracepoint syscalls:sys_enter_* gives its programs. */
+/* Context of a program on a tracepoint syscalls:sys_enter_*. */
 struct sys_enter {
 	__u64 unused;
 	__u64 nr;
 	__u64 args[6];
 };
 
-/* struct iovec of a process with 64 bits */
+/* struct iovec of a 64-bit process */
 struct buffer {
 	__u64 base;
 	__u64 len;
@@ -54,7 +52,7 @@ int on_writev(struct sys_enter *ctx)
 	char bytes[MAX_PIECE] = {};
 	struct bpf_dynptr record;
 
-	/* First how much there is: the buffers are read once, as the process may change them meanwhile. */
+	/* Read the vector only once: the process may change it meanwhile. */
 	for (int i = 0; i < MAX_PIECES && i < ctx->args[2]; i++) {
 		if (bpf_probe_read_user(&buffers[i], sizeof(buffers[i]), &from[i]))
 			break;
@@ -71,7 +69,7 @@ int on_writev(struct sys_enter *ctx)
 		__u64 len = kept(&buffers[i]);
 		__u32 length = len;
 
-		bpf_probe_read_user(bytes, len, (const void *)buffers[i].base); /* zeros where that fails */
+		bpf_probe_read_user(bytes, len, (const void *)buffers[i].base); /* zeros if that fails */
 		bpf_dynptr_write(&record, offset, &length, sizeof(length), 0);
 		bpf_dynptr_write(&record, offset + sizeof(length), bytes, len, 0);
 		offset += sizeof(length) + len;

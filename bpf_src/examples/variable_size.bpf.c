@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * Records whose size only the run knows: what processes write, a record for each write(2).
+ * Records of variable size: one record for each write(2), with the bytes that the process writes.
  *
- * bpf_ringbuf_reserve() takes no size but a constant, so that a program which uses it must reserve as much as
- * the longest record needs, every time. A dynptr is reserved for as much as there is.
+ * The size for bpf_ringbuf_reserve() must be a constant, so a program must always reserve space for the longest
+ * record. bpf_ringbuf_reserve_dynptr() takes a variable size.
  *
- * It takes nothing but the headers of libbpf (Debian: libbpf-dev) and a kernel since 5.19:
+ * Requirements: the headers of libbpf (Debian: libbpf-dev) and Linux 5.19 or later.
  *
  *	clang -O2 -g -target bpf -mcpu=v3 -idirafter/usr/include/$(uname -m)-linux-gnu \
  *		-c variable_size.bpf.c
@@ -15,21 +15,21 @@
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
-#define LIMIT 256 /* bytes of a write that are kept; they pass through the stack, which has 512 */
+#define LIMIT 256 /* bytes of a write that a record keeps; the buffer is on the stack, which has 512 bytes */
 
-/* What a record begins with; `kept` bytes follow. */
+/* The start of a record. `kept` bytes follow. */
 struct header {
 	__u32 pid;
 	__u32 kept;
-	__u64 written; /* what the process wanted to write */
+	__u64 written; /* bytes that the process wanted to write */
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 64 * 1024); /* bytes: a power of two, and whole pages */
+	__uint(max_entries, 64 * 1024); /* bytes: a power of two and a multiple of the page size */
 } events SEC(".maps");
 
-/* What a tracepoint syscalls:sys_enter_* gives its programs. */
+/* Context of a program on a tracepoint syscalls:sys_enter_*. */
 struct sys_enter {
 	__u64 unused;
 	__u64 nr;
@@ -44,18 +44,18 @@ int on_write(struct sys_enter *ctx)
 		.pid = bpf_get_current_pid_tgid() >> 32,
 		.written = ctx->args[2],
 	};
-	char bytes[LIMIT] = {}; /* before 6.3 the verifier wants all of it written that a helper may read */
+	char bytes[LIMIT] = {}; /* before Linux 6.3, a helper may read initialised bytes only */
 	struct bpf_dynptr record;
 	__u64 size = ctx->args[2];
 
-	barrier_var(size); /* or clang bounds a copy, of which the verifier learns nothing */
+	barrier_var(size); /* otherwise clang limits a copy, and the verifier does not know the limit */
 	if (size > LIMIT)
 		size = LIMIT;
-	if (bpf_probe_read_user(bytes, size, from)) /* an address that the process does not have */
+	if (bpf_probe_read_user(bytes, size, from)) /* invalid address */
 		size = 0;
 	header.kept = size;
 
-	/* From here on the record must be submitted or discarded, on every path, even if there is no room. */
+	/* From here on, every path must submit or discard the record, even if there is no room for it. */
 	if (bpf_ringbuf_reserve_dynptr(&events, sizeof(header) + size, 0, &record)) {
 		bpf_ringbuf_discard_dynptr(&record, 0);
 		return 0;

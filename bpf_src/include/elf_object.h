@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * The first #include of a program that clang compiles to an ELF object, for libbpf to load: what BCC brings
- * along by itself. Such programs can have what BCC knows nothing of: kfuncs, callbacks, global functions.
+ * The first #include of a program that clang compiles to an ELF object, which libbpf loads. It has the definitions
+ * that BCC adds to its own programs. ELF objects can have kfuncs, callbacks and global functions; BCC programs
+ * cannot.
  */
 #ifndef ELF_OBJECT_H
 #define ELF_OBJECT_H
@@ -9,7 +10,7 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
-#define ELF_OBJECT /* asked for by what is compiled in both ways */
+#define ELF_OBJECT /* for files that BCC compiles too */
 
 typedef __u8 u8;
 typedef __u16 u16;
@@ -17,7 +18,7 @@ typedef __u32 u32;
 typedef __u64 u64;
 typedef __s64 s64;
 
-/* As BCC does it: what is called inline makes no call that an old kernel would not know. */
+/* As in BCC: an inline function is never a BPF function of its own, which old kernels do not support. */
 #define inline inline __attribute__((always_inline))
 
 #ifndef OBJECT_LICENSE

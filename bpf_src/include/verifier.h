@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * The few words that the programs for the verifier are made of. They are loaded at most, never attached:
- * some of them are unsafe, and an old kernel takes them.
+ * Building blocks of the programs for the verifier. These programs are loaded, but never attached: some of them
+ * are unsafe, and old kernels accept them.
  */
 #ifndef VERIFIER_H
 #define VERIFIER_H
 
 #include "dynptr_harness.h"
 
-#define RECORD 8 /* bytes of most reservations */
+#define RECORD 8 /* bytes of a reservation */
 
-/* With 64 bit arguments, so that clang does not cut off what a program wants to pass. */
+/* With 64-bit arguments, so that clang does not truncate them. */
 static long (*reserve_as)(void *ringbuf, u64 size, u64 flags, void *ptr) =
 	(void *)BPF_FUNC_ringbuf_reserve_dynptr;
 static void (*submit_as)(void *ptr, u64 flags) = (void *)BPF_FUNC_ringbuf_submit_dynptr;
@@ -41,20 +41,44 @@ static inline u8 *slice_of(struct bpf_dynptr *ptr)
 	return bpf_dynptr_data(ptr, 0, RECORD);
 }
 
-/* A number of which the verifier knows nothing but that it has 32 bits. */
+/* Return a number. The verifier knows only that it has 32 bits. */
 static inline u32 unknown(void)
 {
 	return bpf_get_prandom_u32();
 }
 
-/* Stores that clang must not change: the verifier's answer depends on the instruction. */
+/* Define a program that reserves, does ACTION, and submits. */
+#define WHILE_HELD(NAME, ACTION)        \
+	PROGRAM int NAME(void *ctx)     \
+	{                               \
+		struct bpf_dynptr ptr;  \
+                                        \
+		reserve(&ptr);          \
+		ACTION;                 \
+		submit(&ptr);           \
+		return 0;               \
+	}
+
+/* Define a program that reserves, submits, and does ACTION. */
+#define AFTER_RELEASE(NAME, ACTION)     \
+	PROGRAM int NAME(void *ctx)     \
+	{                               \
+		struct bpf_dynptr ptr;  \
+                                        \
+		reserve(&ptr);          \
+		submit(&ptr);           \
+		ACTION;                 \
+		return 0;               \
+	}
+
+/* A store that clang does not change: the verifier's answer depends on the instruction. */
 #define STORE_AT(TYPE, ADDRESS, VALUE) \
 	asm volatile("*(" #TYPE " *)(%0 + 0) = %1" : : "r"(ADDRESS), "r"((u64)(VALUE)) : "memory")
 
-/* Like memory to read, for what clang must not do without. */
+/* Use a value, so that clang does not optimise it away. */
 #define KEEP(VALUE) asm volatile("" : : "r"(VALUE) : "memory")
 
-/* A place on the stack. A program that uses it leaves the stack to itself, and has no variables there. */
+/* An address on the stack, relative to its end. The program must have no variables on the stack. */
 #define STACK(OFFSET)                                                \
 	({                                                           \
 		u8 *address;                                         \

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * CGROUP_DEVICE: a program attached to a cgroup is asked when a process in it opens or makes a device.
+ * CGROUP_DEVICE: a program on a cgroup decides if its processes may open or create a device.
  *
- * It answers 1: the device may be used.
+ * It returns 1 to allow the event.
  */
 #include "dynptr_harness.h"
 
@@ -18,6 +18,6 @@ int cgroup_device_example(struct bpf_cgroup_dev_ctx *ctx)
 
 	if (bpf_ringbuf_reserve_dynptr(events_map(), sizeof(record), 0, &ptr) == 0)
 		bpf_dynptr_write(&ptr, 0, &record, sizeof(record), 0);
-	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
+	bpf_ringbuf_submit_dynptr(&ptr, 0); /* required even if the reservation failed */
 	return 1;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * CGROUP_SKB: a program attached to a cgroup is asked about the packets of its sockets.
+ * CGROUP_SKB: a program on a cgroup decides about the packets of its sockets.
  *
- * Here about those that leave: attach type BPF_CGROUP_INET_EGRESS. It answers 1: the packet may go.
+ * Attach type BPF_CGROUP_INET_EGRESS: packets that leave. It returns 1 to let the packet pass.
  */
 #include "dynptr_harness.h"
 
@@ -18,6 +18,6 @@ int cgroup_skb_example(struct __sk_buff *ctx)
 
 	if (bpf_ringbuf_reserve_dynptr(events_map(), sizeof(record), 0, &ptr) == 0)
 		bpf_dynptr_write(&ptr, 0, &record, sizeof(record), 0);
-	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
+	bpf_ringbuf_submit_dynptr(&ptr, 0); /* required even if the reservation failed */
 	return 1;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * CGROUP_SOCK_ADDR: a program attached to a cgroup runs when a process in it connects a socket.
+ * CGROUP_SOCK_ADDR: a program on a cgroup runs when one of its processes connects a socket.
  *
- * Attach type BPF_CGROUP_INET4_CONNECT. It answers 1: the connection may be made.
+ * Attach type BPF_CGROUP_INET4_CONNECT. It returns 1 to allow the event.
  */
 #include "dynptr_harness.h"
 
@@ -18,6 +18,6 @@ int cgroup_sock_addr_example(struct bpf_sock_addr *ctx)
 
 	if (bpf_ringbuf_reserve_dynptr(events_map(), sizeof(record), 0, &ptr) == 0)
 		bpf_dynptr_write(&ptr, 0, &record, sizeof(record), 0);
-	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
+	bpf_ringbuf_submit_dynptr(&ptr, 0); /* required even if the reservation failed */
 	return 1;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * CGROUP_SOCKOPT: a program attached to a cgroup is asked when a process in it sets an option of a socket.
+ * CGROUP_SOCKOPT: a program on a cgroup runs when one of its processes sets a socket option.
  *
- * Attach type BPF_CGROUP_SETSOCKOPT. It answers 1: the kernel may set it.
+ * Attach type BPF_CGROUP_SETSOCKOPT. It returns 1 to let the kernel set the option.
  */
 #include "dynptr_harness.h"
 
@@ -18,6 +18,6 @@ int cgroup_sockopt_example(struct bpf_sockopt *ctx)
 
 	if (bpf_ringbuf_reserve_dynptr(events_map(), sizeof(record), 0, &ptr) == 0)
 		bpf_dynptr_write(&ptr, 0, &record, sizeof(record), 0);
-	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
+	bpf_ringbuf_submit_dynptr(&ptr, 0); /* required even if the reservation failed */
 	return 1;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * CGROUP_SYSCTL: a program attached to a cgroup is asked when a process in it uses a setting in /proc/sys.
+ * CGROUP_SYSCTL: a program on a cgroup runs when one of its processes reads or writes a sysctl in /proc/sys.
  *
- * It answers 1: that may be done.
+ * It returns 1 to allow the event.
  */
 #include "dynptr_harness.h"
 
@@ -18,6 +18,6 @@ int cgroup_sysctl_example(struct bpf_sysctl *ctx)
 
 	if (bpf_ringbuf_reserve_dynptr(events_map(), sizeof(record), 0, &ptr) == 0)
 		bpf_dynptr_write(&ptr, 0, &record, sizeof(record), 0);
-	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
+	bpf_ringbuf_submit_dynptr(&ptr, 0); /* required even if the reservation failed */
 	return 1;
 }

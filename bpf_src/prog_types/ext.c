@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * EXT: a program that takes the place of a function of another program, here of a whole XDP program.
+ * EXT: a program replaces a function of another program, here an XDP program.
  *
- * The verifier treats it as that function. It answers XDP_PASS, where the replaced one answers XDP_DROP.
+ * The verifier treats it like that function. It returns XDP_PASS; the replaced program returns XDP_DROP.
  */
 #include "dynptr_harness.h"
 
@@ -18,6 +18,6 @@ int ext_example(struct xdp_md *ctx)
 
 	if (bpf_ringbuf_reserve_dynptr(events_map(), sizeof(record), 0, &ptr) == 0)
 		bpf_dynptr_write(&ptr, 0, &record, sizeof(record), 0);
-	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
+	bpf_ringbuf_submit_dynptr(&ptr, 0); /* required even if the reservation failed */
 	return XDP_PASS;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * FLOW_DISSECTOR: a program attached to a network namespace finds out what a packet is made of.
+ * FLOW_DISSECTOR: a program on a network namespace dissects packets.
  *
- * It is asked for what the kernel must know of a packet, such as where its headers are. It answers BPF_OK and
- * has said nothing: there is no more to be known.
+ * It could report the layout of a packet to the kernel, such as the offsets of its headers. It reports nothing and
+ * returns BPF_OK.
  */
 #include "dynptr_harness.h"
 
@@ -19,6 +19,6 @@ int flow_dissector_example(struct __sk_buff *ctx)
 
 	if (bpf_ringbuf_reserve_dynptr(events_map(), sizeof(record), 0, &ptr) == 0)
 		bpf_dynptr_write(&ptr, 0, &record, sizeof(record), 0);
-	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
+	bpf_ringbuf_submit_dynptr(&ptr, 0); /* required even if the reservation failed */
 	return BPF_OK;
 }

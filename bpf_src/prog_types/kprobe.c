@@ -2,7 +2,7 @@
 /*
  * KPROBE: a program on the entry of a kernel function, here of the system call getpgid.
  *
- * Any process can make that call, so the program takes the events of the agent only.
+ * Every process can make the call, so the program handles the events of the agent only.
  */
 #include "dynptr_harness.h"
 
@@ -18,6 +18,6 @@ int kprobe_example(struct pt_regs *ctx)
 
 	if (bpf_ringbuf_reserve_dynptr(events_map(), sizeof(record), 0, &ptr) == 0)
 		bpf_dynptr_write(&ptr, 0, &record, sizeof(record), 0);
-	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
+	bpf_ringbuf_submit_dynptr(&ptr, 0); /* required even if the reservation failed */
 	return 0;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * LIRC_MODE2: a program attached to an infrared receiver decodes what it receives.
+ * LIRC_MODE2: a program decodes the signals of an infrared receiver.
  *
- * The type has a short list of helpers of its own, without this one: the verifier refuses the program.
+ * The type does not offer the helper, so the verifier rejects the program.
  */
 #include "dynptr_harness.h"
 
@@ -18,6 +18,6 @@ int lirc_mode2_example(unsigned int *ctx)
 
 	if (bpf_ringbuf_reserve_dynptr(events_map(), sizeof(record), 0, &ptr) == 0)
 		bpf_dynptr_write(&ptr, 0, &record, sizeof(record), 0);
-	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
+	bpf_ringbuf_submit_dynptr(&ptr, 0); /* required even if the reservation failed */
 	return 0;
 }

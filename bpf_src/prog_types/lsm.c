@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * LSM: a program on a security hook, here inode_mkdir, which the kernel asks before it makes a folder.
+ * LSM: a program on a security hook, here inode_mkdir, which runs before mkdir(2) creates a directory.
  *
- * It answers 0: the folder may be made. The kernel must run with bpf in its list of LSMs (lsm=...,bpf),
- * otherwise the program attaches and is never run.
+ * It returns 0 to allow the event. The kernel's list of LSMs must contain bpf (lsm=...,bpf). Otherwise the program can
+ * attach but never runs.
  */
 #include "dynptr_harness.h"
 
@@ -19,14 +19,14 @@ int lsm_example(unsigned long long *ctx)
 
 	if (bpf_ringbuf_reserve_dynptr(events_map(), sizeof(record), 0, &ptr) == 0)
 		bpf_dynptr_write(&ptr, 0, &record, sizeof(record), 0);
-	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
+	bpf_ringbuf_submit_dynptr(&ptr, 0); /* required even if the reservation failed */
 	return 0;
 }
 
 /*
- * The same for a cgroup, here on the hook socket_create: asked of the processes in it only.
+ * The same for the processes of a cgroup, here on the hook socket_create.
  *
- * There the answer is that of programs for cgroups: 1, it may be done.
+ * It returns 1 like the other cgroup programs, to allow the event.
  */
 int lsm_cgroup_example(unsigned long long *ctx)
 {
@@ -40,6 +40,6 @@ int lsm_cgroup_example(unsigned long long *ctx)
 
 	if (bpf_ringbuf_reserve_dynptr(events_map(), sizeof(record), 0, &ptr) == 0)
 		bpf_dynptr_write(&ptr, 0, &record, sizeof(record), 0);
-	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
+	bpf_ringbuf_submit_dynptr(&ptr, 0); /* required even if the reservation failed */
 	return 1;
 }

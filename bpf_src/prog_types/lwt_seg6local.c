@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * LWT_SEG6LOCAL: a program attached to a route runs for packets at a segment of their way (SRv6).
+ * LWT_SEG6LOCAL: a program on a route runs for packets at a segment of their path (SRv6).
  *
- * Action End.BPF. It answers BPF_OK: the packet may go on to its next segment.
+ * Action End.BPF. It returns BPF_OK to forward the packet to its next segment.
  */
 #include "dynptr_harness.h"
 
@@ -18,6 +18,6 @@ int lwt_seg6local_example(struct __sk_buff *ctx)
 
 	if (bpf_ringbuf_reserve_dynptr(events_map(), sizeof(record), 0, &ptr) == 0)
 		bpf_dynptr_write(&ptr, 0, &record, sizeof(record), 0);
-	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
+	bpf_ringbuf_submit_dynptr(&ptr, 0); /* required even if the reservation failed */
 	return BPF_OK;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * LWT_XMIT: a program attached to a route runs for the packets that leave by it, last of all.
+ * LWT_XMIT: a program on a route runs for packets that leave through it, just before the transmission.
  *
- * It may change them, too. It answers BPF_OK: the packet may go on.
+ * The program may change the packet. It returns BPF_OK to let it pass.
  */
 #include "dynptr_harness.h"
 
@@ -18,6 +18,6 @@ int lwt_xmit_example(struct __sk_buff *ctx)
 
 	if (bpf_ringbuf_reserve_dynptr(events_map(), sizeof(record), 0, &ptr) == 0)
 		bpf_dynptr_write(&ptr, 0, &record, sizeof(record), 0);
-	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
+	bpf_ringbuf_submit_dynptr(&ptr, 0); /* required even if the reservation failed */
 	return BPF_OK;
 }

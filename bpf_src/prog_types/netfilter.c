@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * NETFILTER: a program attached to a hook of netfilter, here for packets that this machine sends.
+ * NETFILTER: a program on a netfilter hook, here for packets that this machine sends.
  *
- * It answers NF_ACCEPT: the packet may go on.
+ * It returns NF_ACCEPT to let the packet pass.
  */
 #include "dynptr_harness.h"
 
@@ -22,6 +22,6 @@ int netfilter_example(struct bpf_nf_ctx *ctx)
 
 	if (bpf_ringbuf_reserve_dynptr(events_map(), sizeof(record), 0, &ptr) == 0)
 		bpf_dynptr_write(&ptr, 0, &record, sizeof(record), 0);
-	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
+	bpf_ringbuf_submit_dynptr(&ptr, 0); /* required even if the reservation failed */
 	return NF_ACCEPT;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * RAW_TRACEPOINT: a program on a tracepoint that gets its raw arguments, here task_rename.
+ * RAW_TRACEPOINT: a program on a tracepoint, with its raw arguments, here task_rename.
  *
- * The event is a process that gives itself a new name.
+ * The event: a process changes its own name.
  */
 #include "dynptr_harness.h"
 
@@ -18,6 +18,6 @@ int raw_tracepoint_example(struct bpf_raw_tracepoint_args *ctx)
 
 	if (bpf_ringbuf_reserve_dynptr(events_map(), sizeof(record), 0, &ptr) == 0)
 		bpf_dynptr_write(&ptr, 0, &record, sizeof(record), 0);
-	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
+	bpf_ringbuf_submit_dynptr(&ptr, 0); /* required even if the reservation failed */
 	return 0;
 }

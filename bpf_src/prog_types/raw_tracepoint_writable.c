@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * RAW_TRACEPOINT_WRITABLE: a raw tracepoint whose argument the program may change.
+ * RAW_TRACEPOINT_WRITABLE: a program on a raw tracepoint, with an argument that it may change.
  *
- * Here bpf_test_finish, which BPF_PROG_TEST_RUN passes on its way out, with a pointer to the result of the
- * call as its argument. Writing -86 there makes that call return -86, which proves the write.
+ * Here bpf_test_finish, at the end of BPF_PROG_TEST_RUN. Its argument is a pointer to the result of that call. The
+ * program writes -86 there, and the call returns -86.
  */
 #include "dynptr_harness.h"
 
@@ -22,11 +22,11 @@ int raw_tracepoint_writable_example(u64 *ctx)
 
 	if (bpf_ringbuf_reserve_dynptr(events_map(), sizeof(record), 0, &ptr) == 0)
 		bpf_dynptr_write(&ptr, 0, &record, sizeof(record), 0);
-	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
+	bpf_ringbuf_submit_dynptr(&ptr, 0); /* required even if the reservation failed */
 	return 0;
 }
 
-/* What BPF_PROG_TEST_RUN is asked to run, so that the tracepoint is passed: a SOCKET_FILTER. */
+/* The SOCKET_FILTER program for BPF_PROG_TEST_RUN, which reaches the tracepoint. */
 int test_run_target(struct __sk_buff *skb)
 {
 	return 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * SCHED_ACT: a program that is an action of traffic control, here for all that leaves a network device.
+ * SCHED_ACT: a program as an action of traffic control, here for packets that leave a network device.
  *
- * A filter of another kind chooses the packets. It answers TC_ACT_OK: the packet may go on.
+ * A filter of another kind selects the packets. The program returns TC_ACT_OK to let the packet pass.
  */
 #include "dynptr_harness.h"
 
@@ -20,6 +20,6 @@ int sched_act_example(struct __sk_buff *ctx)
 
 	if (bpf_ringbuf_reserve_dynptr(events_map(), sizeof(record), 0, &ptr) == 0)
 		bpf_dynptr_write(&ptr, 0, &record, sizeof(record), 0);
-	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
+	bpf_ringbuf_submit_dynptr(&ptr, 0); /* required even if the reservation failed */
 	return TC_ACT_OK;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * SK_MSG: a program attached to a sockmap runs on every message that a socket in the map sends.
+ * SK_MSG: a program on a sockmap runs for every message that a socket in the map sends.
  *
- * Sockets must be put into the map after the program was attached to it. It answers SK_PASS: send it.
+ * The program must be attached before a socket is added to the map. It returns SK_PASS to send the message.
  */
 #include "dynptr_harness.h"
 
@@ -20,6 +20,6 @@ int sk_msg_example(struct sk_msg_md *ctx)
 
 	if (bpf_ringbuf_reserve_dynptr(events_map(), sizeof(record), 0, &ptr) == 0)
 		bpf_dynptr_write(&ptr, 0, &record, sizeof(record), 0);
-	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
+	bpf_ringbuf_submit_dynptr(&ptr, 0); /* required even if the reservation failed */
 	return SK_PASS;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * SK_REUSEPORT: a program attached to a group of sockets on one port (SO_REUSEPORT) chooses one for a packet.
+ * SK_REUSEPORT: a program on a group of sockets with one port (SO_REUSEPORT) selects one for a packet.
  *
- * It answers SK_PASS without having chosen: then the kernel does it.
+ * It returns SK_PASS without a selection, so the kernel selects the socket.
  */
 #include "dynptr_harness.h"
 
@@ -18,6 +18,6 @@ int sk_reuseport_example(struct sk_reuseport_md *ctx)
 
 	if (bpf_ringbuf_reserve_dynptr(events_map(), sizeof(record), 0, &ptr) == 0)
 		bpf_dynptr_write(&ptr, 0, &record, sizeof(record), 0);
-	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
+	bpf_ringbuf_submit_dynptr(&ptr, 0); /* required even if the reservation failed */
 	return SK_PASS;
 }

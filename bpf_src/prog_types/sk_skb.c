@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * SK_SKB: a program attached to a sockmap decides what becomes of what a socket in the map receives.
+ * SK_SKB: a program on a sockmap decides about the data that a socket in the map receives.
  *
- * Attach type BPF_SK_SKB_STREAM_VERDICT, to the map of sk_msg.c. It answers SK_PASS: the socket gets it.
+ * Attach type BPF_SK_SKB_STREAM_VERDICT. It returns SK_PASS to deliver the data to the socket.
  */
 #include "dynptr_harness.h"
 
@@ -18,6 +18,6 @@ int sk_skb_example(struct __sk_buff *ctx)
 
 	if (bpf_ringbuf_reserve_dynptr(events_map(), sizeof(record), 0, &ptr) == 0)
 		bpf_dynptr_write(&ptr, 0, &record, sizeof(record), 0);
-	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
+	bpf_ringbuf_submit_dynptr(&ptr, 0); /* required even if the reservation failed */
 	return SK_PASS;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * SOCK_OPS: a program attached to a cgroup is told of the life of the TCP sockets in it.
+ * SOCK_OPS: a program on a cgroup runs on events of its TCP sockets.
  *
- * Here of a socket that begins to listen; of a connection it hears much more. It answers 1: all is well.
+ * Here: a socket begins to listen. Connections have more events. It returns 1 for success.
  */
 #include "dynptr_harness.h"
 
@@ -18,6 +18,6 @@ int sock_ops_example(struct bpf_sock_ops *ctx)
 
 	if (bpf_ringbuf_reserve_dynptr(events_map(), sizeof(record), 0, &ptr) == 0)
 		bpf_dynptr_write(&ptr, 0, &record, sizeof(record), 0);
-	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
+	bpf_ringbuf_submit_dynptr(&ptr, 0); /* required even if the reservation failed */
 	return 1;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * SOCKET_FILTER: a program attached to a socket sees each packet that the socket is to receive.
+ * SOCKET_FILTER: a program on a socket runs for each packet that the socket receives.
  *
- * It answers how many bytes of it to keep; -1 is all. It runs for sockets that carry whole messages: on a
- * stream between two processes of one machine it is never run.
+ * It returns the number of bytes to keep; -1 keeps all. It runs for datagram sockets. It never runs for a stream
+ * socket between two local processes.
  */
 #include "dynptr_harness.h"
 
@@ -19,6 +19,6 @@ int socket_filter_example(struct __sk_buff *ctx)
 
 	if (bpf_ringbuf_reserve_dynptr(events_map(), sizeof(record), 0, &ptr) == 0)
 		bpf_dynptr_write(&ptr, 0, &record, sizeof(record), 0);
-	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
+	bpf_ringbuf_submit_dynptr(&ptr, 0); /* required even if the reservation failed */
 	return -1;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * STRUCT_OPS: a program that is a function of a structure of the kernel, here of a TCP congestion control.
+ * STRUCT_OPS: a program implements a function of a kernel structure, here of a TCP congestion control.
  *
- * The kernel calls `init` when a connection begins to use it; what the program answers is not looked at.
+ * The kernel calls `init` when a connection begins to use it, and ignores the return value.
  */
 #include "dynptr_harness.h"
 
@@ -18,17 +18,17 @@ int struct_ops_example(unsigned long long *ctx)
 
 	if (bpf_ringbuf_reserve_dynptr(events_map(), sizeof(record), 0, &ptr) == 0)
 		bpf_dynptr_write(&ptr, 0, &record, sizeof(record), 0);
-	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
+	bpf_ringbuf_submit_dynptr(&ptr, 0); /* required even if the reservation failed */
 	return 0;
 }
 
-/* The functions that a congestion control must have beside: they hold on to two packets under way. */
+/* The other functions that a congestion control must have. They return a window of two packets. */
 int struct_ops_idle(unsigned long long *ctx)
 {
 	return 2;
 }
 
-/* For a structure whose functions may call no helper at all, and so cannot look into the control page. */
+/* For bpf_dummy_ops: its functions may not call helpers, so this one does not read the control page. */
 int struct_ops_dummy_example(unsigned long long *ctx)
 {
 	struct bpf_dynptr ptr;

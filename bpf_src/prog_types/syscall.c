@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * SYSCALL: a program that user space runs through the system call bpf(BPF_PROG_RUN).
+ * SYSCALL: a program that user space runs with bpf(BPF_PROG_RUN).
  *
- * It has no other event and is attached to nothing. It must be loaded with BPF_F_SLEEPABLE.
+ * It has no other event and no attach. It must be loaded with BPF_F_SLEEPABLE.
  */
 #include "dynptr_harness.h"
 
@@ -18,6 +18,6 @@ int syscall_example(void *ctx)
 
 	if (bpf_ringbuf_reserve_dynptr(events_map(), sizeof(record), 0, &ptr) == 0)
 		bpf_dynptr_write(&ptr, 0, &record, sizeof(record), 0);
-	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
+	bpf_ringbuf_submit_dynptr(&ptr, 0); /* required even if the reservation failed */
 	return 0;
 }

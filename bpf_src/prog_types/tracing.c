@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * TRACING: a program on the entry of a kernel function known by its BTF (fentry), here vfs_mkdir.
+ * TRACING: a program on the entry of a kernel function in BTF (fentry), here vfs_mkdir.
  *
- * It reaches the function's arguments through ctx and must answer 0.
+ * It reads the arguments of the function through ctx. It must return 0.
  */
 #include "dynptr_harness.h"
 
@@ -18,6 +18,6 @@ int tracing_example(unsigned long long *ctx)
 
 	if (bpf_ringbuf_reserve_dynptr(events_map(), sizeof(record), 0, &ptr) == 0)
 		bpf_dynptr_write(&ptr, 0, &record, sizeof(record), 0);
-	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
+	bpf_ringbuf_submit_dynptr(&ptr, 0); /* required even if the reservation failed */
 	return 0;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
 /*
- * XDP: a program attached to a network device sees what arrives there before anyone else.
+ * XDP: a program on a network device runs for packets that arrive, before the network stack.
  *
- * It answers XDP_PASS: the kernel gets it.
+ * It returns XDP_PASS to pass the packet to the network stack.
  */
 #include "dynptr_harness.h"
 
@@ -18,6 +18,6 @@ int xdp_example(struct xdp_md *ctx)
 
 	if (bpf_ringbuf_reserve_dynptr(events_map(), sizeof(record), 0, &ptr) == 0)
 		bpf_dynptr_write(&ptr, 0, &record, sizeof(record), 0);
-	bpf_ringbuf_submit_dynptr(&ptr, 0); /* owed even when the reservation failed */
+	bpf_ringbuf_submit_dynptr(&ptr, 0); /* required even if the reservation failed */
 	return XDP_PASS;
 }

@@ -1,4 +1,4 @@
-"""The system's Chromium, driven by Playwright; it never fetches a browser of its own."""
+"""The system's Chromium, driven by Playwright. Playwright fetches no browser."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A headless Chromium. Raises FileNotFoundError where none is installed."""
+    """Run a headless Chromium within this context. Raises FileNotFoundError if none is installed."""
     program = next(filter(None, map(shutil.which, NAMES)), None)
     if not program:
         raise FileNotFoundError("there is no Chromium: install the package chromium")
     with sync_playwright() as playwright:
-        # its sandbox does not work for root, and the only page is ours
+        # the sandbox does not work for root, and we open only our own page
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield browser
         browser.close()

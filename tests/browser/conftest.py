@@ -1,4 +1,4 @@
-"""Every test in this directory is marked `browser`."""
+"""Marks every test in this directory as `browser`."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ SIZE = {"width": 1440, "height": 900}  # pixels
 
 
 def main() -> None:
-    """Write the picture, and say how long the page took to show the matrix."""
+    """Write the picture, and print the time until the page showed the matrix."""
     page_file, picture = map(Path, sys.argv[1:])
     with chromium() as browser:
         page = browser.new_page(viewport=SIZE, color_scheme="light")  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The HTML report in a real Chromium: what it shows, filters, keyboard, links, sizes, light and dark."""
+"""The HTML report in Chromium: content, filters, keyboard, links, sizes, light and dark."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ ABSENT: Changes = {"verdict": Verdict.ABSENT, "expected": "no helper", "seen": "
 DEFECT: Changes = {"verdict": Verdict.KNOWN_DEFECT, "reason": "before v7.0 it is so"}
 
 
-def made(*, good: bool) -> RunResult:
-    """Three kernels; unless all is good, two cells of the newest are not as expected."""
+def results(*, good: bool) -> RunResult:
+    """Return results of three kernels. Unless `good`, two cells of the newest kernel are not as expected."""
     changes: dict[tuple[str, str, str], Changes] = {(RELEASE, "LSM", "RSV-002"): DEFECT}
     if not good:
         changes |= {(NEW, "LSM", "RSV-011"): FAILED, (NEW, "KPROBE", "VER-001"): CRASHED}
@@ -67,11 +67,11 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of a result that is compared with one in which all was good."""
+    """Write the page of a result, compared with a result that is as expected."""
     path = tmp_path_factory.mktemp("report") / "report.html"
-    now = made(good=False)
+    now = results(good=False)
     gone = replace(cell("LSM", "RSV-012", kernel=NEW), seen="", expected="")
-    before = made(good=True)
+    before = results(good=True)
     before = replace(before, cells=(*before.cells, gone), planned=before.planned + 1)
     path.write_text(as_html(now, loader.load(), compare(before, now)), encoding="utf-8")
     return path
@@ -79,7 +79,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def opened(browser: Browser, report: Path) -> Iterator[Callable[..., Page]]:
-    """Opens the page; a message on its console, an error or a request fails the test."""
+    """Return a function that opens the page. A console message, an error or a request fails the test."""
     troubles: list[str] = []
     contexts = []
 
@@ -114,13 +114,13 @@ def columns(page: Page) -> list[str]:
 
 
 def slot(page: Page, row: str, column: str) -> Any:
-    """Where a row and a column meet."""
+    """Return the cell of a row and a column."""
     return page.locator(".row", has=page.get_by_text(row, exact=True)).locator(
         f".cell[data-column='{columns(page).index(column)}']"
     )
 
 
-def test_it_opens_on_types_by_kernels_with_the_outcome_on_top(opened: Callable[..., Page]) -> None:
+def test_the_page_opens_with_types_by_kernels(opened: Callable[..., Page]) -> None:
     page = opened()
     assert rows(page) == list(TYPES)
     assert columns(page) == ["5.10", "6.12", "7.3"]
@@ -132,7 +132,7 @@ def test_it_opens_on_types_by_kernels_with_the_outcome_on_top(opened: Callable[.
     assert "not as expected: fail" in slot(page, "LSM", "7.3").get_attribute("aria-label")
 
 
-def test_the_ways_to_attach_a_type_are_folded_into_it(opened: Callable[..., Page]) -> None:
+def test_variants_are_folded_into_their_type(opened: Callable[..., Page]) -> None:
     page = opened()
     assert slot(page, "KPROBE", "7.3").inner_text() == "5/6"
     page.locator(".name", has_text="KPROBE").click()
@@ -170,7 +170,7 @@ def test_rows_and_columns_unfold_to_single_cells(opened: Callable[..., Page]) ->
         ("#case=no such words", [], []),
     ],
 )
-def test_a_link_shows_what_its_filters_leave(
+def test_a_link_applies_its_filters(
     opened: Callable[..., Page], fragment: str, shown: list[str], kernels: list[str]
 ) -> None:
     page = opened(fragment)
@@ -183,7 +183,7 @@ def test_a_link_shows_what_its_filters_leave(
     assert (rows(page), columns(page)) == (list(TYPES), ["5.10", "6.12", "7.3"])
 
 
-def test_filters_are_set_with_the_tools_and_kept_in_the_address(opened: Callable[..., Page]) -> None:
+def test_filters_are_kept_in_the_address(opened: Callable[..., Page]) -> None:
     page = opened()
     page.click("#kernel-menu summary")
     page.get_by_label(NEW).check()
@@ -201,7 +201,7 @@ def test_filters_are_set_with_the_tools_and_kept_in_the_address(opened: Callable
     assert again.get_by_role("button", name=re.compile("^fail")).get_attribute("aria-pressed") == "true"
 
 
-def test_a_click_shows_all_there_is_to_know_of_a_cell(opened: Callable[..., Page]) -> None:
+def test_a_click_opens_the_details_of_a_cell(opened: Callable[..., Page]) -> None:
     page = opened("#open=LSM,LSM/RSV")
     slot(page, "RSV-011", "7.3").click()
     page.wait_for_selector("#panel h2")
@@ -233,7 +233,7 @@ def test_the_console_of_a_crash_is_shown_without_escape_sequences(opened: Callab
     assert "ver_001" in text
 
 
-def test_a_folded_slot_lists_its_cells_the_worst_first(opened: Callable[..., Page]) -> None:
+def test_a_folded_slot_lists_its_worst_cells_first(opened: Callable[..., Page]) -> None:
     page = opened()
     slot(page, "LSM", "7.3").click()
     items = page.locator("#panel .cells li")
@@ -244,7 +244,7 @@ def test_a_folded_slot_lists_its_cells_the_worst_first(opened: Callable[..., Pag
     page.wait_for_selector("#panel tr.differs")
 
 
-def test_a_cell_asked_through_two_loaders_shows_both(opened: Callable[..., Page]) -> None:
+def test_a_cell_with_two_loaders_shows_both(opened: Callable[..., Page]) -> None:
     page = opened("#open=SYSCALL,SYSCALL/RSV")
     slot(page, "RSV-011", "7.3").click()
     page.get_by_role("button", name="libbpf ✓").click()
@@ -282,7 +282,7 @@ def test_everything_can_be_done_with_the_keyboard(opened: Callable[..., Page]) -
     assert page.locator("#active").get_attribute("role") == "columnheader"
 
 
-def test_the_grid_tells_assistive_technology_its_size_and_what_is_where(opened: Callable[..., Page]) -> None:
+def test_the_grid_has_roles_and_sizes_for_assistive_technology(opened: Callable[..., Page]) -> None:
     page = opened()
     grid = page.locator("#grid")
     assert (grid.get_attribute("aria-rowcount"), grid.get_attribute("aria-colcount")) == ("4", "4")
@@ -291,7 +291,7 @@ def test_the_grid_tells_assistive_technology_its_size_and_what_is_where(opened: 
     assert page.get_by_role("gridcell", name="5 as expected: absent").count() == len(TYPES)
 
 
-def test_the_focus_is_seen(opened: Callable[..., Page]) -> None:
+def test_the_focus_is_visible(opened: Callable[..., Page]) -> None:
     page = opened()
     page.keyboard.press("Tab")
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
@@ -320,7 +320,7 @@ def test_a_narrow_page_never_scrolls_sideways(opened: Callable[..., Page], fragm
 
 
 def contrast(page: Page, selector: str) -> float:
-    """Between the text and the background of an element, as WCAG 2 counts it."""
+    """Return the contrast ratio of an element's text and background as defined by WCAG 2."""
     return float(
         page.evaluate(
             """(selector) => {
@@ -339,7 +339,7 @@ def contrast(page: Page, selector: str) -> float:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_can_be_read_on_every_colour_in_light_and_dark(opened: Callable[..., Page], scheme: str) -> None:
+def test_text_has_contrast_on_every_colour(opened: Callable[..., Page], scheme: str) -> None:
     page = opened("#open=LSM,LSM/RSV", color_scheme=scheme)
     body = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (body == "rgb(255, 255, 255)") is (scheme == "light")
@@ -348,10 +348,10 @@ def test_text_can_be_read_on_every_colour_in_light_and_dark(opened: Callable[...
         assert contrast(page, shown) >= 4.5, shown
 
 
-def test_the_run_is_told_with_its_provenance(opened: Callable[..., Page]) -> None:
+def test_the_provenance_of_the_run_is_shown(opened: Callable[..., Page]) -> None:
     page = opened()
     page.click("#about")
     text = page.locator("#panel").inner_text()
     assert "2026-01-02T03:04:05Z" in text
-    page.get_by_text("Packages of the guest").click()
+    page.get_by_text("Guest packages").click()
     assert "python3-bpfcc" in page.locator("#panel").inner_text()

@@ -1,4 +1,4 @@
-"""Our command as a process of its own."""
+"""The command as a child process."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import sys
 from pathlib import Path
 
 TREE = Path(__file__).parents[2]
-DEADLINE = 300.0  # seconds; a first boot without KVM on a busy machine takes one
+DEADLINE = 300.0  # seconds; a first boot without KVM takes about one minute on a busy machine
 VERDICT = ("prog_type", "case", "loader", "verdict", "ok", "expected", "seen")
 
 Cells = list[tuple[object, ...]]
 
 
 def start(*arguments: str, folder: Path) -> subprocess.Popen[str]:
-    """Start the command in a folder."""
+    """Start the command in a directory."""
     return subprocess.Popen(
         [sys.executable, "-m", "dynptr_harness", *arguments],
         cwd=folder,
@@ -28,13 +28,13 @@ def start(*arguments: str, folder: Path) -> subprocess.Popen[str]:
 
 
 def run(*arguments: str, folder: Path) -> tuple[int, str, str]:
-    """Run it to its end: exit status, standard output, standard error."""
+    """Run the command and return exit status, standard output and standard error."""
     process = start(*arguments, folder=folder)
     out, err = process.communicate(timeout=DEADLINE)
     return process.returncode, out, err
 
 
 def cells(result: Path) -> Cells:
-    """What a result says of each cell, but for what two runs never share: times, consoles."""
+    """Return the cells of a result, without times and consoles, which differ between runs."""
     document = json.loads(result.read_text())
     return [tuple(cell[name] for name in VERDICT) for cell in document["cells"]]

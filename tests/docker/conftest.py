@@ -1,6 +1,6 @@
-"""What the tests with a container engine share: the engine, and images made of what this machine has.
+"""Fixtures of the tests with a container engine. Every test in this directory is marked `docker`.
 
-No registry is asked for anything: the base image is made by mmdebstrap from the mirror of this machine.
+No registry is used: mmdebstrap builds the base image from this machine's mirror.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.docker)
-            item.add_marker(pytest.mark.xdist_group("docker"))  # they share an engine and its images
+            item.add_marker(pytest.mark.xdist_group("docker"))  # one engine and its images for all
 
 
 @pytest.fixture(scope="session")
 def address() -> Iterator[str]:
-    """The address of an engine that is ours alone, in the environment as everybody looks for it."""
+    """Start a private engine, set DOCKER_HOST and return its address."""
     if reason := engine.obstacle():
         pytest.skip(f"NOT TESTED with containers: {reason}")
-    # not below pytest's folder: a socket's path has at most 107 bytes
+    # not below pytest's directory, because the path of a socket has at most 107 bytes
     folder = Path(tempfile.mkdtemp(prefix="dynptr-docker-", dir="/var/tmp"))
     with pytest.MonkeyPatch.context() as patch, engine.running(folder) as started:
         patch.setenv("DOCKER_HOST", started)
@@ -68,7 +68,7 @@ def settings(address: str) -> Settings:  # noqa: ARG001  (it is in the environme
 
 @pytest.fixture(scope="session")
 def base(client: DockerClient, settings: Settings) -> str:
-    """A small Debian with this machine's way to the network: its apt options and its certificates."""
+    """Build a small Debian image with the apt options and certificates of this machine."""
 
     def build(folder: Path) -> None:
         argv = [
@@ -88,7 +88,7 @@ def base(client: DockerClient, settings: Settings) -> str:
 
 @pytest.fixture(scope="session")
 def harness_image(client: DockerClient, settings: Settings, base: str) -> str:  # noqa: ARG001  (built on it)
-    """Our own image, of this tree."""
+    """Build the image of this tree."""
     return image.ensure(client, settings, Silent())
 
 
@@ -100,7 +100,7 @@ def kernel(settings: Settings) -> Kernel:
 
 @pytest.fixture
 def cache(tmp_path: Path, settings: Settings, kernel: Kernel) -> Path:
-    """A cache of its own, with copies of what the common one has of the kernel and the guest image."""
+    """Return a new cache with copies of the kernel and the guest image."""
     guest_image = rootfs.ensure(settings, Silent()).root.parent
     for entry in (kernel.image.parent, guest_image):
         shutil.copytree(entry, tmp_path / "cache" / entry.relative_to(settings.cache), symlinks=True)

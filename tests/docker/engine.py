@@ -1,4 +1,4 @@
-"""A container engine of the tests' own: own socket, own data, no rules in the firewall, gone afterwards."""
+"""A private container engine with its own socket and data, and without firewall rules."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STOP_DEADLINE = 60.0
 
 
 def obstacle() -> str | None:
-    """Why no engine can be started here, or None."""
+    """Return why no engine can be started here, or None."""
     if os.geteuid() != 0:
         return "only root can start a container engine"
     if not find_tool("dockerd"):
@@ -32,11 +32,12 @@ def obstacle() -> str | None:
 
 @contextmanager
 def running(folder: Path) -> Iterator[str]:
-    """An engine within this context; the address for DOCKER_HOST.
+    """Run an engine within this context and return its address for DOCKER_HOST.
 
     Raises:
-        TimeoutError: it did not answer, or did not end.
-        RuntimeError: it ended by itself.
+        TimeoutError: the engine did not answer.
+        subprocess.TimeoutExpired: the engine did not end.
+        RuntimeError: the engine ended early.
     """
     address = f"unix://{folder / 'docker.sock'}"
     argv = [
@@ -52,13 +53,13 @@ def running(folder: Path) -> Iterator[str]:
     finally:
         daemon.terminate()
         daemon.wait(STOP_DEADLINE)
-        for mounted in _mounts(folder):  # it leaves its network namespace mounted
+        for mounted in _mounts(folder):  # dockerd leaves its network namespace mounted
             subprocess.run(["umount", mounted], check=True)
         shutil.rmtree(folder)
 
 
 def _mounts(folder: Path) -> list[str]:
-    """The mount points below a folder, innermost first."""
+    """Return the mount points below a directory, innermost first."""
     points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     return sorted((point for point in points if point.startswith(f"{folder}/")), reverse=True)
 

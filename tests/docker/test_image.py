@@ -1,4 +1,4 @@
-"""The image that the Dockerfile makes: what it is, and that the whole tool works in it without privileges."""
+"""The image of the Dockerfile: its properties, and a run in it without privileges."""
 
 from __future__ import annotations
 
@@ -26,13 +26,22 @@ if TYPE_CHECKING:
     from dynptr_harness.core.settings import Settings
 
 LARGEST_MIB = 900
-NOBODY = 65532  # the image's own user
-# Every kind of question: examples, scripts by both loaders, programs for the verifier.
-PART = ("--kernel", "6.12", "--prog-type", "SYSCALL", "--prog-type", "TRACEPOINT", "--case", "[ACDRQ]*-00*")
+USER = 65532  # of the image
+# Cells of every kind: examples, scripts by both loaders, programs for the verifier.
+SELECTION = (
+    "--kernel",
+    "6.12",
+    "--prog-type",
+    "SYSCALL",
+    "--prog-type",
+    "TRACEPOINT",
+    "--case",
+    "[ACDRQ]*-00*",
+)
 
 
 class Phases(Silent):
-    """Remembers the titles of all phases."""
+    """Records the titles of all phases."""
 
     def __init__(self) -> None:
         self.titles: list[str] = []
@@ -43,20 +52,22 @@ class Phases(Silent):
         yield lambda _line: None
 
 
-def test_the_image_is_small_and_labelled_and_not_roots(client: DockerClient, harness_image: str) -> None:
+def test_the_image_is_small_and_labelled_and_runs_without_root(
+    client: DockerClient, harness_image: str
+) -> None:
     facts = client.images.get(harness_image).attrs
     assert facts["Size"] < LARGEST_MIB << 20
-    assert facts["Config"]["User"] == f"{NOBODY}:{NOBODY}"
+    assert facts["Config"]["User"] == f"{USER}:{USER}"
     assert facts["Config"]["Labels"]["org.opencontainers.image.version"] == dynptr_harness.__version__
     assert facts["Config"]["Healthcheck"]["Test"] == ["CMD", "dynptr-harness", "--version"]
 
 
-def test_what_looks_after_its_health_succeeds(client: DockerClient, harness_image: str) -> None:
+def test_the_health_check_succeeds(client: DockerClient, harness_image: str) -> None:
     said = client.containers.run(harness_image, ["--version"], remove=True, network_mode="none")
     assert said.decode() == f"dynptr-harness {dynptr_harness.__version__}\n"
 
 
-def test_an_image_is_built_once_for_the_same_tree(
+def test_the_image_of_a_tree_is_built_once(
     client: DockerClient, harness_image: str, settings: Settings
 ) -> None:
     phases = Phases()
@@ -64,21 +75,21 @@ def test_an_image_is_built_once_for_the_same_tree(
     assert phases.titles == []
 
 
-def test_a_run_in_a_container_without_privileges_answers_as_one_outside(
+def test_a_run_without_privileges_has_the_same_results(
     client: DockerClient, harness_image: str, cache: Path, tmp_path: Path
 ) -> None:
     for path in (cache, *cache.rglob("*")):
-        os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+        os.chown(path, USER, USER, follow_symlinks=False)
     client.containers.run(
         harness_image,
-        ["run", *PART, "--no-snapshot", "--json", "/cache/result.json"],
+        ["run", *SELECTION, "--no-snapshot", "--json", "/cache/result.json"],
         remove=True,
         network_mode="host",
         cap_drop=["ALL"],
         security_opt=["no-new-privileges"],
         volumes=[f"{cache}:/cache"],
     )
-    status, _, err = command.run("run", *PART, "--json", "result.json", folder=tmp_path)
+    status, _, err = command.run("run", *SELECTION, "--json", "result.json", folder=tmp_path)
     assert status == 0, err
     inside_cells = command.cells(cache / "result.json")
     assert len(inside_cells) > 50
@@ -86,7 +97,10 @@ def test_a_run_in_a_container_without_privileges_answers_as_one_outside(
 
 
 def files_of(guest_image: Path, folder: Path) -> dict[str, tuple[int, str]]:
-    """Mode and digest of every file of a guest image; tools of another version pack them in another way."""
+    """Return mode and digest of every file of a guest image.
+
+    The images themselves may differ, because other versions of the tools pack files differently.
+    """
     erofs.extract(guest_image, folder)
     return {
         str(path.relative_to(folder)): (path.lstat().st_mode, _digest(path)) for path in folder.rglob("*")
@@ -99,13 +113,13 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
-def test_a_guest_image_made_in_a_container_has_the_same_files(
-    harness_image: str,  # noqa: ARG001  (used by its tree)
+def test_a_guest_image_built_in_a_container_has_the_same_files(
+    harness_image: str,  # noqa: ARG001  (found by the tree)
     settings: Settings,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """On a host without mmdebstrap, that is."""
+    """A host without mmdebstrap builds it in a container."""
 
     def find(name: str) -> str | None:
         return None if name == "mmdebstrap" else find_tool(name)

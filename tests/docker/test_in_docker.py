@@ -1,4 +1,4 @@
-"""`--in docker`: as if it ran here."""
+"""`--in docker` behaves like a run on the host."""
 
 from __future__ import annotations
 
@@ -26,36 +26,36 @@ def ready(harness_image: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("DYNPTR_HARNESS_CACHE", str(cache))
 
 
-def test_its_output_its_files_and_its_status_are_those_of_a_run_here(tmp_path: Path) -> None:
+def test_output_files_and_status_are_those_of_a_run_here(tmp_path: Path) -> None:
     results = tmp_path / "results"
     results.mkdir()
     arguments = ("run", "--in", "docker", *ONE_CELL, "--json", "results/one.json")
     status, out, err = command.run(*arguments, folder=tmp_path)
     assert status == 0, err
-    assert "1 cell planned, 1 run" in out or "1 cells planned, 1 run" in out
-    assert "asking 6.12" in err
+    assert "1 cell planned, 1 run" in out
+    assert "running 1 cell on 6.12" in err
     assert len(command.cells(results / "one.json")) == 1
     assert (results / "one.json").stat().st_uid == os.getuid()
 
 
-def test_wrong_usage_ends_with_the_status_of_wrong_usage(tmp_path: Path) -> None:
+def test_wrong_usage_has_its_status(tmp_path: Path) -> None:
     status, _, err = command.run("run", "--in=docker", "--case", "NOPE-1", folder=tmp_path)
     assert status == 2
     assert "there is no case 'NOPE-1'" in err
 
 
-def begun(process: subprocess.Popen[str]) -> None:
-    """Wait until the command in the container has said something of its own."""
+def wait_for_start(process: subprocess.Popen[str]) -> None:
+    """Wait until the command in the container has printed a line."""
     assert process.stderr
     for line in process.stderr:
         if "starting 6.12" in line:
             return
-    raise AssertionError("it ended before it began")
+    raise AssertionError("the command ended before it printed anything")
 
 
-def test_a_signal_is_passed_on_and_what_was_done_is_told(client: DockerClient, tmp_path: Path) -> None:
+def test_a_signal_is_passed_on_and_finished_cells_are_reported(client: DockerClient, tmp_path: Path) -> None:
     process = command.start("run", "--in", "docker", *ONE_CELL, folder=tmp_path)
-    begun(process)
+    wait_for_start(process)
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=END_DEADLINE)
     assert process.returncode == 130
@@ -63,9 +63,9 @@ def test_a_signal_is_passed_on_and_what_was_done_is_told(client: DockerClient, t
     assert client.containers.list(all=True) == []
 
 
-def test_no_container_goes_on_when_the_command_is_killed(client: DockerClient, tmp_path: Path) -> None:
+def test_the_container_ends_when_the_command_is_killed(client: DockerClient, tmp_path: Path) -> None:
     process = command.start("run", "--in", "docker", *ONE_CELL, folder=tmp_path)
-    begun(process)
+    wait_for_start(process)
     process.kill()
     process.communicate(timeout=END_DEADLINE)
     give_up = time.monotonic() + END_DEADLINE

@@ -1,4 +1,4 @@
-"""Kernels out of container images."""
+"""Kernels from container images."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 
 
 def image_of(client: DockerClient, name: str, content: dict[str, Path | bytes]) -> str:
-    """An image of files and folders, by their places in it; how to select a kernel in it."""
+    """Import an image with these files and directories, by path, and return its selector."""
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
-        for place, source in content.items():
+        for path, source in content.items():
             if isinstance(source, bytes):
-                member = tarfile.TarInfo(place)
+                member = tarfile.TarInfo(path)
                 member.size = len(source)
                 tar.addfile(member, io.BytesIO(source))
             else:
-                tar.add(source, place)
+                tar.add(source, path)
     client.api.import_image_from_data(archive.getvalue(), repository="tests/kernel", tag=name)
     return f"oci:tests/kernel:{name}"
 
@@ -52,16 +52,16 @@ def usual_layout(kernel: Kernel) -> dict[str, Path | bytes]:
     }
 
 
-def top_folder(kernel: Kernel) -> dict[str, Path | bytes]:
-    """A kernel beside its modules, without the index that depmod makes."""
+def own_directory(kernel: Kernel) -> dict[str, Path | bytes]:
+    """Return a kernel next to its modules, without the index of depmod."""
     return {
         "kernel/bzImage": kernel.image,
         f"kernel/lib/modules/{kernel.release}/kernel": modules_of(kernel) / "kernel",
     }
 
 
-@pytest.mark.parametrize("layout", [usual_layout, top_folder])
-def test_a_kernel_from_an_image_is_recorded_by_its_digest_and_boots(
+@pytest.mark.parametrize("layout", [usual_layout, own_directory])
+def test_a_kernel_from_an_image_boots_and_is_recorded_by_digest(
     layout: Layout, client: DockerClient, settings: Settings, kernel: Kernel, tmp_path: Path
 ) -> None:
     selector = image_of(client, tmp_path.name, layout(kernel))
@@ -74,7 +74,7 @@ def test_a_kernel_from_an_image_is_recorded_by_its_digest_and_boots(
     assert "3 cells planned, 3 run" in out
 
 
-def test_an_image_is_looked_through_once(client: DockerClient, settings: Settings, kernel: Kernel) -> None:
+def test_an_image_is_extracted_once(client: DockerClient, settings: Settings, kernel: Kernel) -> None:
     selector = image_of(client, "once", usual_layout(kernel))
     first = container_image.fetch(selector, settings, Silent())
     before = first.image.stat().st_ino
@@ -83,7 +83,7 @@ def test_an_image_is_looked_through_once(client: DockerClient, settings: Setting
 
 
 def without_kernel(_kernel: Kernel) -> dict[str, Path | bytes]:
-    return {"boot/vmlinuz": b"this is no kernel"}
+    return {"boot/vmlinuz": b"this is not a kernel"}
 
 
 def with_two_kernels(kernel: Kernel) -> dict[str, Path | bytes]:
@@ -97,7 +97,7 @@ def with_two_kernels(kernel: Kernel) -> dict[str, Path | bytes]:
         (with_two_kernels, "boot/vmlinuz-1, boot/vmlinuz-2"),
     ],
 )
-def test_an_image_without_one_kernel_is_refused(
+def test_an_image_must_have_exactly_one_kernel(
     content: Layout, fact: str, client: DockerClient, settings: Settings, kernel: Kernel, tmp_path: Path
 ) -> None:
     selector = image_of(client, tmp_path.name, content(kernel))
@@ -114,7 +114,7 @@ def test_an_image_without_one_kernel_is_refused(
         ("oci:localhost:1/kernel:1", EnvironmentFailed, "pulling localhost:1/kernel:1 failed"),
     ],
 )
-def test_an_image_that_cannot_be_had_is_one_clear_error(
+def test_an_unavailable_image_is_one_error(
     selector: str, kind: type[HarnessError], fact: str, settings: Settings
 ) -> None:
     with pytest.raises(kind, match=fact):

@@ -1,4 +1,4 @@
-"""The provisioning of a machine that has nothing yet: what a box of Vagrant goes through."""
+"""The provisioning of a new machine, as in a Vagrant box."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ SCRIPT = """
 set -e
 cp -r /tree /project
 /project/provision/install tool image
-/project/provision/install tool image  # says nothing, for there is nothing left to do
+/project/provision/install tool image  # prints nothing: everything is installed
 /project/provision/tool /opt/dynptr-harness
 /opt/dynptr-harness/bin/dynptr-harness --version
 """
 
 
-def test_a_clean_machine_has_the_command_afterwards(client: DockerClient, base: str) -> None:
+def test_a_new_machine_gets_the_command(client: DockerClient, base: str) -> None:
     said = client.containers.run(
         base,
         ["sh", "-c", SCRIPT],

@@ -1,4 +1,4 @@
-"""The Vagrantfile, as far as it can be judged without a provider."""
+"""The Vagrantfile, as far as it can be checked without a provider."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TREE = Path(__file__).parents[2]
 
 
 @pytest.mark.skipif(not find_tool("vagrant"), reason="NOT TESTED: there is no vagrant")
-def test_vagrant_finds_nothing_wrong(tmp_path: Path) -> None:
+def test_vagrant_accepts_the_file(tmp_path: Path) -> None:
     said = subprocess.run(
         ["vagrant", "validate", "--ignore-provider"],
         cwd=TREE,

@@ -1,13 +1,13 @@
-"""Who refuses each program of this directory, with which error, and the line that states the problem."""
+"""The expected refuser, errno and reason for each program of this directory."""
 
 from __future__ import annotations
 
-Reason = tuple[str, str, str]  # refuser, error, line
+Reason = tuple[str, str, str]  # refuser, errno, reason
 
 LIBBPF, MAP, VERIFIER = "libbpf", "kernel map creation", "verifier"
 SPECIFIC = "libbpf: prog 'of_an_unknown_"
 
-# By file and function: a reason, None if the program is accepted, or the reason by series, from the oldest.
+# By file and function: the reason, None if the program is accepted, or the reason since each series.
 EXPECTED: dict[str, Reason | dict[str, Reason] | None] = {
     "bcc.c:faultless": None,
     "bcc.c:leak_after_a_loop": {
@@ -116,12 +116,12 @@ EXPECTED: dict[str, Reason | dict[str, Reason] | None] = {
 
 
 def version(series: str) -> tuple[int, ...]:
-    """Return a series as numbers, to compare."""
+    """Return the numbers of a series, which can be compared."""
     return tuple(map(int, series.split(".")))
 
 
 def reason_on(program: str, series: str) -> Reason | None:
-    """Return the reason on a kernel: that of the newest series that is not newer than the kernel."""
+    """Return the reason since the newest series that is not newer than the kernel."""
     expected = EXPECTED[program]
     if not isinstance(expected, dict):
         return expected

@@ -1,4 +1,4 @@
-/* A kernel option that no kernel has: libbpf does not find it in the kernel's configuration. */
+/* A kernel option that no kernel has: libbpf does not find it in the kernel configuration. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

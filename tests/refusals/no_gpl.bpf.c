@@ -1,4 +1,4 @@
-/* A helper for programs under the GPL, in a program that is not. */
+/* A GPL-only helper in a program without the GPL. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

@@ -4,7 +4,7 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* More instructions than the verifier walks through; the log has more than 64 MiB. */
+/* More instructions than the limit of the verifier. The log has more than 64 MiB. */
 SEC("raw_tp/sys_enter")
 int too_complex(void *ctx)
 {

@@ -1,4 +1,4 @@
-/* Programs that the verifier refuses, one for each kind of reason; see tests/unit/core/test_refusal.py for the reasons. */
+/* Programs that the verifier refuses, one for each kind of reason; see tests/refusals/expected.py. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
@@ -44,7 +44,7 @@ PROGRAM(leak)
 	return 0;
 }
 
-/* The log of a walk through the loop does not fit into a buffer of 1 MiB. */
+/* The log of the loop does not fit into a buffer of 1 MiB. */
 PROGRAM(leak_after_a_loop)
 {
 	struct bpf_dynptr record;

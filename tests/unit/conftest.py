@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def fake_qemu(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A program that takes QEMU's arguments; see fake_qemu.py for what it does."""
+    """Return the program fake_qemu.py, made executable."""
     program = tmp_path_factory.mktemp("fake") / "qemu"
     source = Path(__file__).with_name("fake_qemu.py").read_text()
     program.write_text(f"#!{sys.executable}\n{source}")

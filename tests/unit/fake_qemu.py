@@ -1,4 +1,8 @@
-"""A QEMU for tests: speaks QMP and the agent's protocol, and fails as the kernel argument fake=… says."""
+"""A program that replaces QEMU in tests. It speaks QMP and the agent's protocol.
+
+The kernel argument fake=FAULT selects a fault of the boot, the save or the end. Requests {"do": FAULT} select
+others.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +23,14 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def how() -> str:
-    """What the kernel argument fake=… says."""
+def fault() -> str:
+    """Return the fault of the kernel argument, or ''."""
     words = sys.argv[sys.argv.index("-append") + 1].split()
     return next((word.partition("=")[2] for word in words if word.startswith("fake=")), "")
 
 
 def port(name: str) -> socket.socket:
-    """The inherited socket of the character device called `name`."""
+    """Return the inherited socket of a character device."""
     option = next(word for word in sys.argv if word.startswith(f"socket,id={name},"))
     return socket.socket(fileno=int(option.rpartition("=")[2]))
 
@@ -46,13 +50,13 @@ class Monitor:
         self._socket.sendall(json.dumps(message).encode() + b"\r\n")
 
     def shutdown(self, reason: str) -> None:
-        """Announce the end and end."""
+        """Send the SHUTDOWN event and exit."""
         stamp = {"seconds": 0, "microseconds": 0}
         self._send({"event": "SHUTDOWN", "data": {"guest": True, "reason": reason}, "timestamp": stamp})
         os._exit(0)
 
     def _serve(self) -> None:
-        while text := self._socket.recv(1 << 16):  # requests come one by one, and without a newline
+        while text := self._socket.recv(1 << 16):  # requests come one at a time, without a newline
             request = json.loads(text)
             if request["execute"] == "quit" and not self._obeys:
                 continue
@@ -61,7 +65,7 @@ class Monitor:
                 error = {"class": "GenericError", "desc": "Migration is not finalized yet"}
                 self._send({"error": error, **number})
                 continue
-            self._send({"return": self._told(request["execute"]), **number})
+            self._send({"return": self._result(request["execute"]), **number})
             match request["execute"]:
                 case "quit":
                     self.shutdown("host-qmp-quit")
@@ -72,7 +76,7 @@ class Monitor:
                 case "cont":
                     self.going.set()
 
-    def _told(self, command: str) -> Any:
+    def _result(self, command: str) -> Any:
         match command:
             case "human-monitor-command":
                 return "RIP=1234"
@@ -91,10 +95,10 @@ class Monitor:
 
     def _save(self, path: str) -> None:
         self._migration("setup")
-        if how() == "full-disk":
+        if fault() == "full-disk":
             self._migration("failed")
             return
-        if how() == "dies-saving":
+        if fault() == "dies-saving":
             os.kill(os.getpid(), signal.SIGKILL)
         with open(path, "w") as file:  # noqa: PTH123
             file.write(STATE)
@@ -113,7 +117,7 @@ class Monitor:
 
 
 def boot(way: str, monitor: Monitor, events: Any) -> None:
-    """Come up, or fail to."""
+    """Boot, or fail in this way."""
     if way == "silent":
         time.sleep(600)
     if way == "panic":
@@ -132,10 +136,10 @@ def boot(way: str, monitor: Monitor, events: Any) -> None:
 
 
 def answer(request: dict[str, Any], monitor: Monitor, events: Any) -> None:  # noqa: C901  (a flat list)
-    """Do what was asked, which may be to die."""
+    """Carry out a request."""
     number = request["id"]
     match request.get("do", request.get("kind")):
-        case "warm" if how() == "never-warm":
+        case "warm" if fault() == "never-warm":
             send(events, event="error", id=number, error="Traceback\nOSError: no")
         case "warm" | "resume":
             send(events, event="reply", id=number, reply={}, seconds=0.5)
@@ -193,7 +197,7 @@ def send(events: Any, **message: Any) -> None:
 def main() -> None:
     words = sys.argv[sys.argv.index("-append") + 1].split()
     say("fake QEMU")
-    if how() == "refuse":
+    if fault() == "refuse":
         sys.exit("qemu: -drive file=root: Could not open 'root': No such file or directory")
     if "dynptr_harness.probe" in words:
         with open(os.environ["FAKE_PROBES"], "a") as counted:  # noqa: PTH123
@@ -204,19 +208,19 @@ def main() -> None:
         if os.environ["FAKE_KVM"] == "fails":
             sys.exit("failed to initialize kvm")
         time.sleep(600)
-    monitor = Monitor(obeys=how() != "stubborn")
+    monitor = Monitor(obeys=fault() != "stubborn")
     events = port("events").makefile("w")
     if "-incoming" in sys.argv:
         monitor.going.wait()
     else:
-        boot(how(), monitor, events)
+        boot(fault(), monitor, events)
         send(events, event="ready", facts={"pid": os.getpid()})
     serve(monitor, events)
     time.sleep(600)
 
 
 def serve(monitor: Monitor, events: Any) -> None:
-    """Answer one request, or several in turn, again and again."""
+    """Answer single requests and batches."""
     for line in port("commands").makefile():
         message = json.loads(line)
         for request in message.get("in_turn", [message]):

@@ -1,4 +1,4 @@
-"""A flood in which nothing goes wrong; part of kernel_model.py."""
+"""Replies of a correct kernel to stress cases; part of kernel_model.py."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ FOOTPRINT = 24
 
 
 def flood(request: dict[str, Any]) -> dict[str, Any]:
-    """Of 16 attempts ten are submitted, four discarded and two refused, and sometimes there is no room."""
+    """Return a reply. Of 16 attempts 10 are submitted, 4 discarded, 2 refused, and a few find a full ring."""
     streams: list[dict[str, Any]] = []
     for cpu in range(CPUS):
         for context in ("outer", "nested"):

@@ -1,8 +1,7 @@
-"""A kernel that does everything right, for tests without a VM: it answers what the agent is asked.
+"""A model of a correct kernel, for tests without a VM. It replies to the requests of the host.
 
-Written from the helper's documentation (include/uapi/linux/bpf.h) and the layout of the ring buffer
-(Documentation/bpf/ringbuf.rst), not from the harness's expectations: it models a ring with positions and
-records and lets the reply follow.
+It models a ring buffer with positions and records, and derives the replies from it. The sources are
+include/uapi/linux/bpf.h (the helper's documentation) and Documentation/bpf/ringbuf.rst, not the harness.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from dynptr_harness.conformance.kfuncs import KFUNCS
+from dynptr_harness.protocol.kfuncs import KFUNCS
 
 from tests.unit.flood_model import CPUS, flood
 from tests.unit.map_model import OVERWRITE as RB_OVERWRITE
@@ -50,7 +49,7 @@ _TYPES = (
     *("SYSCALL", "NETFILTER"),
 )
 TYPE_NUMBERS = {name: number for number, name in enumerate(_TYPES, 1)}
-# Types whose event is a message: the program lets it pass.
+# Types whose event is a message. Their programs let it pass.
 RECEIVING = frozenset(
     {
         *("CGROUP_SKB", "FLOW_DISSECTOR", "LWT_IN", "LWT_OUT", "LWT_SEG6LOCAL", "LWT_XMIT", "NETFILTER"),
@@ -58,8 +57,8 @@ RECEIVING = frozenset(
     }
 )
 
-# Types by what loading them takes, from capabilities(7) and what is said of CAP_PERFMON and CAP_NET_ADMIN in
-# include/uapi/linux/capability.h; the rest takes CAP_NET_ADMIN, but for the two that anybody may load.
+# Types that need only CAP_BPF, and types that also need CAP_PERFMON. All others need CAP_NET_ADMIN, except
+# two that are unprivileged. Sources: capabilities(7), include/uapi/linux/capability.h.
 NEED_BPF = frozenset({"SK_LOOKUP", "SK_REUSEPORT", "SYSCALL"})
 NEED_PERFMON = frozenset(
     {
@@ -81,9 +80,24 @@ ORDERS = {
 }
 
 
+class NotRecorded(AssertionError):
+    """The verifier's answers to some programs are not in verifier_answers.json."""
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__(
+            f"no recorded verifier answer for {', '.join(names)}: run `make record`, which boots a kernel"
+        )
+
+
 @dataclass
 class Record:
-    """A reservation: where it is, how long, and its header."""
+    """A record in the ring buffer.
+
+    Attributes:
+        position: position of the header.
+        size: length of the payload in bytes.
+        header: busy and discard bits, and the length.
+    """
 
     position: int
     size: int
@@ -91,13 +105,13 @@ class Record:
 
     @property
     def end(self) -> int:
-        """Where the next one begins."""
+        """Return the position of the next record."""
         return self.position + ((self.size + 8 + 7) & ~7)
 
 
 @dataclass
 class Dynptr:
-    """A range of a reservation, as a program holds it; without a record it is null."""
+    """A dynptr of a program: a range of a record. It is null without a record."""
 
     record: Record | None
     offset: int = 0
@@ -108,29 +122,29 @@ class Dynptr:
         return cls(None) if isinstance(reserved, int) else cls(reserved, 0, reserved.size)
 
 
-LEFT_AT = 1000  # where in the ring a script begins that does not need a new one
+REUSED_OFFSET = 1000  # offset at which a script begins in a ring that was used before
 
 
 @dataclass
 class Ring:
-    """A ring buffer: bytes that stay where they are, positions that only grow, and who is waiting."""
+    """A ring buffer: its memory, its growing positions, and the state of an epoll instance."""
 
     size: int
     consumer: int = 0
     producer: int = 0
     records: list[Record] = field(default_factory=list)
-    edge: bool | None = None  # of the epoll instance that watches, None without
+    edge: bool | None = None  # edge-triggered epoll or not; None without epoll
     woken: bool = False
     overwrites: bool = False
-    pending: int = 0  # everything before is released
-    overwrite: int = 0  # everything before is overwritten
+    pending: int = 0  # position of the oldest busy record
+    overwrite: int = 0  # position of the oldest record that is not overwritten
 
     def __post_init__(self) -> None:
         self.memory = bytearray(self.size)
 
     def age(self) -> None:
-        """It was in use already, was read to its end, and its old bytes are still there."""
-        self.consumer = self.producer = self.pending = 3 * self.size + LEFT_AT
+        """Make it a used ring: everything was read, and the old bytes are still there."""
+        self.consumer = self.producer = self.pending = 3 * self.size + REUSED_OFFSET
         self.memory[:] = b"\xee" * self.size
 
     def reserve(self, size: int, flags: int) -> Record | int:
@@ -151,7 +165,7 @@ class Ring:
         end = self.producer + taken
         open_at = [record.position for record in self.records if record.header & BUSY]
         self.pending = min([self.producer, *open_at])
-        if end - self.pending >= self.size:  # one byte is never in use
+        if end - self.pending >= self.size:  # one byte always stays free
             return False
         if not self.overwrites:
             return 0 <= end - self.consumer < self.size
@@ -183,17 +197,17 @@ class Ring:
         return {0: data, 1: self.size, 2: self.consumer, 3: self.producer, 4: self.overwrite}.get(what, 0)
 
     def place(self) -> list[int]:
-        """struct position."""
+        """Return the fields of struct position."""
         return [self.query(0), self.consumer, self.producer]
 
 
-def told(payload: bytes) -> str:
-    """How the agent tells a payload."""
+def shown(payload: bytes) -> str:
+    """Return a payload in the form of the agent."""
     return payload.hex() if len(payload) <= 256 else f"{len(payload)} bytes, sha256 of the model"
 
 
 class KernelModel:
-    """Answers requests as the agent in a faultless kernel would."""
+    """Replies to requests like the agent on a correct kernel."""
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         answers = {
@@ -274,7 +288,7 @@ class KernelModel:
             after_reserve.append(ring.place())
         payload = bytes.fromhex(step["payload"]).ljust(64, b"\0")
         held = [Dynptr.of(record) for record in records] + [Dynptr(None)] * (3 - len(records))
-        held.append(replace(held[0]))  # the clone, which the programs with kfuncs make
+        held.append(replace(held[0]))  # the clone of the programs with kfuncs
         answers = [self._access(held, access, payload) for access in step["accesses"]]
         for i in ORDERS[step["order"]]:
             if i < len(records):
@@ -304,7 +318,7 @@ class KernelModel:
         return self._transfer(dynptr, access, payload)
 
     def _transfer(self, dynptr: Dynptr, access: dict[str, Any], payload: bytes) -> tuple[int, bytes]:
-        """Bytes in and out, and pointers to them."""
+        """Read, write or slice."""
         op, offset, length = access["op"], access["offset"], access["len"]
         slicing = "slice" in op
         if not dynptr.record:
@@ -321,7 +335,7 @@ class KernelModel:
         return int(slicing), seen
 
     def _look(self, dynptr: Dynptr, access: dict[str, Any]) -> int:
-        """Kfuncs that look at the dynptr itself, or change its range."""
+        """Kfuncs that inspect the dynptr or change its range."""
         op, start, end = access["op"], access["offset"], access["len"]
         if op.startswith("is-"):
             return int(op != "is-rdonly" and not dynptr.record)
@@ -337,7 +351,7 @@ class KernelModel:
         return 0
 
     def _fill_in(self, held: list[Dynptr], access: dict[str, Any], payload: bytes) -> int:
-        """Kfuncs that put bytes from elsewhere into a reservation."""
+        """Kfuncs that copy other bytes into a reservation."""
         op, offset, length, flags = access["op"], access["offset"], access["len"], access["flags"]
         to, other = held[access["slot"]], held[1 - access["slot"] % 2]
         if op == "copy" and (to.record is None) != (other.record is None):
@@ -401,7 +415,7 @@ class KernelModel:
                 "position": record.position,
                 "header": record.header,
                 "page_offset": 3 + record.position % ring.size // PAGE,
-                "payload": told(ring.bytes_at(record, 0, record.size)),
+                "payload": shown(ring.bytes_at(record, 0, record.size)),
             }
             for record in self._unread()
         ]
@@ -418,7 +432,7 @@ class KernelModel:
             if record.header & BUSY:
                 break
             if not record.header & DISCARDED:
-                payloads.append(told(self.ring.bytes_at(record, 0, record.size)))
+                payloads.append(shown(self.ring.bytes_at(record, 0, record.size)))
             self.ring.consumer = record.position + (record.size + 8 + 7) // 8 * 8
         self.ring.woken = False
         return {"records": payloads, "raw": raw, "consumer": self.ring.consumer}
@@ -442,20 +456,22 @@ class KernelModel:
         return {"in": self.ring.producer != self.ring.consumer, "out": False}
 
     def _load(self, request: dict[str, Any]) -> dict[str, Any]:
-        """What a real kernel answered, see record_verifier.py."""
+        """Return the recorded answers of a real kernel; see record_verifier.py."""
+        if missing := [name for name in request["functions"] if name not in VERIFIER_ANSWERS]:
+            raise NotRecorded(missing)
         return {"functions": {name: {**VERIFIER_ANSWERS[name]} for name in request["functions"]}}
 
     def _rights(self, request: dict[str, Any]) -> dict[str, Any]:
-        anybody = request["unprivileged_bpf_disabled"] == 0
-        return {"holders": [_holder(holder, anybody=anybody) for holder in request["holders"]]}
+        unprivileged = request["unprivileged_bpf_disabled"] == 0
+        return {"holders": [_holder(holder, unprivileged=unprivileged) for holder in request["holders"]]}
 
 
-def _holder(holder: dict[str, Any], *, anybody: bool) -> dict[str, Any]:
-    """Who may do what, from capabilities(7) and the documentation of unprivileged_bpf_disabled."""
+def _holder(holder: dict[str, Any], *, unprivileged: bool) -> dict[str, Any]:
+    """Apply capabilities(7) and the documentation of unprivileged_bpf_disabled."""
     held = set(holder["capabilities"])
     if "SYS_ADMIN" in held:
         held |= {"BPF", "PERFMON", "NET_ADMIN"}
-    may = anybody or "BPF" in held
+    may = unprivileged or "BPF" in held
 
     def try_load(program: dict[str, str]) -> dict[str, Any]:
         name = program["prog_type"]
@@ -473,7 +489,7 @@ def _holder(holder: dict[str, Any], *, anybody: bool) -> dict[str, Any]:
 
 
 def _example(request: dict[str, Any]) -> dict[str, Any]:
-    """What the examples record of calls of ours, and of one call of another process."""
+    """Return the records of the examples for our calls, and for one call of another process."""
     pid, records = 4711, [bytes(24)]
     for call in request["calls"]:
         buffers = [bytes.fromhex(buffer) for buffer in call]

@@ -1,4 +1,4 @@
-"""What a faultless kernel answers to calls on maps and to mappings of a ring; part of kernel_model.py."""
+"""Replies of a correct kernel to map calls and mmap calls; part of kernel_model.py."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Reply = dict[str, Any]
 
 
 class MapModel:
-    """The maps of one request, by name, each as the call that made it."""
+    """The maps of one request, by name. Each is the call that created it."""
 
     def __init__(self) -> None:
         self._maps: dict[str, Reply] = {}
@@ -21,7 +21,7 @@ class MapModel:
         self._frozen: set[str] = set()
 
     def answer(self, act: Reply) -> Reply:
-        """What one call answers."""
+        """Return the reply to one call."""
         if act["act"] != "create" and act.get("name", "") not in {"", *self._maps}:
             return {"errno": None}
         answer: Reply = getattr(self, f"_{act['act']}")(act)

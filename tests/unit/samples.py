@@ -1,4 +1,4 @@
-"""Results and machines made up for tests."""
+"""Sample cases, results and machines for tests."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dynptr_harness.conformance.case import Case
 from dynptr_harness.conformance.catalogue import CASES, PROG_TYPES
 from dynptr_harness.conformance.cell import CellResult
 from dynptr_harness.conformance.experiments.verifier import Verification, accepted, refused
-from dynptr_harness.conformance.kfuncs import KFUNCS
 from dynptr_harness.conformance.plan import make
 from dynptr_harness.conformance.prog_types import ProgType
 from dynptr_harness.conformance.verdict import Verdict
 from dynptr_harness.guest_image.model import BootFiles
 from dynptr_harness.kernels.model import Kernel
+from dynptr_harness.protocol.kfuncs import KFUNCS
 from dynptr_harness.results.model import KernelRun, Phase, Provenance, RunResult
 from dynptr_harness.vm.accelerator import Accelerator
 from dynptr_harness.vm.prepare import PreparedKernel
@@ -41,7 +41,7 @@ FACTS = {
     "kfuncs": list(KFUNCS),
     "lsm": ["lockdown", "bpf"],
 }
-# Of the rows of made-up results, however many there are in the catalogue.
+# The program types of sample results. They do not depend on the catalogue.
 TYPES = [
     *("CGROUP_SOCK", "CGROUP_SOCK_ADDR", "KPROBE", "LSM", "PERF_EVENT", "RAW_TRACEPOINT"),
     *("RAW_TRACEPOINT_WRITABLE", "SK_MSG", "SYSCALL", "TRACEPOINT", "TRACING"),
@@ -50,33 +50,30 @@ TYPES = [
 
 @dataclass(frozen=True)
 class Head:
-    """A case as far as headings need it."""
+    """The fields of a case that headings use."""
 
     id: str
     title: str
-    column: str
 
 
-HEADS = [Head(f"RSV-{number:03}", f"what {number} says", f"case {number}") for number in range(1, 14)]
+HEADS = [Head(f"RSV-{number:03}", f"what {number} says") for number in range(1, 14)]
 
 
-def made_up(case_id: str, **changes: Any) -> Case:
-    """A case of no real catalogue."""
+def sample_case(case_id: str, **changes: Any) -> Case:
+    """Return a case that is not in the catalogue."""
     name = case_id.lower().replace("-", "_")
     programs = (refused(name, 22, "Unreleased reference"), accepted(f"{name}_accepted"))
     experiment = Verification(programs, "file")
-    return replace(
-        Case(case_id, "heading", f"what {case_id} says", experiment, "a file, a commit"), **changes
-    )
+    return replace(Case(case_id, f"what {case_id} says", experiment, "a file, a commit"), **changes)
 
 
-def made_up_type(name: str) -> ProgType:
-    """A program type of no real catalogue."""
-    return ProgType(name, 1, (5, 19), f"the event of {name}")
+def sample_type(name: str) -> ProgType:
+    """Return a program type that does not exist."""
+    return ProgType(name, (5, 19), f"the event of {name}")
 
 
 def cell(prog_type: str = "KPROBE", case: str = "RSV-011", **changes: Any) -> CellResult:
-    """A cell that passed, unless told otherwise."""
+    """Return a passed cell, with changes."""
     passed = CellResult(
         kernel=RELEASE,
         arch="x86_64",
@@ -93,12 +90,12 @@ def cell(prog_type: str = "KPROBE", case: str = "RSV-011", **changes: Any) -> Ce
 
 
 def full(cases: Sequence[CaseHead] = HEADS) -> list[CellResult]:
-    """Every type with every case, all passed."""
+    """Return a passed cell of every type and case."""
     return [cell(prog_type, case.id) for prog_type in TYPES for case in cases]
 
 
 def kernel_run(**changes: Any) -> KernelRun:
-    """A kernel that booted once, unless told otherwise."""
+    """Return a kernel that booted once, with changes."""
     booted = KernelRun(
         selector="6.12",
         release=RELEASE,
@@ -120,7 +117,7 @@ def kernel_run(**changes: Any) -> KernelRun:
 def result(
     cells: Iterable[CellResult], kernels: Sequence[KernelRun] | None = None, **changes: Any
 ) -> RunResult:
-    """A result with these cells."""
+    """Return a result with these cells."""
     filled = tuple(cells)
     run = Provenance(
         harness="0.1.0",
@@ -135,7 +132,7 @@ def result(
 
 
 def subject(release: str = RELEASE) -> PreparedKernel:
-    """A kernel ready to boot that no QEMU will ever see."""
+    """Return a prepared kernel whose files do not exist."""
     nowhere = Path("/nonexistent")
     return PreparedKernel(
         selector="6.12",
@@ -145,14 +142,22 @@ def subject(release: str = RELEASE) -> PreparedKernel:
     )
 
 
-# six cells, and no reason to ask them in another order
+# Programs of the catalogue's verifier rows: the model answers them from its recording or not at all.
+CATALOGUED = {
+    program.name
+    for case in CASES
+    if isinstance(case.experiment, Verification)
+    for program in case.experiment.programs
+}
+
+# six cells in a fixed order
 SMALL = make(PROG_TYPES, CASES, ["KPROBE", "LSM"], ["VER-001", "VER-002", "VER-004"])
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """What a faultless kernel answers, also of programs that are made up: it accepts the accepted twin."""
+    """Return the reply of a correct kernel. It accepts sample programs whose name ends with '_accepted'."""
     names = request.get("functions", [])
-    if request["kind"] != "load" or all(name in kernel_model.VERIFIER_ANSWERS for name in names):
+    if request["kind"] != "load" or CATALOGUED & set(names):
         return KernelModel().answer(request)
     refusal = {"accepted": False, "errno": 22, "log": kernel_model.LEAK}
     return {
@@ -163,12 +168,13 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass
 class FakeGuest:
-    """A machine in a faultless kernel.
+    """A machine with a correct kernel.
 
     Attributes:
-        trouble: what happens instead of an answer, by the number of the request from 0: something to
-            raise, a reply to give, or a coroutine function to await before the answer.
-        closed: whether it was ended.
+        trouble: deviations by the index of the request: an exception to raise, a reply to return, or a
+            coroutine function to await before the reply.
+        asked: the requests so far.
+        closed: True if the machine was ended.
     """
 
     trouble: dict[int, Any] = field(default_factory=dict)
@@ -181,7 +187,7 @@ class FakeGuest:
     splats: list[str] = field(default_factory=list)
 
     async def ask(self, request: dict[str, Any], deadline: float) -> dict[str, Any]:
-        """Answer, or be in trouble."""
+        """Return a reply, or do what `trouble` says."""
         assert deadline > 0
         assert not self.closed
         trouble = self.trouble.get(len(self.asked))
@@ -201,7 +207,7 @@ class FakeGuest:
     async def request_batch(
         self, requests: Sequence[dict[str, Any]], deadline: float
     ) -> AsyncIterator[dict[str, Any]]:
-        """Answer one after the other, until there is a complaint."""
+        """Yield the replies, up to the first with a kernel warning."""
         for request in requests:
             reply = await self.ask(request, deadline)
             yield reply
@@ -212,5 +218,5 @@ class FakeGuest:
         self.processors = tuple(processors)
 
     async def kill(self) -> None:
-        """Remember that it was ended."""
+        """Mark the machine as ended."""
         self.closed = True

@@ -1,4 +1,4 @@
-"""An agent that does as it is told, over the descriptors that it is started with."""
+"""An agent that answers the requests of test_machine.py. It inherits its file descriptors."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ REQUESTS, EVENTS = map(int, os.environ["DYNPTR_HARNESS_PORTS"].split(","))
 
 
 def send(**event: object) -> None:
-    """Send one event."""
+    """Send an event."""
     os.write(EVENTS, json.dumps(event).encode() + b"\n")
 
 
-print("the agent's own words", flush=True)
+print("output of the agent", flush=True)
 if "fail" in sys.argv:
     send(event="failed", error="no BCC")
     sys.exit(1)

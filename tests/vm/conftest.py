@@ -1,4 +1,8 @@
-"""What the VM tests boot: the real kernel and guest image, from the cache that the command itself uses."""
+"""Fixtures of the VM tests: a kernel and the guest image, from the cache of the command.
+
+Every test in this directory is marked `vm`. The tests of a file run on one xdist worker, because they share
+machines.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,8 @@ if TYPE_CHECKING:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))  # the tests of a file share machines
+            item.add_marker(pytest.mark.vm)
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture(scope="session")
@@ -42,12 +47,12 @@ def image(settings: Settings) -> GuestImage:
 
 @pytest.fixture(scope="session")
 def stub_files(kernel: Kernel, image: GuestImage, settings: Settings) -> BootFiles:
-    """A boot into the stub agent."""
+    """Return the boot files with the stub agent in place of the agent."""
     stub = {"dynptr_harness/guest": Path(__file__).with_name("stub_agent")}
     return boot_files.files(kernel, image, settings=settings, progress=Silent(), replaced=stub)
 
 
 @pytest.fixture(scope="session")
 def accelerator(stub_files: BootFiles, settings: Settings) -> Accelerator:
-    """KVM where it works, else TCG."""
+    """Return KVM if it works, otherwise TCG."""
     return choose(stub_files, settings=settings)

@@ -1,4 +1,4 @@
-"""The command on a real kernel: all is as expected; what is broken on purpose is red, and nothing else."""
+"""The catalogue on a real kernel: correct programs pass, and deliberately broken programs fail."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pytest
 from dynptr_harness.conformance.catalogue import CASES, PROG_TYPES
 from dynptr_harness.conformance.judge import Judgement, judge
 from dynptr_harness.conformance.verdict import Verdict
@@ -26,11 +25,9 @@ if TYPE_CHECKING:
     from dynptr_harness.kernels.model import Kernel
     from dynptr_harness.vm.accelerator import Accelerator
 
-pytestmark = pytest.mark.vm
-
 ALL_TYPES = "*"
 
-# What a broken program is held against: a case of each kind, in every type.
+# Cases for the broken programs: one of each kind, in every type.
 CORE = (
     "ATT-001",
     "ATT-002",
@@ -44,16 +41,16 @@ CORE = (
     "VER-004",
 )
 
-ASKED = [(prog_type, case) for prog_type in PROG_TYPES for case in CASES if case.applies(prog_type)]
-CORE_CELLS = [(prog_type, case) for prog_type, case in ASKED if case.id in CORE]
-# The first program that is held starts the process that looks on. That must not keep the program attached: it
-# would then take the events of all that come after it.
-HELD = [(each, case) for each, case in ASKED if (each.name, case.id) == ("RAW_TRACEPOINT", "RSV-001")]
+PLANNED = [(prog_type, case) for prog_type in PROG_TYPES for case in CASES if case.applies(prog_type)]
+CORE_CELLS = [(prog_type, case) for prog_type, case in PLANNED if case.id in CORE]
+# The first case that observes a held reservation starts the observing process. That process must not keep the
+# program attached, because the program would then take the events of all later cases.
+HELD = [(each, case) for each, case in PLANNED if (each.name, case.id) == ("RAW_TRACEPOINT", "RSV-001")]
 
 Cells = dict[tuple[str, str], Judgement]
 
 
-def test_everything_is_as_expected_on_a_real_kernel(kernel: Kernel, tmp_path: Path) -> None:
+def test_all_cells_are_as_expected(kernel: Kernel, tmp_path: Path) -> None:
     results = tmp_path / "results.json"
     command = [
         sys.executable,
@@ -67,18 +64,18 @@ def test_everything_is_as_expected_on_a_real_kernel(kernel: Kernel, tmp_path: Pa
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    told = json.loads(results.read_text())
-    assert {cell["kernel"] for cell in told["cells"]} == {kernel.release}
-    asked = {(prog_type.name, case.id) for prog_type, case in ASKED}
-    assert {(cell["prog_type"], cell["case"]) for cell in told["cells"]} == asked
-    core = [cell for cell in told["cells"] if cell["case"] in CORE]
+    cells = json.loads(results.read_text())["cells"]
+    assert {cell["kernel"] for cell in cells} == {kernel.release}
+    planned = {(prog_type.name, case.id) for prog_type, case in PLANNED}
+    assert {(cell["prog_type"], cell["case"]) for cell in cells} == planned
+    core = [cell for cell in cells if cell["case"] in CORE]
     assert {cell["verdict"] for cell in core if "/" not in cell["prog_type"]} == {"pass"}
-    # what this machine cannot have, whatever the kernel
+    # QEMU emulates no hardware perf events
     assert {cell["prog_type"] for cell in core if cell["verdict"] != "pass"} <= {"PERF_EVENT/hardware"}
 
 
-# Each row: what is broken, in which file, the text there and what takes its place, and what must turn red.
-# All rows are broken in one guest, so their cells must not overlap.
+# Each row: what is broken, file, text, replacement, and the cells that must fail. One guest has all rows, so
+# their cells must not overlap.
 Breakage = tuple[str, str, str, str, set[tuple[str, str]]]
 
 BREAKAGES: list[Breakage] = [
@@ -90,7 +87,7 @@ BREAKAGES: list[Breakage] = [
         {("KPROBE*", "ATT-002")},
     ),
     (
-        "a record discarded that should be submitted",
+        "a discard in place of a submit",
         "prog_types/tracepoint.c",
         "bpf_ringbuf_submit_dynptr",
         "bpf_ringbuf_discard_dynptr",
@@ -114,21 +111,21 @@ BREAKAGES: list[Breakage] = [
         {("CGROUP_SOCK", "ATT-002"), ("CGROUP_SOCK/*", "ATT-002")},
     ),
     (
-        "an event that the program takes for another's",
+        "a program that ignores its own event",
         "prog_types/lsm.c",
         "int lsm_example(unsigned long long *ctx)\n{\n\tstruct control *control_page = claim_own_event();",
         "int lsm_example(unsigned long long *ctx)\n{\n\tstruct control *control_page = 0;",
         {("LSM", "ATT-002"), ("LSM/sleepable", "ATT-002")},
     ),
     (
-        "a context that is not written",
+        "a wrong value written to the context",
         "prog_types/raw_tracepoint_writable.c",
         "#define TEST_RUN_RESULT (-86)",
         "#define TEST_RUN_RESULT (-85)",
         {("RAW_TRACEPOINT_WRITABLE", "ATT-002")},
     ),
     (
-        "a leak that is none",
+        "a leak that is fixed",
         "cases/release.c",
         "	reserve(&ptr);\n	return 0;\n}\n\nPROGRAM\nint ver_001_accepted",
         "	reserve(&ptr);\n	submit(&ptr);\n	return 0;\n}\n\nPROGRAM\nint ver_001_accepted",
@@ -136,10 +133,10 @@ BREAKAGES: list[Breakage] = [
     ),
 ]
 
-# Types in each of which the record is one of no type.
+# Examples that record program type 0.
 BREAKAGES += [
     (
-        f"a record of no type in {name}",
+        f"a record of type 0 in {name}",
         f"prog_types/{name.lower()}.c",
         f"BPF_PROG_TYPE_{name});",
         "0);",
@@ -155,14 +152,14 @@ BREAKAGES += [
 
 BREAKAGES += [
     (
-        "records submitted that should be discarded",
+        "a submit in place of a discard",
         "steps.c",
         "reservation->release == DISCARD",
         "reservation->release == 99",
         {(ALL_TYPES, "CMT-002")},
     ),
     (
-        "another errno for wrong flags",
+        "a wrong errno for wrong flags",
         "steps.c",
         "outcome->reserved[0] = reserve_dynptr(ring, slots[0].size, slots[0].flags, &a);",
         (
@@ -172,7 +169,7 @@ BREAKAGES += [
         {(ALL_TYPES, "RSV-011")},
     ),
     (
-        "a leak whose twin leaks too",
+        "a leak in the accepted twin",
         "cases/release.c",
         "	if (reserve(&ptr)) {\n		discard(&ptr);\n",
         "	if (reserve(&ptr)) {\n",
@@ -181,7 +178,7 @@ BREAKAGES += [
 ]
 
 
-def test_what_is_broken_on_purpose_is_red_and_nothing_else(
+def test_broken_programs_fail_and_no_others(
     kernel: Kernel,
     image: GuestImage,
     settings: Settings,
@@ -193,7 +190,7 @@ def test_what_is_broken_on_purpose_is_red_and_nothing_else(
         kernel, image, settings=settings, progress=Silent(), replaced={"bpf_src": sources}
     )
 
-    async def ask() -> Cells:
+    async def run() -> Cells:
         async with await Machine.boot(Spec(files, accelerator), tmp_path) as machine:
             for prog_type, case in HELD:
                 await machine.ask(case.request(prog_type, "libbpf"), 60)
@@ -204,10 +201,10 @@ def test_what_is_broken_on_purpose_is_red_and_nothing_else(
                 for prog_type, case in CORE_CELLS
             }
 
-    cells = asyncio.run(ask())
-    red = {cell for cell, judgement in cells.items() if not judgement.ok}
+    cells = asyncio.run(run())
+    failed = {cell for cell, judgement in cells.items() if not judgement.ok}
     patterns = {pattern for breakage in BREAKAGES for pattern in breakage[4]}
-    assert red == {
+    assert failed == {
         (name, case)
         for (name, case), judgement in cells.items()
         for types, of_case in patterns
@@ -217,11 +214,11 @@ def test_what_is_broken_on_purpose_is_red_and_nothing_else(
 
 
 def _broken_sources(folder: Path) -> Path:
-    """A copy of the C programs with all of the breakages."""
+    """Return a copy of the C programs with all breakages."""
     shutil.copytree(Path(payload.contents()["bpf_src/steps.c"]).parent, folder)
     for what, name, text, replacement, _ in BREAKAGES:
         source = folder / name
         before = source.read_text()
-        assert before.count(text) == 1, f"{what}: {name} has the text {before.count(text)} times"
+        assert before.count(text) == 1, f"{what}: the text occurs {before.count(text)} times in {name}"
         source.write_text(before.replace(text, replacement))
     return folder

@@ -1,4 +1,4 @@
-"""What goes wrong for real in a run costs the cells it happens in, and no other."""
+"""Real faults during a run cost only the cells in which they occur."""
 
 from __future__ import annotations
 
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from dynptr_harness.kernels.model import Kernel
     from dynptr_harness.vm.accelerator import Accelerator
 
-pytestmark = pytest.mark.vm
-
 FAULTY_AGENT = Path(__file__).with_name("faulty_agent")
 SHARED_KINDS = ("apt", "boot", "guest-root", "kernels", "kvm-probe", "objects", "payload")
 PLAN = make(
@@ -57,14 +55,14 @@ INTERRUPT_FLAG = 1 << 9  # IF of RFLAGS
 
 @pytest.fixture(scope="module")
 def cache(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache of its own for snapshots, with all else as in the real one."""
+    """Return a cache with its own snapshots that shares everything else with the user's cache."""
     folder = tmp_path_factory.mktemp("cache")
     share(settings.cache, folder)
     return folder
 
 
 def share(cache: Path, folder: Path) -> None:
-    """Have in `folder` what is in the cache, but for snapshots and consoles."""
+    """Link everything in the cache into `folder`, except snapshots and consoles."""
     for kind in SHARED_KINDS:
         (cache / kind).mkdir(exist_ok=True)
         (folder / kind).symlink_to(cache / kind)
@@ -78,7 +76,7 @@ def subject(
     accelerator: Accelerator,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> PreparedKernel:
-    """A kernel with an agent that does what breaks the machine, when it is asked to."""
+    """Return a kernel with the faulty agent."""
     program = tmp_path_factory.mktemp("objects") / "spin.bpf.o"
     source = FAULTY_AGENT / "spin.bpf.c"
     subprocess.run(["clang", *bpf_objects.FLAGS, "-c", source, "-o", program], check=True, timeout=60)
@@ -91,8 +89,8 @@ def subject(
     return PreparedKernel("6.12", kernel, files, accelerator)
 
 
-def ask(cache: Path, folder: Path, *subjects: PreparedKernel) -> runner.RunOutcome:
-    """Ask the cells of PLAN, on two machines."""
+def run_plan(cache: Path, folder: Path, *subjects: PreparedKernel) -> runner.RunOutcome:
+    """Run the cells of PLAN on two machines."""
     snapshots = Snapshots(Settings(cache))
 
     async def start(subject: PreparedKernel, folder: Path, *, round_robin: bool) -> Machine:
@@ -121,7 +119,7 @@ def verdicts(outcome: runner.RunOutcome, release: str) -> dict[Key, Verdict]:
 
 ALL_PASS = {(cell.prog_type.name, cell.case.id): Verdict.PASS for cell in PLAN.cells}
 
-# Each in another program type: the fault, and the verdict that it must end in.
+# The faults of some cells, and the verdicts that these cells must get.
 FAULTS: dict[Key, tuple[str, Verdict]] = {
     ("KPROBE", "RSV-011"): ("killed", Verdict.LOST),
     ("LSM", "VER-001"): ("panic", Verdict.CRASH),
@@ -131,11 +129,11 @@ FAULTS: dict[Key, tuple[str, Verdict]] = {
 
 
 def break_machines(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From now on a machine that is asked what belongs to FAULTS does that instead."""
+    """Make machines fail as FAULTS says when they run these cells."""
     requests = [(cell.request, FAULTS.get((cell.prog_type.name, cell.case.id))) for cell in PLAN.cells]
-    answers = Machine.request_batch
+    request_batch = Machine.request_batch
 
-    async def answer_or_fail(
+    async def fail_or_reply(
         machine: Machine, wanted: Sequence[dict[str, Any]], deadline: float
     ) -> AsyncIterator[dict[str, Any]]:
         faults = [next((fault for asked, fault in requests if asked == request), None) for request in wanted]
@@ -143,7 +141,7 @@ def break_machines(monkeypatch: pytest.MonkeyPatch) -> None:
             {**request, "fault": fault[0]} if fault else request
             for request, fault in zip(wanted, faults, strict=True)
         ]
-        replies = answers(machine, faulty, deadline)
+        replies = request_batch(machine, faulty, deadline)
         for fault in faults:
             if fault and fault[0] == "killed":  # in the middle of the case
                 asyncio.get_running_loop().call_later(0.2, os.kill, machine.pid, signal.SIGKILL)
@@ -152,15 +150,15 @@ def break_machines(monkeypatch: pytest.MonkeyPatch) -> None:
             except StopAsyncIteration:
                 return
 
-    monkeypatch.setattr(Machine, "request_batch", answer_or_fail)
+    monkeypatch.setattr(Machine, "request_batch", fail_or_reply)
     monkeypatch.setattr(session, "CELL_DEADLINE", 15.0)
 
 
-def test_a_machine_that_is_killed_panics_spins_or_warns_costs_one_cell(
+def test_each_fault_costs_one_cell(
     cache: Path, subject: PreparedKernel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     break_machines(monkeypatch)
-    outcome = ask(cache, tmp_path, subject)
+    outcome = run_plan(cache, tmp_path, subject)
     release = subject.kernel.release
     assert verdicts(outcome, release) == ALL_PASS | {key: verdict for key, (_, verdict) in FAULTS.items()}
     cells = {(cell.prog_type, cell.case): cell for cell in outcome.result.cells}
@@ -176,29 +174,29 @@ def test_a_machine_that_is_killed_panics_spins_or_warns_costs_one_cell(
     assert any(spins), registers.read_text()
 
 
-def test_a_truncated_guest_image_costs_its_kernel_and_no_other(
+def test_a_truncated_guest_image_costs_one_kernel(
     cache: Path, subject: PreparedKernel, tmp_path: Path
 ) -> None:
     short = tmp_path / "root.erofs"
     image = subject.files.root.read_bytes()
     short.write_bytes(image[: len(image) // 2])
-    spoilt = replace(
+    broken = replace(
         subject,
-        kernel=replace(subject.kernel, release="spoilt"),
+        kernel=replace(subject.kernel, release="broken"),
         files=replace(subject.files, root=short),
     )
-    outcome = ask(cache, tmp_path, spoilt, subject)
-    assert set(verdicts(outcome, "spoilt").values()) == {Verdict.NOT_RUN}
+    outcome = run_plan(cache, tmp_path, broken, subject)
+    assert set(verdicts(outcome, "broken").values()) == {Verdict.NOT_RUN}
     assert verdicts(outcome, subject.kernel.release) == ALL_PASS
-    spoilt_run, sound_run = outcome.result.run.kernels
-    assert str(spoilt_run.stopped).startswith("the guest did not boot: ")
-    assert (spoilt_run.boots, sound_run.stopped) == (1, None)
+    broken_run, intact_run = outcome.result.run.kernels
+    assert str(broken_run.stopped).startswith("the guest did not boot: ")
+    assert (broken_run.boots, intact_run.stopped) == (1, None)
 
 
-def test_a_corrupt_snapshot_is_told_and_costs_no_cell(
+def test_a_corrupt_snapshot_costs_no_cell(
     cache: Path, subject: PreparedKernel, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ask(cache, tmp_path / "first", subject)  # there is one now
+    run_plan(cache, tmp_path / "first", subject)  # saves a snapshot
     for folder in Cache(cache).entries(KIND):
         state = folder / "state"
         before = state.stat()
@@ -206,16 +204,16 @@ def test_a_corrupt_snapshot_is_told_and_costs_no_cell(
             file.write(b"garbage" * 1000)
         os.utime(state, ns=(before.st_atime_ns, before.st_mtime_ns))
     with caplog.at_level(logging.WARNING):
-        outcome = ask(cache, tmp_path / "second", subject)
+        outcome = run_plan(cache, tmp_path / "second", subject)
     assert verdicts(outcome, subject.kernel.release) == ALL_PASS
-    assert "is of no use and is made anew" in caplog.text
+    assert "cannot be restored and will be created again" in caplog.text
     (run,) = outcome.result.run.kernels
-    assert (run.boots, run.restores) == (2, 1)  # the second from what the first made anew
+    assert (run.boots, run.restores) == (2, 1)  # the first machine saved a new snapshot
 
 
 @contextmanager
 def command(cache: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """The command, running with a cache of its own; it is gone afterwards."""
+    """Run the command with this cache within the context."""
     process = subprocess.Popen(
         [sys.executable, "-m", "dynptr_harness", "run", "--kernel", "6.12", *arguments],
         env={**os.environ, "DYNPTR_HARNESS_CACHE": str(cache)},
@@ -232,7 +230,7 @@ def command(cache: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.fixture
 def small_disk(settings: Settings, tmp_path: Path) -> Iterator[Path]:
-    """A cache on a disk of its own that has room for consoles, and for no snapshot."""
+    """Return a cache on a disk that is too small for a snapshot."""
     folder = tmp_path / "disk"
     folder.mkdir()
     if os.geteuid():
@@ -245,19 +243,19 @@ def small_disk(settings: Settings, tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", folder], check=True, timeout=60)
 
 
-def test_a_disk_without_room_for_a_snapshot_costs_no_cell(small_disk: Path, tmp_path: Path) -> None:
+def test_no_space_for_a_snapshot_costs_no_cell(small_disk: Path, tmp_path: Path) -> None:
     results = tmp_path / "results.json"
     with command(small_disk, *FEW, "--json", str(results)) as process:
         out, err = process.communicate(timeout=RUN_DEADLINE)
     assert process.returncode == 0, out + err
     assert re.search(
-        rf"warning: no snapshot was made: {small_disk} has \d+ MiB free, 1024 MiB are needed", err
+        rf"warning: no snapshot was saved: {small_disk} has \d+ MiB free, 1024 MiB are needed", err
     )
-    told = json.loads(results.read_text())
-    assert {cell["verdict"] for cell in told["cells"]} == {"pass"}
+    cells = json.loads(results.read_text())["cells"]
+    assert {cell["verdict"] for cell in cells} == {"pass"}
 
 
-def test_a_full_disk_fails_the_environment_and_is_told(small_disk: Path) -> None:
+def test_a_full_disk_fails_the_environment(small_disk: Path) -> None:
     with suppress(OSError), (small_disk / "filler").open("wb", buffering=0) as filler:
         while True:
             filler.write(bytes(4096))
@@ -267,9 +265,7 @@ def test_a_full_disk_fails_the_environment_and_is_told(small_disk: Path) -> None
     assert re.search(rf"cells not run: cannot write {small_disk}/\S+: No space left on device", out)
 
 
-def test_two_runs_at_a_time_in_one_cache_do_not_disturb_each_other(
-    settings: Settings, tmp_path: Path
-) -> None:
+def test_parallel_runs_share_a_cache(settings: Settings, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     cache.mkdir()
     share(settings.cache, cache)
@@ -282,27 +278,27 @@ def test_two_runs_at_a_time_in_one_cache_do_not_disturb_each_other(
             out, err = process.communicate(timeout=RUN_DEADLINE)
             assert process.returncode == 0, out + err
     for name in ("a", "b"):
-        told = json.loads((tmp_path / f"{name}.json").read_text())
-        assert {cell["verdict"] for cell in told["cells"]} == {"pass"}
+        cells = json.loads((tmp_path / f"{name}.json").read_text())["cells"]
+        assert {cell["verdict"] for cell in cells} == {"pass"}
     assert len(Cache(cache).entries(KIND)) == 1
 
 
 def qemus(process: subprocess.Popen[str]) -> list[int]:
-    """The process ids of the machines of a command: it has no other children while it asks."""
+    """Return the process IDs of the machines. The command has no other children while it runs cells."""
     return [
         int(each) for each in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     ]
 
 
 def wait_for_answers_of_two_machines(process: subprocess.Popen[str]) -> None:
-    """Returns when two machines are being asked and something was answered."""
+    """Wait until two machines run and a cell has a result."""
     assert process.stderr
     give_up = time.monotonic() + RUN_DEADLINE
-    heard = ""
-    while not re.search(r"[1-9]\d* answered", heard) or len(qemus(process)) < 2:
-        assert time.monotonic() < give_up, f"no two machines that answer after {RUN_DEADLINE:g} s"
-        heard = process.stderr.readline()
-        assert heard, process.communicate()
+    line = ""
+    while not re.search(r"[1-9]\d* answered", line) or len(qemus(process)) < 2:
+        assert time.monotonic() < give_up, f"two machines did not run within {RUN_DEADLINE:g} s"
+        line = process.stderr.readline()
+        assert line, process.communicate()
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -317,7 +313,7 @@ def test_a_signal_ends_all_machines_within_a_second(
         for each in watched:
             ended, _, _ = select.select([each], [], [], max(0, began + 1 - time.monotonic()))
             os.close(each)
-            assert ended, f"a machine lived on 1 s after {number.name}"
+            assert ended, f"a machine still ran 1 s after {number.name}"
         out, err = process.communicate(timeout=60)
     assert process.returncode == status, out + err
     assert f"interrupted by {number.name}: " in out

@@ -1,4 +1,4 @@
-"""exec and shell on a real guest: they behave like commands of the host, and tell when the guest dies."""
+"""exec and shell on a real guest."""
 
 from __future__ import annotations
 
@@ -21,29 +21,27 @@ if TYPE_CHECKING:
 
     from dynptr_harness.kernels.model import Kernel
 
-pytestmark = pytest.mark.vm
-
-PATIENCE_S = 240  # the first one boots
-OURS = [sys.executable, "-m", "dynptr_harness"]
+PATIENCE_S = 240  # seconds; the first one boots
+COMMAND = [sys.executable, "-m", "dynptr_harness"]
 
 
 def run(
     kernel: Kernel, *words: str, stdin: bytes = b"", stdout: int = subprocess.PIPE
 ) -> subprocess.CompletedProcess[bytes]:
-    command = [*OURS, "exec", "--quiet", "--kernel", kernel.release, "--", *words]
+    command = [*COMMAND, "exec", "--quiet", "--kernel", kernel.release, "--", *words]
     return subprocess.run(
         command, input=stdin, stdout=stdout, stderr=subprocess.PIPE, timeout=PATIENCE_S, check=False
     )
 
 
-def test_output_errors_and_status_are_those_of_the_command(kernel: Kernel) -> None:
+def test_output_and_status_are_those_of_the_command(kernel: Kernel) -> None:
     done = run(kernel, "sh", "-c", "uname -r; echo two words >&2; exit 7")
     assert (done.stdout.decode(), done.stderr) == (f"{kernel.release}\n", b"two words\n")
     assert done.returncode == 7
 
 
-def test_input_of_any_bytes_arrives_whole_and_its_end_too(kernel: Kernel) -> None:
-    everything = bytes(range(256)) * 4096  # more than any pipe on its way holds
+def test_input_of_any_bytes_arrives_up_to_its_end(kernel: Kernel) -> None:
+    everything = bytes(range(256)) * 4096  # more than any pipe buffer on the way
     done = run(kernel, "cat", stdin=everything)
     assert done.stdout == everything
     assert done.returncode == 0
@@ -60,14 +58,14 @@ def test_input_of_any_bytes_arrives_whole_and_its_end_too(kernel: Kernel) -> Non
     ],
     ids=["not found", "no program", "signal", "bcc", "bpftool"],
 )
-def test_a_command_ends_as_a_shell_would_say_it(
+def test_the_exit_status_is_that_of_a_shell(
     kernel: Kernel, words: list[str], status: int, error: bytes
 ) -> None:
     done = run(kernel, *words)
     assert (done.returncode, done.stderr) == (status, error)
 
 
-def test_a_reader_that_has_enough_ends_the_command(kernel: Kernel) -> None:
+def test_a_closed_standard_output_ends_the_command(kernel: Kernel) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     done = run(kernel, "yes", stdout=writing)
@@ -75,95 +73,95 @@ def test_a_reader_that_has_enough_ends_the_command(kernel: Kernel) -> None:
     assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")
 
 
-def test_a_crash_is_told_with_the_words_of_the_console(kernel: Kernel) -> None:
+def test_a_crash_is_reported_with_the_console(kernel: Kernel) -> None:
     done = run(kernel, "sh", "-c", "echo c > /proc/sysrq-trigger")
     assert b" sysrq_handle_crash+" in done.stderr
     assert b"dynptr-harness: machine crash: Kernel panic - not syncing: sysrq triggered crash" in done.stderr
     assert done.returncode == 3
 
 
-class Person:
-    """Somebody at a terminal, in which a command of ours runs."""
+class Terminal:
+    """A pseudoterminal in which our command runs."""
 
     def __init__(self, *words: str) -> None:
-        self.ours, theirs = os.openpty()
+        self.controller, terminal = os.openpty()
         self.resize(24, 80)
-        self.before = termios.tcgetattr(theirs)
-        self._theirs = theirs
+        self.before = termios.tcgetattr(terminal)
+        self._terminal = terminal
         self._shown = b""
         self._command = subprocess.Popen(
-            ["setsid", "-c", "-w", *OURS, *words], stdin=theirs, stdout=theirs, stderr=theirs
+            ["setsid", "-c", "-w", *COMMAND, *words], stdin=terminal, stdout=terminal, stderr=terminal
         )
 
     def resize(self, rows: int, columns: int) -> None:
-        fcntl.ioctl(self.ours, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        fcntl.ioctl(self.controller, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def type(self, keys: bytes) -> None:
-        os.write(self.ours, keys)
+        os.write(self.controller, keys)
 
     def wait_for(self, pattern: bytes) -> None:
-        """Read on until this is shown, behind what was waited for before."""
+        """Read until the pattern is shown, after the pattern of the previous call."""
         end = time.monotonic() + PATIENCE_S
         while not (found := re.search(pattern, self._shown)):
-            assert select.select([self.ours], [], [], end - time.monotonic())[0], self._shown
+            assert select.select([self.controller], [], [], end - time.monotonic())[0], self._shown
             try:
-                self._shown += os.read(self.ours, 1 << 16)
-            except OSError:  # nobody has the other end any more
+                self._shown += os.read(self.controller, 1 << 16)
+            except OSError:  # the other end is closed
                 pytest.fail(f"ended without {pattern!r}: {self._shown!r}")
         self._shown = self._shown[found.end() :]
 
     def end(self) -> int:
-        """Wait for the end; the terminal must be what it was."""
+        """Wait for the command and return its status. The terminal must be in its original mode."""
         status = self._command.wait(PATIENCE_S)
-        assert termios.tcgetattr(self._theirs) == self.before
+        assert termios.tcgetattr(self._terminal) == self.before
         return status
 
-    def leave(self) -> None:
+    def close(self) -> None:
         if self._command.poll() is None:
             self._command.kill()
             self._command.wait()
-        os.close(self.ours)
-        os.close(self._theirs)
+        os.close(self.controller)
+        os.close(self._terminal)
 
 
 @pytest.fixture
-def person(kernel: Kernel) -> Iterator[Person]:
-    somebody = Person("shell", "--quiet", "--kernel", kernel.release)
+def shell(kernel: Kernel) -> Iterator[Terminal]:
+    terminal = Terminal("shell", "--quiet", "--kernel", kernel.release)
     try:
-        somebody.wait_for(rb"# ")
-        yield somebody
+        terminal.wait_for(rb"# ")
+        yield terminal
     finally:
-        somebody.leave()
+        terminal.close()
 
 
-def test_a_shell_has_a_terminal_that_follows_ours(person: Person) -> None:
-    person.type(b"stty size; tty; echo $TERM\n")
-    person.wait_for(rb"24 80\r\n/dev/pts/\d+\r\n")
-    person.resize(50, 132)
-    person.type(b"while [ \"$(stty size)\" != '50 132' ]; do :; done; echo fol''lowed\n")
-    person.wait_for(rb"followed")
-    person.type(b"\x04")
-    assert person.end() == 0
+def test_the_shell_has_the_size_of_our_terminal(shell: Terminal) -> None:
+    shell.type(b"stty size; tty; echo $TERM\n")
+    shell.wait_for(rb"24 80\r\n/dev/pts/\d+\r\n")
+    shell.resize(50, 132)
+    shell.type(b"while [ \"$(stty size)\" != '50 132' ]; do :; done; echo fol''lowed\n")
+    shell.wait_for(rb"followed")
+    shell.type(b"\x04")
+    assert shell.end() == 0
 
 
-def test_ctrl_c_interrupts_the_command_in_the_guest_and_not_us(person: Person) -> None:
-    # in a shell of its own: that has the terminal when it speaks, and ends with what it runs
-    person.type(b"sh -c \"echo wai''ting; sleep 1000\"\n")
-    person.wait_for(rb"waiting")
-    person.type(b"\x03")
-    person.wait_for(rb"# ")
-    person.type(b"exit 5\n")
-    assert person.end() == 5
+def test_ctrl_c_interrupts_only_the_command_in_the_guest(shell: Terminal) -> None:
+    # a second shell has the terminal once it prints, and ends with its command
+    shell.type(b"sh -c \"echo wai''ting; sleep 1000\"\n")
+    shell.wait_for(rb"waiting")
+    shell.type(b"\x03")
+    shell.wait_for(rb"# ")
+    shell.type(b"exit 5\n")
+    assert shell.end() == 5
 
 
-def test_a_key_leads_out_of_a_guest_that_heeds_no_key(person: Person) -> None:
-    person.type(b"trap '' INT; echo de''af; sleep 1000\n")
-    person.wait_for(rb"deaf")
-    person.type(b"\x1d")
-    assert person.end() == 0
+def test_a_key_ends_the_shell_of_a_guest_that_ignores_keys(shell: Terminal) -> None:
+    shell.type(b"trap '' INT; echo sleep''ing; sleep 1000\n")
+    shell.wait_for(rb"sleeping")
+    shell.type(b"\x1d")
+    assert shell.end() == 0
 
 
-def test_a_terminal_is_what_it_was_after_a_crash(person: Person) -> None:
-    person.type(b"echo c > /proc/sysrq-trigger\n")
-    person.wait_for(rb"machine crash: Kernel panic")
-    assert person.end() == 3
+def test_the_terminal_is_restored_after_a_crash(shell: Terminal) -> None:
+    shell.type(b"echo c > /proc/sysrq-trigger\n")
+    shell.wait_for(rb"machine crash: Kernel panic")
+    assert shell.end() == 3

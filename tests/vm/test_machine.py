@@ -1,4 +1,4 @@
-"""Real guests: what they come up with, and the ways in which they fail, each in bounded time."""
+"""Real guests: their environment after the boot, and their failures."""
 
 from __future__ import annotations
 
@@ -29,13 +29,11 @@ if TYPE_CHECKING:
     from dynptr_harness.kernels.model import Kernel
     from dynptr_harness.vm.accelerator import Accelerator
 
-pytestmark = pytest.mark.vm
 
-
-def test_a_guest_comes_up_complete_and_answers(
+def test_a_guest_boots_completely_and_replies(
     stub_files: BootFiles, accelerator: Accelerator, kernel: Kernel, tmp_path: Path
 ) -> None:
-    async def life() -> dict[str, Any]:
+    async def use() -> dict[str, Any]:
         async with await Machine.boot(Spec(stub_files, accelerator), tmp_path) as machine:
             assert (await machine.ask({"do": "echo", "n": 1}, 20))["n"] == 1
             assert len((await machine.ask({"do": "log", "bytes": 10 << 20}, 60))["log"]) == 10 << 20
@@ -46,7 +44,7 @@ def test_a_guest_comes_up_complete_and_answers(
             assert machine.splats == ["WARNING: CPU: 0 PID: 1 at kernel/test.c:1 test+0x1/0x2"]
             return machine.facts
 
-    facts = asyncio.run(life())
+    facts = asyncio.run(use())
     assert facts["release"] == kernel.release
     assert facts["modules"]
     assert "bpf" in facts["lsm"]
@@ -77,7 +75,7 @@ def test_a_guest_comes_up_complete_and_answers(
         ("starve", FailureKind.HANG, "no reply to request 1 after 3 s", ""),
     ],
 )
-def test_a_guest_that_breaks_says_how(
+def test_a_failing_guest_gives_the_reason(
     stub_files: BootFiles,
     accelerator: Accelerator,
     tmp_path: Path,
@@ -86,17 +84,17 @@ def test_a_guest_that_breaks_says_how(
     reason: str,
     words: str,
 ) -> None:
-    asked = 0.0
+    begin = 0.0
 
-    async def life() -> None:
-        nonlocal asked
+    async def use() -> None:
+        nonlocal begin
         async with await Machine.boot(Spec(stub_files, accelerator), tmp_path) as machine:
-            asked = time.monotonic()
+            begin = time.monotonic()
             await machine.ask({"do": do}, 3 if kind is FailureKind.HANG else 60)
 
     with pytest.raises(MachineFailed) as failed:
-        asyncio.run(life())
-    assert time.monotonic() - asked < 30
+        asyncio.run(use())
+    assert time.monotonic() - begin < 30
     assert (failed.value.kind, failed.value.reason[: len(reason)]) == (kind, reason)
     assert words in failed.value.tail
     assert words in failed.value.console.read_text()
@@ -126,7 +124,7 @@ def missing_disk(files: BootFiles, folder: Path) -> BootFiles:
     return replace(files, root=folder / "root.erofs")
 
 
-def spoilt_root(files: BootFiles, folder: Path) -> BootFiles:
+def zeroed_root(files: BootFiles, folder: Path) -> BootFiles:
     zeros = folder / "root.erofs"
     zeros.write_bytes(bytes(1 << 20))
     return replace(files, root=zeros)
@@ -137,33 +135,33 @@ def no_agent(files: BootFiles, folder: Path) -> BootFiles:  # noqa: ARG001
 
 
 @pytest.mark.parametrize(
-    ("spoil", "reason"),
+    ("damage", "reason"),
     [
         (truncated_kernel, "the guest reset itself without a panic"),
         (no_kernel, "QEMU ended with status 1"),
         (empty_initramfs, "Kernel panic - not syncing: VFS: Unable to mount root fs"),
         (missing_disk, "QEMU ended with status 1"),
-        (spoilt_root, "boot failed: mount /dev/vda on /lower (erofs)"),
+        (zeroed_root, "boot failed: mount /dev/vda on /lower (erofs)"),
         (no_agent, "Kernel panic - not syncing: Attempted to kill init!"),
     ],
 )
-def test_a_guest_that_cannot_boot_says_why(
+def test_a_failed_boot_gives_the_reason(
     stub_files: BootFiles,
     accelerator: Accelerator,
     tmp_path: Path,
-    spoil: Callable[[BootFiles, Path], BootFiles],
+    damage: Callable[[BootFiles, Path], BootFiles],
     reason: str,
 ) -> None:
-    files = spoil(stub_files, tmp_path)
-    began = time.monotonic()
+    files = damage(stub_files, tmp_path)
+    begin = time.monotonic()
     with pytest.raises(MachineFailed) as failed:
         asyncio.run(Machine.boot(Spec(files, accelerator), tmp_path, boot_deadline=60))
-    assert time.monotonic() - began < 50
+    assert time.monotonic() - begin < 50
     assert failed.value.kind is FailureKind.BOOT
     assert failed.value.reason.startswith(reason)
 
 
-def test_a_kernel_without_its_modules_names_what_it_lacks(
+def test_a_kernel_without_modules_lists_missing_drivers(
     kernel: Kernel, image: GuestImage, settings: Settings, accelerator: Accelerator, tmp_path: Path
 ) -> None:
     files = boot_files.files(replace(kernel, modules=None), image, settings=settings, progress=Silent())
@@ -171,41 +169,41 @@ def test_a_kernel_without_its_modules_names_what_it_lacks(
         asyncio.run(Machine.boot(Spec(files, accelerator), tmp_path, boot_deadline=60))
 
 
-def test_a_qemu_that_is_killed_is_lost(
+def test_a_killed_qemu_is_a_lost_machine(
     stub_files: BootFiles, accelerator: Accelerator, tmp_path: Path
 ) -> None:
-    async def life() -> None:
+    async def use() -> None:
         async with await Machine.boot(Spec(stub_files, accelerator), tmp_path) as machine:
             asyncio.get_running_loop().call_later(0.5, os.kill, machine.pid, signal.SIGKILL)
             await machine.ask({"do": "hang"}, 60)
 
     with pytest.raises(MachineFailed) as failed:
-        asyncio.run(life())
+        asyncio.run(use())
     assert (failed.value.kind, failed.value.reason) == (FailureKind.LOST, "QEMU was ended by SIGKILL")
 
 
 def hold_a_guest(files: BootFiles, accelerator: Accelerator, folder: Path, pipe: Connection) -> None:
-    """Boot, tell QEMU's process id, and wait for an end that comes from outside."""
+    """Boot a guest, send QEMU's process ID through the pipe, and wait to be killed."""
 
-    async def life() -> None:
+    async def use() -> None:
         async with await Machine.boot(Spec(files, accelerator), folder) as machine:
             pipe.send(machine.pid)
             await machine.ask({"do": "hang"}, 600)
 
-    asyncio.run(life())
+    asyncio.run(use())
 
 
-def test_kill_9_of_the_harness_leaves_no_qemu(
+def test_qemu_ends_when_the_harness_is_killed(
     stub_files: BootFiles, accelerator: Accelerator, tmp_path: Path
 ) -> None:
     context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    holder = context.Process(target=hold_a_guest, args=(stub_files, accelerator, tmp_path, theirs))
+    receiver, sender = context.Pipe()
+    holder = context.Process(target=hold_a_guest, args=(stub_files, accelerator, tmp_path, sender))
     holder.start()
-    assert ours.poll(120), "no guest after 120 s"
-    watched = os.pidfd_open(ours.recv())
+    assert receiver.poll(120), "no guest after 120 s"
+    watched = os.pidfd_open(receiver.recv())
     holder.kill()
     ended, _, _ = select.select([watched], [], [], 10)
     os.close(watched)
     holder.join()
-    assert ended, "QEMU lived on for 10 s"
+    assert ended, "QEMU still ran after 10 s"

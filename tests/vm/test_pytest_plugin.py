@@ -1,4 +1,4 @@
-"""The pytest plugin as somebody else's project has it: installed from a wheel, in a fresh environment."""
+"""The pytest plugin in a user's project: installed from a wheel, in a fresh environment."""
 
 from __future__ import annotations
 
@@ -16,10 +16,8 @@ import pytest
 if TYPE_CHECKING:
     from dynptr_harness.kernels.model import Kernel
 
-pytestmark = pytest.mark.vm
-
 TREE = Path(__file__).parents[2]
-PATIENCE_S = 600
+PATIENCE_S = 600  # seconds
 TYPES, CASES = ("KPROBE", "LSM"), ("ATT-*", "RSV-00*", "VER-001")
 SELECTION = "(kprobe or lsm) and not kprobe/ and not lsm/ and (ATT or RSV-00 or VER-001)"
 
@@ -73,7 +71,7 @@ OWN_TESTS = """\
 import pytest
 
 
-def test_a_folder_that_is_made_is_recorded(bpf, machine):
+def test_mkdir_is_recorded(bpf, machine):
     program = bpf.load("own.bpf.c")
     with program.attached():
         assert machine.run("busybox", "mkdir", "/tmp/new").status == 0
@@ -82,7 +80,7 @@ def test_a_folder_that_is_made_is_recorded(bpf, machine):
 
 
 @pytest.mark.prog_types("kprobe", "tracing/fexit")
-def test_its_event_happens_once(bpf, prog_type):
+def test_fire_triggers_the_event_once(bpf, prog_type):
     program = bpf.load("fired.c", prog_type=prog_type)
     with program.attached():
         program.fire()
@@ -91,23 +89,23 @@ def test_its_event_happens_once(bpf, prog_type):
 
 
 @pytest.mark.prog_types("kprobe", "Tracing")
-def test_a_program_that_leaks_is_refused(bpf, prog_type):
+def test_a_leak_is_rejected(bpf, prog_type):
     bpf.load("leaking.c", prog_type=prog_type)
 
 
 @pytest.mark.min_kernel("99.0")
-def test_of_the_future(machine):
+def test_newer_kernels_only(machine):
     pass
 
 
-def test_the_kernel_is_that_of_the_machine(kernel, machine):
+def test_machine_boots_the_kernel(kernel, machine):
     assert machine.run("uname", "-r").stdout.decode().strip() == kernel.release
 """
 
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of an environment with the package from its wheel; all that it depends on is ours."""
+    """Return Python of a new environment with our wheel. It uses the dependencies of this environment."""
     folder = tmp_path_factory.mktemp("environment")
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     build = [
@@ -121,18 +119,18 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     subprocess.run([*pip, *build], check=True, timeout=PATIENCE_S)
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder / "venv")], check=True)
-    theirs = folder / "venv/bin/python"
+    interpreter = folder / "venv/bin/python"
     (wheel,) = folder.glob("*.whl")
-    install = ["--python", str(theirs), "install", "--no-index", "--no-deps", str(wheel)]
+    install = ["--python", str(interpreter), "install", "--no-index", "--no-deps", str(wheel)]
     subprocess.run([*pip, *install], check=True, timeout=PATIENCE_S)
     (site,) = (folder / "venv/lib").glob("python3*/site-packages")
-    (site / "ours.pth").write_text(sysconfig.get_path("purelib"))
-    return theirs
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    return interpreter
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A project with tests of its own."""
+    """Return a project with tests that use the fixtures."""
     files = {
         "own.bpf.c": OWN_PROGRAM,
         "fired.c": PROGRAM_FOR_BCC,
@@ -153,24 +151,24 @@ def run(python: Path, folder: Path, *arguments: str) -> subprocess.CompletedProc
 
 
 def properties(junit: Path) -> dict[tuple[str, str, str], str]:
-    """The verdict of each cell in a JUnit file: by type, case and loader."""
+    """Return the verdict of each cell in a JUnit file, by type, case and loader."""
     found = {}
     for case in ElementTree.parse(junit).iter("testcase"):  # noqa: S314  (pytest has just written it)
-        told = {each.get("name"): str(each.get("value")) for each in case.iter("property")}
-        if "case" in told:
-            found[told["prog_type"], told["case"], told["loader"]] = told["verdict"]
+        named = {each.get("name"): str(each.get("value")) for each in case.iter("property")}
+        if "case" in named:
+            found[named["prog_type"], named["case"], named["loader"]] = named["verdict"]
     return found
 
 
-def test_a_project_that_does_not_ask_for_it_pays_nothing(python: Path, tmp_path: Path) -> None:
+def test_without_kernel_the_plugin_imports_nothing(python: Path, tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text(
         "import pytest\n"
         "@pytest.fixture(params=['rbf', 'linear'])\n"
         "def kernel(request): return request.param\n"
     )
-    (tmp_path / "test_theirs.py").write_text(
+    (tmp_path / "test_other.py").write_text(
         "import sys\n"
-        "def test_of_another_kernel(kernel):\n"
+        "def test_own_fixture(kernel):\n"
         "    assert kernel in ('rbf', 'linear')\n"
         "    assert {name for name in sys.modules if name.startswith('dynptr_harness')} <= {\n"
         "        'dynptr_harness', 'dynptr_harness.pytest_plugin', 'dynptr_harness.pytest_plugin.hooks'}\n"
@@ -180,24 +178,24 @@ def test_a_project_that_does_not_ask_for_it_pays_nothing(python: Path, tmp_path:
     assert "2 passed" in done.stdout
 
 
-def test_cells_have_the_verdicts_that_a_run_has(python: Path, kernel: Kernel, tmp_path: Path) -> None:
+def test_items_have_the_verdicts_of_a_run(python: Path, kernel: Kernel, tmp_path: Path) -> None:
     results = tmp_path / "results.json"
     selection = [*(f"--prog-type={name}" for name in TYPES), *(f"--case={case}" for case in CASES)]
     ran = [sys.executable, "-m", "dynptr_harness", "run", "--kernel", kernel.release, *selection]
     subprocess.run([*ran, "--json", str(results)], capture_output=True, timeout=PATIENCE_S, check=True)
     cells = json.loads(results.read_text())["cells"]
-    want = {(cell["prog_type"], cell["case"], cell["loader"]): cell["verdict"] for cell in cells}
-    assert want
+    expected = {(cell["prog_type"], cell["case"], cell["loader"]): cell["verdict"] for cell in cells}
+    assert expected
 
     for extra in ([], ["-n2"]):
         junit = tmp_path / "junit.xml"
         arguments = [f"--kernel={kernel.release}", "-k", SELECTION, f"--junitxml={junit}", *extra]
         done = run(python, tmp_path, *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
-        assert properties(junit) == want, extra
+        assert properties(junit) == expected, extra
 
 
-def test_tests_of_their_own_load_fire_and_read(python: Path, kernel: Kernel, project: Path) -> None:
+def test_own_tests_load_fire_and_read(python: Path, kernel: Kernel, project: Path) -> None:
     done = run(python, project, f"--kernel={kernel.release}", "-v", ".")
     outcomes = {
         line.split()[0].partition("::")[2]: line.split()[1]
@@ -206,15 +204,15 @@ def test_tests_of_their_own_load_fire_and_read(python: Path, kernel: Kernel, pro
     }
     release = kernel.release
     assert outcomes == {
-        f"test_a_folder_that_is_made_is_recorded[{release}]": "PASSED",
-        f"test_its_event_happens_once[{release}-kprobe]": "PASSED",
-        f"test_its_event_happens_once[{release}-tracing/fexit]": "PASSED",
-        f"test_a_program_that_leaks_is_refused[{release}-kprobe]": "FAILED",
-        f"test_a_program_that_leaks_is_refused[{release}-tracing]": "FAILED",
-        f"test_of_the_future[{release}]": "SKIPPED",
-        f"test_the_kernel_is_that_of_the_machine[{release}]": "PASSED",
+        f"test_mkdir_is_recorded[{release}]": "PASSED",
+        f"test_fire_triggers_the_event_once[{release}-kprobe]": "PASSED",
+        f"test_fire_triggers_the_event_once[{release}-tracing/fexit]": "PASSED",
+        f"test_a_leak_is_rejected[{release}-kprobe]": "FAILED",
+        f"test_a_leak_is_rejected[{release}-tracing]": "FAILED",
+        f"test_newer_kernels_only[{release}]": "SKIPPED",
+        f"test_machine_boots_the_kernel[{release}]": "PASSED",
     }, done.stdout + done.stderr
     assert "the verifier refused leaks" in done.stdout
-    assert "harness/dynptr_dynptr_harness/pytest_plugin" not in done.stdout
+    assert "dynptr_harness/pytest_plugin" not in done.stdout
     assert "Captured console" in done.stdout
     assert done.returncode == 1

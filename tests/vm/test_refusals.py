@@ -1,4 +1,4 @@
-"""Who refuses a program and why, on the oldest and the newest kernel that have the helper."""
+"""Refusers and reasons, on the oldest and the newest kernel with the helper."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ SEC("kprobe/frobnicate") int on_nothing(void *ctx) { return 0; }
 
 @dataclass
 class Answers:
-    """What one kernel answered: to all loads by file and function, and to an attach."""
+    """The answers of one kernel: loads by file and function, an attach, and a weak kfunc by type."""
 
     series: str
     loads: dict[str, dict[str, Any]]
@@ -52,9 +52,9 @@ class Answers:
     weak_kfunc: dict[str | None, dict[str, Any]]
 
 
-async def load_and_attach(machine: Machine, kernel: Kernel, folder: Path) -> Answers:
+async def load_and_attach(machine: Machine, kernel: Kernel, directory: Path) -> Answers:
     loads = await answers(machine, kernel, leave_out={SLOW.partition(":")[0]})
-    weak_kfunc, attach = folder / "weak_kfunc.bpf.c", folder / "attach.bpf.c"
+    weak_kfunc, attach = directory / "weak_kfunc.bpf.c", directory / "attach.bpf.c"
     weak_kfunc.write_text(WEAK_KFUNC)
     attach.write_text(ATTACH)
     given = await UserProgram.read(weak_kfunc).give_to(machine)
@@ -72,14 +72,14 @@ async def load_and_attach(machine: Machine, kernel: Kernel, folder: Path) -> Ans
 def found(
     request: pytest.FixtureRequest, settings: Settings, tmp_path_factory: pytest.TempPathFactory
 ) -> Answers:
-    folder = tmp_path_factory.mktemp("programs")
+    directory = tmp_path_factory.mktemp("programs")
     machines = Machines([request.param], Options(), settings=settings, progress=Silent())
-    (subject,) = machines.subjects
-    return machines.visit(subject, partial(load_and_attach, kernel=subject.kernel, folder=folder))
+    (prepared,) = machines.kernels
+    return machines.visit(prepared, partial(load_and_attach, kernel=prepared.kernel, directory=directory))
 
 
 @pytest.mark.parametrize("program", [name for name in EXPECTED if name != SLOW])
-def test_a_program_is_refused_by_its_refuser_for_its_reason(found: Answers, program: str) -> None:
+def test_a_refusal_has_the_expected_refuser_and_reason(found: Answers, program: str) -> None:
     want = reason_on(program, found.series)
     reply = found.loads[program]
     if want is None:
@@ -96,7 +96,7 @@ def test_a_weak_kfunc_that_the_kernel_lacks_is_named(found: Answers, prog_type: 
     assert (why.by, why.errno, why.reason) == (Refuser.VERIFIER, errno.EINVAL, want)
 
 
-def test_an_attach_that_fails_has_the_words_of_libbpf(found: Answers) -> None:
+def test_the_reason_of_a_failed_attach_is_the_message_of_libbpf(found: Answers) -> None:
     why = refusal(found.attach["attach_failed"], Refuser.ATTACH)
     assert (why.by, why.errno) == (Refuser.ATTACH, errno.ENOENT)
     assert why.reason.startswith(

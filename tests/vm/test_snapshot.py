@@ -1,4 +1,4 @@
-"""Snapshots of real guests: what goes on from one is whole, and what cannot is told and made anew."""
+"""Snapshots of real guests: a restored guest is complete, and a damaged snapshot is replaced."""
 
 from __future__ import annotations
 
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from dynptr_harness.vm.accelerator import Accelerator
     from dynptr_harness.vm.machine import Machine
 
-pytestmark = pytest.mark.vm
-
 DAY = 86400.0  # seconds
 MANIFEST = ".manifest.json"
 
@@ -46,15 +44,15 @@ def spec(stub_files: BootFiles, accelerator: Accelerator) -> Spec:
 
 @pytest.fixture(scope="module")
 def cache(spec: Spec, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache with a snapshot of the stub agent."""
+    """Return a cache with a snapshot of the stub agent."""
     folder = tmp_path_factory.mktemp("cache")
 
-    async def life() -> None:
+    async def use() -> None:
         async with await Snapshots(Settings(folder)).start(spec, folder / "first") as machine:
             assert not machine.restored
-            assert (await machine.ask({"do": "echo", "n": 1}, 20))["n"] == 1  # it goes on after it was saved
+            assert (await machine.ask({"do": "echo", "n": 1}, 20))["n"] == 1  # it still runs after the save
 
-    asyncio.run(life())
+    asyncio.run(use())
     return folder
 
 
@@ -63,23 +61,23 @@ def snapshot(cache: Path) -> Path:
     return folder
 
 
-def test_a_snapshot_has_holes_where_the_memory_is_empty(cache: Path) -> None:
+def test_a_snapshot_is_a_sparse_file(cache: Path) -> None:
     state = (snapshot(cache) / "state").stat()
     assert state.st_blocks * 512 < 256 << 20 < 1024 << 20 < state.st_size
 
 
-def test_a_restored_guest_is_whole(
+def test_a_restored_guest_is_complete(
     cache: Path, spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # a host whose clock says that the snapshot is a day old
+    # the clock of the host says that the snapshot is a day old
     monkeypatch.setattr(machine_module, "time", SimpleNamespace(time=lambda: time.time() + DAY))
 
-    async def life(folder: Path) -> dict[str, Any]:
+    async def use(folder: Path) -> dict[str, Any]:
         async with await Snapshots(Settings(cache)).start(spec, folder) as machine:
             assert machine.restored
             seen = await machine.ask({"do": "look"}, 20)
             assert abs(seen["now"] - time.time() - DAY) < 20
-            assert 0 <= seen["uptime"] - machine.facts["uptime"] < 30  # it did not boot, and time went on
+            assert 0 <= seen["uptime"] - machine.facts["uptime"] < 30  # no boot, and time passed
             long = "x" * (4 << 20)
             assert (await machine.ask({"do": "echo", "text": long}, 60))["text"] == long
             assert len((await machine.ask({"do": "log", "bytes": 10 << 20}, 60))["log"]) == 10 << 20
@@ -87,7 +85,7 @@ def test_a_restored_guest_is_whole(
             assert warned["splats"] == ["WARNING: CPU: 0 PID: 1 at kernel/test.c:1 test+0x1/0x2"]
             return {**seen, "release": machine.facts["release"]}
 
-    first, second = (asyncio.run(life(tmp_path / name)) for name in "ab")
+    first, second = (asyncio.run(use(tmp_path / name)) for name in "ab")
     assert first["random"] != second["random"]
     assert first["release"] == second["release"]
 
@@ -95,10 +93,10 @@ def test_a_restored_guest_is_whole(
 @pytest.mark.parametrize(
     ("do", "kind"), [("panic", FailureKind.CRASH), ("hang", FailureKind.HANG), ("killed", FailureKind.LOST)]
 )
-def test_a_machine_that_was_lost_is_back_from_the_snapshot_at_once(
+def test_a_failed_machine_is_replaced_within_seconds(
     cache: Path, spec: Spec, tmp_path: Path, do: str, kind: FailureKind
 ) -> None:
-    async def life() -> float:
+    async def use() -> float:
         snapshots = Snapshots(Settings(cache))
         async with await snapshots.start(spec, tmp_path / "a") as machine:
             if do == "killed":
@@ -106,17 +104,17 @@ def test_a_machine_that_was_lost_is_back_from_the_snapshot_at_once(
             with pytest.raises(MachineFailed) as failed:
                 await machine.ask({"do": do if do == "panic" else "hang"}, 2 if do == "hang" else 30)
             assert failed.value.kind is kind
-        began = time.monotonic()
+        begin = time.monotonic()
         async with await snapshots.start(spec, tmp_path / "b") as machine:
             assert machine.restored
             assert (await machine.ask({"do": "echo"}, 20))["do"] == "echo"
-            return time.monotonic() - began
+            return time.monotonic() - begin
 
-    assert asyncio.run(life()) < 5
+    assert asyncio.run(use()) < 5
 
 
-def spoil(state: Path) -> None:
-    """So that neither size nor time tells."""
+def overwrite(state: Path) -> None:
+    """Overwrite the start of the state without changing its size or time."""
     before = state.stat()
     with state.open("r+b") as file:
         file.write(b"garbage" * 1000)
@@ -124,34 +122,34 @@ def spoil(state: Path) -> None:
 
 
 def truncate(state: Path) -> None:
-    """So that the manifest fits."""
+    """Truncate the state and adapt the manifest."""
     os.truncate(state, state.stat().st_size // 3)
     manifest = state.with_name(MANIFEST)
-    told = json.loads(manifest.read_text())
-    told["state"] = [state.stat().st_size, state.stat().st_mtime_ns]
-    manifest.write_text(json.dumps(told))
+    content = json.loads(manifest.read_text())
+    content["state"] = [state.stat().st_size, state.stat().st_mtime_ns]
+    manifest.write_text(json.dumps(content))
 
 
-def test_damage_is_noticed_and_the_snapshot_made_anew(
+def test_a_damaged_snapshot_is_replaced(
     cache: Path, spec: Spec, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def life(folder: Path) -> Machine:
+    async def use(folder: Path) -> Machine:
         async with await Snapshots(Settings(cache)).start(spec, folder) as machine:
             assert (await machine.ask({"do": "echo"}, 20))["do"] == "echo"
             return machine
 
-    damages: list[Callable[[Path], None]] = [truncate, spoil]
+    damages: list[Callable[[Path], None]] = [truncate, overwrite]
     for damage in damages:
         damage(snapshot(cache) / "state")
         caplog.clear()
         with caplog.at_level(logging.WARNING):
-            assert not asyncio.run(life(tmp_path / damage.__name__)).restored
-        # QEMU says what is wrong, or runs into garbage and crashes: it depends on where the damage is.
-        assert "is of no use and is made anew: machine lost: QEMU" in caplog.text
-    assert asyncio.run(life(tmp_path / "last")).restored
+            assert not asyncio.run(use(tmp_path / damage.__name__)).restored
+        # Depending on where the damage is, QEMU reports it or crashes.
+        assert "cannot be restored and will be created again: machine lost: QEMU" in caplog.text
+    assert asyncio.run(use(tmp_path / "last")).restored
 
 
-def test_another_payload_is_another_machine(
+def test_the_key_covers_the_payload(
     kernel: Kernel, image: GuestImage, settings: Settings, spec: Spec, tmp_path: Path
 ) -> None:
     changed = tmp_path / "agent"
@@ -164,7 +162,7 @@ def test_another_payload_is_another_machine(
     assert key(replace(spec, files=files)) != key(spec)
 
 
-def test_the_command_starts_from_the_snapshot_that_it_made(kernel: Kernel, tmp_path: Path) -> None:
+def test_the_second_run_starts_from_the_snapshot(kernel: Kernel, tmp_path: Path) -> None:
     results = tmp_path / "results.json"
     command = [
         sys.executable,
@@ -185,5 +183,5 @@ def test_the_command_starts_from_the_snapshot_that_it_made(kernel: Kernel, tmp_p
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
-    (asked,) = json.loads(results.read_text())["run"]["kernels"]
-    assert (asked["boots"], asked["restores"], asked["splats"]) == (1, 1, [])
+    (kernel_run,) = json.loads(results.read_text())["run"]["kernels"]
+    assert (kernel_run["boots"], kernel_run["restores"], kernel_run["splats"]) == (1, 1, [])

@@ -5,31 +5,54 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
-from dynptr_harness.cli import cases, guest, kernels, results, run  # noqa: F401  (each registers its commands)
+from dynptr_harness.cli import cases, fuzz, guest, kernels, results, run  # noqa: F401  (each registers its commands)
 from dynptr_harness.cli.app import PROGRAM, app, say
-from dynptr_harness.core import signals
+from dynptr_harness.core import signals, streams
 from dynptr_harness.core.errors import ExitStatus, HarnessError
 
 
 def main() -> NoReturn:
-    """Run the command. Every error ends in one message and an exit status."""
+    """Run the command. Report every error with one message and an exit status.
+
+    Status 1 comes only from a command that judged a kernel or a program.
+    """
+    streams.guard()
+    sys.exit(_status())
+
+
+def _status() -> int | str | None:
     try:
-        app(prog_name=PROGRAM)
+        try:
+            app(prog_name=PROGRAM)
+        except signals.Interrupted:
+            raise
+        except SystemExit as ended:
+            sys.stdout.flush()
+            return ended.code
+        sys.stdout.flush()
     except signals.Interrupted as interrupted:
         say(f"interrupted by {interrupted.name}")
-        sys.exit(interrupted.status)
+        return interrupted.status
+    except streams.ReaderClosed:
+        return streams.READER_CLOSED
     except HarnessError as error:
         say(error.fact, error.hint)
-        sys.exit(error.status)
+        return error.status
     except Exception as error:
-        import tempfile
-        import traceback
+        return _defect(error)
+    return 0
 
+
+def _defect(error: Exception) -> ExitStatus:
+    """Report an exception that is a bug."""
+    import tempfile
+    import traceback
+
+    try:
         with tempfile.NamedTemporaryFile("w", prefix=f"{PROGRAM}-", suffix=".txt", delete=False) as file:
             file.write(traceback.format_exc())
-        say(
-            f"unexpected {type(error).__name__}: {error}",
-            f"a defect of {PROGRAM}; its trace is in {file.name}",
-        )
-        sys.exit(ExitStatus.ENVIRONMENT_FAILED)
-    sys.exit()
+        place = f"its trace is in {file.name}"
+    except OSError:
+        place = f"its trace follows\n{traceback.format_exc()}"
+    say(f"unexpected {type(error).__name__}: {error}", f"a bug in {PROGRAM}; {place}")
+    return ExitStatus.DEFECT

@@ -18,7 +18,7 @@ PROGRAM = "dynptr-harness"
 
 # The panels of --help and their commands, the most used first.
 PANELS = {
-    "Run": ("run", "probe", "demo"),
+    "Run": ("run", "probe", "fuzz", "demo"),
     "Results": ("report", "diff", "merge", "baseline", "docs"),
     "Explore": ("cases", "types", "kernels"),
     "Guests": ("shell", "exec"),
@@ -28,7 +28,7 @@ _PANEL_OF = {name: panel for panel, names in PANELS.items() for name in names}
 
 
 class Group(TyperGroup):
-    """A group of commands whose help shows no type beside a flag and lists commands by panel."""
+    """A group of commands. Its help lists commands by panel, and flags without a type."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of the commands in the order of `PANELS`."""
@@ -46,7 +46,7 @@ class Group(TyperGroup):
         return command
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Print the help of the group itself."""
+        """Write the help of the group."""
         _hide_flag_types(self, ctx)
         super().format_help(ctx, formatter)
 
@@ -77,7 +77,7 @@ def show_version(value: bool) -> None:
 
 @app.callback(
     epilog="Exit status: 0 all cells as expected, 1 a cell is not, 2 wrong usage, 3 no verdict because the "
-    "environment failed, 128+N ended by signal N."
+    "environment failed, 4 a bug in this program, 128+N ended by signal N."
 )
 def root(
     *,
@@ -104,7 +104,7 @@ def say(fact: str, hint: str = "") -> None:
 
 
 class _Warnings(logging.Handler):
-    """Prints log warnings in the form of the other messages."""
+    """Prints log warnings with `say`."""
 
     def emit(self, record: logging.LogRecord) -> None:
         say(f"warning: {record.getMessage()}")

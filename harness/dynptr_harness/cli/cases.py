@@ -1,20 +1,18 @@
-"""Commands that show what is tested: types and cases."""
+"""Commands that list program types and cases."""
 
 from __future__ import annotations
 
 import json
-import shutil
-import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from dynptr_harness.cli import completion
 from dynptr_harness.cli.app import app
 from dynptr_harness.cli.default_group import WithDefault
-from dynptr_harness.cli.options import JsonFlag, console_on
+from dynptr_harness.cli.options import JsonFlag, console_on, terminal_width
 
 ResultOption = Annotated[
     list[Path] | None,
@@ -48,9 +46,16 @@ def types(
         _types_of(result, as_json=as_json)
         return
     from dynptr_harness.conformance.catalogue import PROG_TYPES
+    from dynptr_harness.core.text import columns
 
-    rows = [{"prog_type": each.name, "event": each.event, "listed": each.is_listed} for each in PROG_TYPES]
-    _list(rows, as_json=as_json)
+    if as_json:
+        rows = [
+            {"prog_type": each.name, "event": each.event, "listed": each.is_listed} for each in PROG_TYPES
+        ]
+        print(json.dumps(rows, indent=1))
+        return
+    for line in columns([(each.name, each.event) for each in PROG_TYPES], terminal_width()):
+        print(line)
 
 
 def _types_of(results: list[Path], *, as_json: bool) -> None:
@@ -96,7 +101,7 @@ def list_cases(
 ) -> None:
     """List cases with ID, group, program types, loaders and title.
 
-    Requirements without a case of their own follow, with the reason. This is the default command of `cases`:
+    Also list requirements without a case, with the reason. This is the default command of `cases`:
     `cases 'RSV-*'`.
     """
     from dynptr_harness.conformance.loader import load
@@ -107,8 +112,7 @@ def list_cases(
     if as_json:
         print(json.dumps(as_document(*chosen, catalogue.prog_types), indent=1))
         return
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    for line in as_lines(*chosen, catalogue.prog_types, width):
+    for line in as_lines(*chosen, catalogue.prog_types, terminal_width()):
         print(line)
 
 
@@ -131,16 +135,5 @@ def show_cases(
         console.print(*([""] if number else []), report, sep="\n", soft_wrap=not console.is_terminal)
     for name, reason in exceptions.items():
         console.print(
-            f"{name}  no test of its own: {reason}", markup=False, soft_wrap=not console.is_terminal
+            f"{name}  no case of its own: {reason}", markup=False, soft_wrap=not console.is_terminal
         )
-
-
-def _list(rows: list[dict[str, Any]], *, as_json: bool) -> None:
-    """Print rows as JSON, or their first two fields as aligned text."""
-    if as_json:
-        print(json.dumps(rows, indent=1))
-        return
-    width = max(len(next(iter(row.values()))) for row in rows)
-    for row in rows:
-        name, meaning, *_ = row.values()
-        print(f"{name:{width}}  {meaning}")

@@ -6,7 +6,7 @@ Offers = list[tuple[str, str]]  # words and their descriptions
 
 
 def prog_types(incomplete: str) -> Offers:
-    """Complete program types. Case of letters is ignored, here and below."""
+    """Complete program types. All completions ignore case."""
     from dynptr_harness.conformance.prog_types import PROG_TYPES
 
     return _beginning(incomplete, [(each.name, each.event) for each in PROG_TYPES])
@@ -35,7 +35,7 @@ def groups(incomplete: str) -> Offers:
 
 
 def kernels(incomplete: str) -> Offers:
-    """Complete keywords and kernels: those in the cache and in the package lists as last read."""
+    """Complete keywords, and kernels in the cache and in the stored package lists."""
     from dynptr_harness.core.settings import Settings
     from dynptr_harness.kernels.debian.packages import best_of_series
     from dynptr_harness.kernels.debian.source import last_known

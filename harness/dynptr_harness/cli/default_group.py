@@ -15,7 +15,7 @@ class WithDefault(Group):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Insert the default command if none is named.
 
-        Completion of an empty line inserts nothing, as the name may follow.
+        Completion inserts nothing into an empty line: the name of a command may follow.
         """
         named = args and (args[0] in self.commands or args[0] in ctx.help_option_names)
         if not named and (args or not ctx.resilient_parsing):

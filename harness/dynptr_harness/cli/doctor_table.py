@@ -13,14 +13,14 @@ from dynptr_harness.core.text import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dynptr_harness.commands.doctor import Finding
+    from dynptr_harness.commands.doctor import CheckResult
 
 _STYLES = {State.OK: "green", State.WARN: "yellow", State.FAIL: "bold red"}
 _STATE_WIDTH = max(map(len, State)) + 2
 _NARROWEST = 20  # columns of the fact
 
 
-def as_lines(findings: Sequence[Finding], width: int) -> Iterator[Text]:
+def as_lines(findings: Sequence[CheckResult], width: int) -> Iterator[Text]:
     """Yield lines of a table: name, state and fact of each check, and the hint below the fact.
 
     Args:

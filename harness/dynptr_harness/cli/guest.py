@@ -54,8 +54,8 @@ def exec(  # noqa: A001  (the name of the command)
 
     machines = _machines_of_one(kernel, boot)
     with _console_on_failure():
-        (subject,) = machines.subjects
-        raise typer.Exit(machines.visit(subject, lambda machine: guest_command.run(machine, command)))
+        (prepared,) = machines.kernels
+        raise typer.Exit(machines.visit(prepared, lambda machine: guest_command.run(machine, command)))
 
 
 @app.command()
@@ -76,10 +76,10 @@ def shell(
     terminal = Terminal()
     machines = _machines_of_one(kernel, boot)
     with _console_on_failure():
-        (subject,) = machines.subjects
+        (prepared,) = machines.kernels
         if not boot.quiet:
-            say(f"Linux {subject.kernel.release}; exit or Ctrl-D ends the shell, Ctrl-] forces it")
-        raise typer.Exit(machines.visit(subject, lambda machine: guest_command.shell(machine, terminal)))
+            say(f"Linux {prepared.kernel.release}; exit or Ctrl-D ends the shell, Ctrl-] if it hangs")
+        raise typer.Exit(machines.visit(prepared, lambda machine: guest_command.shell(machine, terminal)))
 
 
 @app.command()
@@ -89,7 +89,7 @@ def probe(
         list[Path],
         typer.Argument(
             metavar="FILE...",
-            help="C files or BPF objects to load; - is C on standard input.",
+            help="C files or BPF objects to load; - reads C from standard input.",
             show_default=False,
         ),
     ],
@@ -101,8 +101,8 @@ def probe(
             "--prog-type",
             "-t",
             metavar="TYPE",
-            help="Program types to load into; globs allowed. Default: the type of the section, or all types "
-            "for a file without sections.",
+            help="Program types to load into; globs allowed. Default: the type in SEC(), or all types for a "
+            "file without SEC().",
             autocompletion=completion.prog_types,
         ),
     ] = None,
@@ -114,12 +114,12 @@ def probe(
     as_json: JsonFlag = False,
     boot: ProbeOptions,
 ) -> None:
-    """Load BPF programs and show who accepts or refuses them, and why.
+    """Load BPF programs and show who refuses them, and why.
 
-    The programs are only loaded, not attached or run. A file that puts its programs into sections, with
-    SEC() or the attribute, is for libbpf: clang on this machine compiles it. BCC in the guest compiles any
-    other C file; its only kernel headers are those of BPF. Both search bpf_src/include. libbpf loads objects.
-    The other programs and maps of a file do not hold up a program.
+    The programs are only loaded, not attached or run. A C file with SEC() is compiled by clang on this
+    machine and loaded by libbpf. Any other C file is compiled and loaded by BCC in the guest, where only the
+    kernel's BPF headers are available. Both search bpf_src/include. BPF objects are loaded by libbpf. A
+    program loads even if other programs or maps of its file cannot.
 
     Exit status: 0 all accepted, 1 some refused, 2 clang rejected a file, 3 the environment failed.
 
@@ -198,14 +198,14 @@ def demo(
         out.print("\n".join(columns(rows)), markup=False, soft_wrap=True)
         return
     if not name:
-        raise WrongUsage("no demonstration was named", "`dynptr-harness demo --list` lists them")
+        raise WrongUsage("name a demonstration", "`dynptr-harness demo --list` lists them")
     chosen = demos.find(name, catalogue)
     machines = _machines_of_one(kernel, boot)
     out.print(f"bpf_src/{chosen.path}\n", style="bold", soft_wrap=True)
     out.print(c_source(catalogue.texts[chosen.path], highlighted=out.is_terminal), "")
     with _console_on_failure():
-        (subject,) = machines.subjects
-        raise typer.Exit(machines.visit(subject, lambda machine: chosen.show(machine, out)))
+        (prepared,) = machines.kernels
+        raise typer.Exit(machines.visit(prepared, lambda machine: chosen.show(machine, out)))
 
 
 def _machines_of_one(kernel: str, boot: GuestOptions) -> Machines:
@@ -221,7 +221,7 @@ def _machines_of_one(kernel: str, boot: GuestOptions) -> Machines:
     settings, progress, options = boot.settings(), boot.progress(), boot.options()
     choices = choose([kernel], settings=settings, progress=progress, modules=boot.modules)
     if len(choices) > 1:
-        raise WrongUsage(f"{kernel!r} means {len(choices)} kernels", "name one, such as 6.12")
+        raise WrongUsage(f"{kernel!r} matches {len(choices)} kernels", "name one, such as 6.12")
     return Machines([kernel], options, settings=settings, progress=progress)
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from dynptr_harness.commands.prune import Removal
     from dynptr_harness.kernels.debian.packages import KernelPackage
 
-NARROW = 104  # columns of a terminal below which VERSION and SUITE are left out
+NARROW = 104  # a narrower terminal shows no VERSION and SUITE
 HEADINGS = ("SERIES", "RELEASE", "VERSION", "SUITE", "SIZE", "STATE")
 
 
@@ -51,7 +51,7 @@ def as_lines(
 
     Args:
         sizes: as in `as_document`.
-        width: columns of the terminal, to wrap the last column; None for one line a kernel.
+        width: columns of the terminal, to wrap the last column; None for one line per kernel.
     """
     narrow = width is not None and width < NARROW
     rows = [
@@ -92,7 +92,7 @@ def _size(kernel: KernelPackage, sizes: Mapping[str, int]) -> str:
 
 
 def _state(kernel: KernelPackage, narrow: bool) -> str:
-    """Return the state; if `narrow`, the missing packages without the release, which has its own column."""
+    """Return the state. If `narrow`, omit the release from the names of missing packages."""
     if kernel.missing and narrow:
         missing = ", ".join(name.removesuffix(f"-{kernel.release}") for name in kernel.missing)
         return f"incomplete: no {missing}"

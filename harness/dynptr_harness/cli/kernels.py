@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import sys
 from typing import Annotated
 
 import typer
@@ -12,7 +10,7 @@ import typer
 from dynptr_harness.cli import completion
 from dynptr_harness.cli.app import app, say
 from dynptr_harness.cli.default_group import WithDefault
-from dynptr_harness.cli.options import JsonFlag, OfflineFlag, console_on, settings_for
+from dynptr_harness.cli.options import JsonFlag, OfflineFlag, console_on, settings_for, terminal_width
 from dynptr_harness.core.errors import ExitStatus
 
 kernels_app = typer.Typer(cls=WithDefault)
@@ -43,7 +41,7 @@ def list_kernels(
 ) -> None:
     """List the best kernel of each series in Debian, and the kernels in the cache.
 
-    A terminal of less than 104 columns shows no VERSION and SUITE. This is the default command of `kernels`.
+    A terminal narrower than 104 columns shows no VERSION and SUITE. This is the default command of `kernels`.
     """
     from dynptr_harness.cli.kernel_list import as_document, as_lines
     from dynptr_harness.kernels.debian import source, store
@@ -58,8 +56,7 @@ def list_kernels(
     if as_json:
         print(json.dumps(as_document(shown, sizes, troubles), indent=1))
         return
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    for line in as_lines(shown, sizes, width):
+    for line in as_lines(shown, sizes, terminal_width()):
         print(line)
 
 
@@ -81,7 +78,7 @@ def fetch_kernels(
     progress = for_console(console_on(stderr=True))
     for choice in choose(kernel, settings=settings_for(), progress=progress):
         fetched = choice.fetch()
-        print(f"{fetched.release} is there: {fetched.image}")
+        print(f"{fetched.release} is in the cache: {fetched.image}")
 
 
 @kernels_app.command("prune")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import os
+import shutil
+import sys
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from functools import wraps
@@ -14,6 +16,7 @@ import typer
 
 from dynptr_harness.cli import completion
 from dynptr_harness.core.settings import Settings
+from dynptr_harness.kernels import selector_help
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,9 +52,7 @@ KernelOption = Annotated[
         "--kernel",
         "-k",
         metavar="KERNEL",
-        help="Kernel to use; repeatable. A series (6.12), a release or its leading part (6.12.107), a "
-        "pattern ('6.*'), oldest, newest, all, the path of a bzImage, oci:IMAGE for the kernel in a "
-        "container image, or host for the running kernel. See `kernels`.",
+        help=f"Kernel to use; repeatable: {selector_help()}, or host for the running kernel. See `kernels`.",
         autocompletion=completion.kernels,
     ),
 ]
@@ -177,7 +178,7 @@ def expand_options(command: Callable[..., T]) -> Callable[..., T]:
 
 
 def settings_for(*, offline: bool = False) -> Settings:
-    """Return the settings of the environment; `offline` adds to them."""
+    """Return the settings of the environment, with `offline` applied."""
     settings = Settings.from_environment()
     return replace(settings, offline=settings.offline or offline)
 
@@ -190,6 +191,11 @@ def console_on(*, stderr: bool = False) -> Console:
     if not console.file.isatty() and "COLUMNS" not in os.environ:
         console.width = PIPE_WIDTH
     return console
+
+
+def terminal_width() -> int | None:
+    """Return the width of the terminal on standard output, or None for a pipe or a file."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def progress_for(*, quiet: bool) -> Progress:

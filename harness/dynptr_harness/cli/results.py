@@ -128,7 +128,7 @@ def baseline(
     *,
     folder: Annotated[
         Path,
-        typer.Option("--folder", metavar="DIR", help="Directory to write to, a file a series."),
+        typer.Option("--folder", metavar="DIR", help="Directory to write to; one file for each series."),
     ] = Path("baselines"),
 ) -> None:
     """Write results as baselines for `run --baseline`."""

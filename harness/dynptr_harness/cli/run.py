@@ -88,14 +88,14 @@ def run(
         typer.Option("--in", help="Run here, or build a container image and run in it."),
     ] = RunIn.HERE,
     yes: Annotated[
-        bool, typer.Option("--yes", "-y", help="Load BPF into the running kernel without asking.")
+        bool,
+        typer.Option("--yes", "-y", help="Load BPF programs into the running kernel without confirmation."),
     ] = False,
     disturb: Annotated[
         bool,
         typer.Option(
             "--disturb",
-            help="Run also the cases that change settings of the running kernel for a moment or put it under "
-            "load.",
+            help="Also run cases that change kernel settings temporarily or put load on this machine.",
         ),
     ] = False,
 ) -> None:
@@ -136,20 +136,24 @@ def run(
 
 
 def _consent(run_in: RunIn, *, yes: bool) -> None:
-    """Ask the user to confirm that programs are loaded into the running kernel.
+    """Ask the user for permission to load programs into the running kernel.
 
     Raises:
-        WrongUsage: the user did not, or cannot be asked.
+        WrongUsage: the user refuses, or standard input is not a terminal.
     """
     if run_in is not RunIn.HERE:
-        raise WrongUsage("the running kernel cannot be asked from a container", "omit --in")
-    what = f"this loads and attaches BPF programs in this machine's own kernel, {os.uname().release}"
+        raise WrongUsage("the running kernel cannot be tested from a container", "omit --in")
+    what = f"this loads and attaches BPF programs in the kernel of this machine, {os.uname().release}"
     if yes:
         return
     if not sys.stdin.isatty():
-        raise WrongUsage(what, "say --yes if that is intended")
-    if not typer.confirm(f"{what}. Go on?", err=True):
-        raise WrongUsage("nothing was loaded")
+        raise WrongUsage(what, "add --yes to confirm")
+    try:
+        agreed = typer.confirm(f"{what}. Continue?", err=True)
+    except typer.Abort:
+        agreed = False
+    if not agreed:
+        raise WrongUsage("not confirmed: nothing was loaded")
 
 
 @app.command()
@@ -163,15 +167,15 @@ def setup(
     from dynptr_harness.report.console_progress import for_console
     from dynptr_harness.vm.prepare import prepare
 
-    subjects, image = prepare(
+    kernels, image = prepare(
         kernel,
         settings=settings_for(offline=offline),
         progress=for_console(console_on(stderr=True)),
         modules=modules,
     )
-    for subject in subjects:
-        accelerator = f"{subject.accelerator.name}: {subject.accelerator.reason}"
-        print(f"Linux {subject.kernel.release} is ready ({accelerator})")
+    for each in kernels:
+        accelerator = f"{each.accelerator.name}: {each.accelerator.reason}"
+        print(f"Linux {each.kernel.release} is ready ({accelerator})")
     print(f"guest image: {image.root}")
 
 

@@ -46,17 +46,17 @@ class Demonstration:
         """Run the example and print its records and the verdict.
 
         Raises:
-            HarnessError: as `Machine.ask`.
+            HarnessError: see `Machine.ask`.
         """
         loader = self.case.loaders_for(self.prog_type)[0]
         reply = await machine.ask(self.case.request(self.prog_type, loader), DEADLINE)
         experiment = self.case.experiment
         if isinstance(experiment, Example):
-            console.print(demo.Calls(experiment, machine.facts, reply))
+            console.print(demo.ExampleRecords(experiment, machine.facts, reply))
         else:
             console.print(demo.Firings(self.prog_type, machine.facts, reply))
         judgement = judge(self.case, self.prog_type, machine.facts, reply)
-        console.print(demo.Outcome(judgement, machine.facts["release"]))
+        console.print(demo.DemoVerdict(judgement, machine.facts["release"]))
         return ExitStatus.AS_EXPECTED if judgement.ok else ExitStatus.NOT_AS_EXPECTED
 
 
@@ -66,7 +66,7 @@ def demonstrations(catalogue: Catalogue) -> list[Demonstration]:
 
 
 def find(name: str, catalogue: Catalogue) -> Demonstration:
-    """Return a demonstration by name. Case of letters is ignored.
+    """Return a demonstration by name. Ignore case.
 
     Raises:
         WrongUsage: no demonstration has this name.

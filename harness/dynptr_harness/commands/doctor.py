@@ -1,4 +1,4 @@
-"""Checks of the host. Each returns its finding and says how to fix a problem."""
+"""Checks of the host. Each result says how to fix a problem."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dynptr_harness.core import kvm, subprocesses
+from dynptr_harness.core import kvm, memory, subprocesses
 from dynptr_harness.core.cache import free_mib
 from dynptr_harness.core.errors import EnvironmentFailed, HarnessError
 from dynptr_harness.guest_image import boot_files, bpf_objects, rootfs
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from dynptr_harness.core.progress import Progress
     from dynptr_harness.core.settings import Settings
 
-MEMINFO = Path("/proc/meminfo")
 OLDEST_PYTHON = (3, 11)
 MIRROR_DEADLINE = 60.0
 GUEST_MIB = 1024  # default memory of a guest
@@ -57,8 +56,8 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
-    """Finding of a check. `hint` says what to do; it is empty if there is nothing to do."""
+class CheckResult:
+    """The result of a check. `hint` says what to do; it is empty if there is nothing to do."""
 
     name: str
     state: State
@@ -75,15 +74,15 @@ class Warned(Exception):
         self.hint = hint
 
 
-def examine(settings: Settings, progress: Progress) -> Iterator[Finding]:
-    """Run the checks, cheap ones first, and yield each finding as it comes."""
+def examine(settings: Settings, progress: Progress) -> Iterator[CheckResult]:
+    """Run the checks, cheap ones first, and yield each result as it comes."""
     for name, check in CHECKS.items():
         try:
-            yield Finding(name, State.OK, check(settings, progress))
+            yield CheckResult(name, State.OK, check(settings, progress))
         except Warned as warned:
-            yield Finding(name, State.WARN, warned.fact, warned.hint)
+            yield CheckResult(name, State.WARN, warned.fact, warned.hint)
         except HarnessError as failed:
-            yield Finding(name, State.FAIL, failed.fact, failed.hint)
+            yield CheckResult(name, State.FAIL, failed.fact, failed.hint)
 
 
 def _python(_settings: Settings, _progress: Progress) -> str:
@@ -111,14 +110,12 @@ def _qemu(_settings: Settings, _progress: Progress) -> str:
 
 
 def _memory(_settings: Settings, _progress: Progress) -> str:
-    lines = MEMINFO.read_text().splitlines()
-    fields = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}
-    available = fields["MemAvailable"] >> 10
+    available = memory.available_mib()
     if available < GUEST_MIB:
-        fact = f"{available} MiB available, a guest has {GUEST_MIB} MiB"
+        fact = f"{available} MiB available, but a guest needs {GUEST_MIB} MiB"
         raise EnvironmentFailed(fact, "end other programs, or give guests less with --memory")
     if available < 2 * GUEST_MIB:
-        raise Warned(f"{available} MiB available: enough for one guest of {GUEST_MIB} MiB, not more")
+        raise Warned(f"{available} MiB available: enough for one guest of {GUEST_MIB} MiB only")
     return f"{available} MiB available"
 
 
@@ -129,7 +126,7 @@ def _disk(settings: Settings, _progress: Progress) -> str:
     fact = f"{free} MiB free for {settings.cache}"
     if free < needed:
         hint = "free some space, or set DYNPTR_HARNESS_CACHE to a directory on another disk"
-        raise EnvironmentFailed(f"{fact}, {needed} MiB are needed", hint)
+        raise EnvironmentFailed(f"{fact}, but {needed} MiB are needed", hint)
     return fact
 
 
@@ -138,7 +135,7 @@ def _guest_image(settings: Settings, _progress: Progress) -> str:
 
 
 def _kvm(settings: Settings, progress: Progress) -> str:
-    """Return the reason why KVM works. KVM is optional, so a problem with it is a warning."""
+    """Return the evidence that KVM works. KVM is optional, so a failure is only a warning."""
     if reason := kvm.unusable():
         raise Warned(f"not used: {reason}", "guests run under TCG, several times slower")
     kernels = store.cached(settings)
@@ -160,7 +157,7 @@ def _mirror(settings: Settings, _progress: Progress) -> str:
     with archive.lock():
         troubles = archive.update(MIRROR_DEADLINE)
     if troubles:
-        raise Warned(f"{where.main}: {troubles[0]}", apt.MENDING_MIRROR)
+        raise Warned(f"{where.main}: {troubles[0]}", apt.MIRROR_HINT)
     return f"{where.main} serves all {len(apt.SUITES) + len(apt.SECURITY_SUITES)} suites"
 
 

@@ -12,18 +12,18 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.commands.raw_terminal import STDIN, Terminal
+from dynptr_harness.core import streams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dynptr_harness.vm.machine import Machine
 
-# The agent sends a sign of life every two seconds. It can be late on a busy host without KVM.
+# The agent sends a heartbeat every two seconds. It can be late on a busy host without KVM.
 SILENCE_S = 30.0
 CHUNK = 1 << 16
 DESCRIPTORS = {"stdout": 1, "stderr": 2}
 LEAVE = b"\x1d"  # Ctrl-], as in telnet and virsh: leaves a guest that does not react to keys
-BROKEN_PIPE = 128 + signal.SIGPIPE
 
 
 async def run(machine: Machine, argv: Sequence[str]) -> int:
@@ -32,29 +32,29 @@ async def run(machine: Machine, argv: Sequence[str]) -> int:
     Raises:
         MachineFailed: the machine ended before the command did.
     """
-    return await _Conversation(machine).hold({"kind": "exec", "argv": list(argv)})
+    return await _ForwardedCommand(machine).run({"kind": "exec", "argv": list(argv)})
 
 
 async def shell(machine: Machine, terminal: Terminal) -> int:
     """Run a shell on our terminal until it exits or `LEAVE` is typed. Return its exit status, 0 for `LEAVE`.
 
     Raises:
-        MachineFailed: as `run`.
+        MachineFailed: see `run`.
     """
-    conversation = _Conversation(machine, leave=LEAVE)
+    forwarded = _ForwardedCommand(machine, leave=LEAVE)
     resized = asyncio.get_running_loop()
-    resized.add_signal_handler(signal.SIGWINCH, lambda: conversation.say({"size": list(terminal.size())}))
+    resized.add_signal_handler(signal.SIGWINCH, lambda: forwarded.send({"size": list(terminal.size())}))
     try:
         with terminal:
             argv = ["busybox", "sh", "-l"]
             request = {"kind": "exec", "argv": argv, "terminal": terminal.described()}
-            return await conversation.hold(request)
+            return await forwarded.run(request)
     finally:
         resized.remove_signal_handler(signal.SIGWINCH)
 
 
-class _Conversation:
-    """Forwards input and output while a command runs.
+class _ForwardedCommand:
+    """A command in the guest with its input and output forwarded.
 
     Args:
         leave: bytes of input that end it.
@@ -65,39 +65,37 @@ class _Conversation:
         self._leave = leave
         self._left = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self._saying: set[asyncio.Task[None]] = set()  # the loop holds only weak references to tasks
+        self._sends: set[asyncio.Task[None]] = set()  # the loop holds only weak references to tasks
 
-    async def hold(self, request: dict[str, Any]) -> int:
+    async def run(self, request: dict[str, Any]) -> int:
         """Run the command and return its exit status."""
-        talk = asyncio.create_task(self._machine.stream(request, self._heard, silence=SILENCE_S))
+        stream = asyncio.create_task(self._machine.stream(request, self._on_event, silence=SILENCE_S))
         left = asyncio.create_task(self._left.wait())
         try:
-            await asyncio.wait({talk, left}, return_when=asyncio.FIRST_COMPLETED)
-            return int(talk.result()["status"]) if talk.done() else 0
+            await asyncio.wait({stream, left}, return_when=asyncio.FIRST_COMPLETED)
+            return int(stream.result()["status"]) if stream.done() else 0
         except BrokenPipeError:  # the reader of our output has closed it
-            return BROKEN_PIPE
+            return streams.READER_CLOSED
         finally:
-            talk.cancel()
+            stream.cancel()
             left.cancel()
-            await asyncio.wait({talk, left})
+            await asyncio.wait({stream, left})
 
-    def say(self, message: dict[str, Any]) -> None:
-        """Send a message; call it in the event loop."""
+    def send(self, message: dict[str, Any]) -> None:
+        """Send a message. Call this in the event loop."""
         task = self._loop.create_task(self._machine.tell(message))
-        self._saying.add(task)
-        task.add_done_callback(self._saying.discard)
+        self._sends.add(task)
+        task.add_done_callback(self._sends.discard)
 
-    def _heard(self, event: dict[str, Any]) -> None:
+    def _on_event(self, event: dict[str, Any]) -> None:
         if event["event"] == "begin":  # earlier messages are not input
-            # A thread, because asyncio cannot read terminals, pipes and files alike. It may block for ever.
-            Thread(target=self._feed, daemon=True).start()
+            # A thread, because asyncio cannot read terminals, pipes and files alike. It may block forever.
+            Thread(target=self._forward_input, daemon=True).start()
         elif event["event"] == "output":
-            data = base64.b64decode(event["data"])
-            while data:
-                data = data[os.write(DESCRIPTORS[event["stream"]], data) :]
+            streams.write(DESCRIPTORS[event["stream"]], base64.b64decode(event["data"]))
 
-    def _feed(self) -> None:
-        """Send standard input as fast as the guest accepts it, and then its end."""
+    def _forward_input(self) -> None:
+        """Forward standard input and its end, as fast as the guest accepts them."""
         data = b"-"
         while data:
             try:

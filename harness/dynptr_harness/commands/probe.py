@@ -1,4 +1,4 @@
-"""The command `probe`: load a user's programs on kernels and report rejections."""
+"""The command `probe`: load a user's programs on kernels and report refusals."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ if TYPE_CHECKING:
     from dynptr_harness.vm.machine import Machine
     from dynptr_harness.vm.prepare import PreparedKernel
 
-LOAD_DEADLINE = 600.0  # seconds; usually less than one, minutes for a log of 100 MB in an emulated guest
-WHOLE_FILE = "(all)"  # in place of a function, if the file is refused before any program is known
+LOAD_DEADLINE = 600.0  # seconds; an emulated guest takes minutes for a verifier log of 100 MB
+WHOLE_FILE = "(all)"  # replaces the function if the file is refused before its programs are known
 
 
 @dataclass(frozen=True)
 class Wanted:
     """Functions and program types to load; empty for all. Types are names or globs.
 
-    Without a type, a program with SEC() is loaded as its section says.
+    Without a type, a program with a section is loaded by its section.
     """
 
     functions: tuple[str, ...] = ()
     prog_types: tuple[str, ...] = ()
 
     def prog_types_for(self, source: UserProgram) -> Sequence[str | None]:
-        """Return the types to load each function into; None stands for the type of its section.
+        """Return the types to load each function into. None means the type of its section.
 
         Raises:
             WrongUsage: a type does not exist.
@@ -58,7 +58,7 @@ class Wanted:
         """
         names = list(given.programs)
         if not names:
-            raise WrongUsage(f"{source.name} has no program", "write a function that is not static")
+            raise WrongUsage(f"{source.name} has no program", "add a function that is not static")
         for wanted in self.functions:
             if wanted not in names:
                 raise WrongUsage(f"{source.name} has no program '{wanted}'", f"it has {', '.join(names)}")
@@ -72,7 +72,7 @@ def probe(
     progress: Progress,
     heard: Callable[[str], None],
 ) -> list[Answer]:
-    """Load each function of each file into each type on every kernel and return the answers.
+    """Load each function of each file into each type on every kernel.
 
     Args:
         heard: called with the diagnostics of clang, once for each file.
@@ -82,10 +82,10 @@ def probe(
         HarnessError: the environment failed.
     """
     answers: list[Answer] = []
-    for number, subject in enumerate(machines.subjects):
-        with progress.phase(f"loading into {subject.kernel.release}"):
-            told = _ignore if number else heard  # diagnostics are the same on every kernel
-            answers += _OneKernel(machines, subject, wanted, told).answers(sources)
+    for number, prepared in enumerate(machines.kernels):
+        with progress.phase(f"loading into {prepared.kernel.release}"):
+            on_first = _ignore if number else heard  # diagnostics are the same on every kernel
+            answers += _OneKernel(machines, prepared, wanted, on_first).answers(sources)
     return answers
 
 
@@ -106,20 +106,20 @@ class _OneKernel:
     """
 
     def __init__(
-        self, machines: Machines, subject: PreparedKernel, wanted: Wanted, heard: Callable[[str], None]
+        self, machines: Machines, prepared: PreparedKernel, wanted: Wanted, heard: Callable[[str], None]
     ) -> None:
         self._machines = machines
-        self._subject = subject
+        self._prepared = prepared
         self._wanted = wanted
         self._heard = heard
 
     def answers(self, sources: Sequence[UserProgram]) -> list[Answer]:
-        """Return the answer for each file, function and type."""
+        """Load each function of each file into each type."""
         answers: list[list[Answer]] = []
         ended = False
         while not ended:  # a new machine continues after the program that crashed the last one
             ended = self._machines.visit(
-                self._subject, lambda machine: self._ask_all(machine, sources, answers)
+                self._prepared, lambda machine: self._ask_all(machine, sources, answers)
             )
         return [answer for of_file in answers for answer in of_file]
 
@@ -129,7 +129,7 @@ class _OneKernel:
         """Load the programs without an answer. Return True if none is left."""
         for number, source in enumerate(sources):
             if number < len(answers) - 1:
-                continue  # all loaded on an earlier machine
+                continue  # loaded on an earlier machine
             if number == len(answers):
                 answers.append([])
             left = await self._ask(machine, source, answers[number])
@@ -138,9 +138,9 @@ class _OneKernel:
         return True
 
     async def _ask(self, machine: Machine, source: UserProgram, answers: list[Answer]) -> int | None:
-        """Load the programs of a file. Return how many are left if one crashed the machine, else None."""
+        """Load the programs of a file. Return the number left if one crashed the machine, otherwise None."""
         try:
-            given = await source.give_to(machine, self._subject.kernel)
+            given = await source.give_to(machine, self._prepared.kernel)
         except FileRefused as refused:
             answer = self._refused(WHOLE_FILE, source.loader, refused.why)
             answers.append(replace(answer, file=source.name))
@@ -166,7 +166,7 @@ class _OneKernel:
         return None
 
     def _answer(self, function: str, place: str, reply: dict[str, Any]) -> Answer:
-        release = self._subject.kernel.release
+        release = self._prepared.kernel.release
         if "failed" in reply:
             reason, log = reply["failed"], reply["console"]
             return Answer(release, function, place, False, reason=reason, log=log, refused_by="crash")
@@ -181,7 +181,7 @@ class _OneKernel:
         return Answer(release, function, place, accepted=True)
 
     def _refused(self, function: str, place: str, why: Refusal) -> Answer:
-        release = self._subject.kernel.release
+        release = self._prepared.kernel.release
         return Answer(release, function, place, False, why.errno, why.reason, why.log, why.by)
 
 

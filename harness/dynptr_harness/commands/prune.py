@@ -7,12 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dynptr_harness.core.cache import Cache, room_taken
+from dynptr_harness.core.cache import Cache, disk_usage
 from dynptr_harness.core.errors import WrongUsage
 from dynptr_harness.guest_image import boot_files
 from dynptr_harness.kernels.debian import store
+from dynptr_harness.kernels.debian.matching import fitting, similar
 from dynptr_harness.kernels.debian.packages import best_of_series
-from dynptr_harness.kernels.selectors import fitting, hint
 from dynptr_harness.vm import migration, snapshots
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _fitting(selector: str, stored: Sequence[KernelPackage]) -> list[KernelPacka
     found = fitting(selector, stored)
     if not found:
         raise WrongUsage(
-            f"the cache has no kernel {selector!r}{hint(selector, stored)}",
+            f"the cache has no kernel {selector!r}{similar(selector, stored)}",
             "'dynptr-harness kernels --offline' lists the cached kernels",
         )
     return found
@@ -74,8 +74,8 @@ def _fitting(selector: str, stored: Sequence[KernelPackage]) -> list[KernelPacka
 def _removed(kernel: KernelPackage, cache: Cache, *, dry_run: bool) -> Removal:
     """Remove the kernel first, because every user of its boot files and snapshots locks the kernel too."""
     derived = [*_boot_files(kernel, cache), *(snapshots := list(_snapshots(kernel, cache)))]
-    entries = [cache.folder / store.KIND / kernel.key, *derived]
-    removal = Removal(kernel, sum(map(room_taken, entries)), len(snapshots))
+    entries = [cache.directory / store.KIND / kernel.key, *derived]
+    removal = Removal(kernel, sum(map(disk_usage, entries)), len(snapshots))
     if dry_run:
         return removal
     if not cache.discard(store.KIND, kernel.key):

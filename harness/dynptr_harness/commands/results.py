@@ -21,7 +21,7 @@ from dynptr_harness.report.reference_page import as_page
 from dynptr_harness.report.terminal import TerminalReport
 from dynptr_harness.results import baseline as baseline_report
 from dynptr_harness.results import files as result_files
-from dynptr_harness.results.comparison import compare, only_asked
+from dynptr_harness.results.comparison import compare, restricted
 from dynptr_harness.results.json_format import as_json
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def report(results: Sequence[Path], files: Files, baseline: Path | None, out: Co
     catalogue = loader.load()
     comparison = None
     if baseline:
-        comparison = compare(only_asked(result, result_files.read([baseline])), result)
+        comparison = compare(restricted(result, result_files.read([baseline])), result)
     if files.html:
         from dynptr_harness.report.html_page import as_html  # pygments is slow to import
 
@@ -86,7 +86,7 @@ def diff(
     """Print the changes, write them to files, and return NOT_AS_EXPECTED on a regression."""
     output_file.check_all({"--json": json_file, "--markdown": markdown_file})
     was, now = result_files.read([before]), result_files.read([after])
-    comparison = compare(only_asked(now, was) if partial else was, now)
+    comparison = compare(restricted(now, was) if partial else was, now)
     if json_file:
         document = comparison_report.as_document(comparison)
         output_file.write(json_file, (json.dumps(document, indent=1) + "\n").encode())
@@ -97,7 +97,7 @@ def diff(
 
 
 def merge(results: Sequence[Path], json_file: Path) -> None:
-    """Write the merge of several results."""
+    """Merge several results and write the merged one."""
     output_file.check_all({"--json": json_file})
     output_file.write(json_file, as_json(result_files.read(results)).encode())
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dynptr_harness.conformance import loader
@@ -12,13 +11,13 @@ from dynptr_harness.core import output, run_dir
 from dynptr_harness.core.errors import WrongUsage
 from dynptr_harness.core.progress import Silent
 from dynptr_harness.host import HOST, backend
-from dynptr_harness.kernels import container_image
+from dynptr_harness.kernels import path_of
 from dynptr_harness.report.comparison import ComparisonReport
 from dynptr_harness.report.console_progress import for_console
 from dynptr_harness.report.junit import as_junit
 from dynptr_harness.report.terminal import TerminalReport
 from dynptr_harness.results import files as result_files
-from dynptr_harness.results.comparison import compare, only_asked
+from dynptr_harness.results.comparison import compare, restricted
 from dynptr_harness.results.json_format import as_json
 from dynptr_harness.runner import parallelism, runner
 from dynptr_harness.runner.backend import Backend
@@ -28,6 +27,8 @@ from dynptr_harness.vm import qemu
 from dynptr_harness.vm.launcher import Machines, Options
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
     from dynptr_harness.conformance.cell import CellResult
@@ -56,10 +57,8 @@ class Request:
     @property
     def files(self) -> tuple[Path, ...]:
         """Every file and directory that the options name."""
-        oci = container_image.PREFIX
-        kernels = (Path(name) for name in self.kernels if "/" in name and not name.startswith(oci))
         named = (self.json_file, self.junit_file, self.baseline, self.machine.modules)
-        return (*kernels, *filter(None, named))
+        return tuple(filter(None, (*map(path_of, self.kernels), *named)))
 
 
 def run(request: Request, *, settings: Settings, out: Console, err: Console) -> int:
@@ -116,7 +115,7 @@ def _machines(request: Request, plan: Plan, settings: Settings, progress: Progre
     machines = Machines(request.kernels, request.machine, settings=settings, progress=progress)
     at_a_time = request.jobs or parallelism.default(request.machine.memory_mib)
     return Backend(
-        machines.subjects,
+        machines.kernels,
         plan,
         machines.start,
         at_a_time,
@@ -132,7 +131,7 @@ def _compare(baseline: RunResult, request: Request, result: RunResult, out: Cons
     def planned(cell: CellResult) -> bool:
         return fits(cell.prog_type, request.prog_types) and fits(cell.case, request.cases)
 
-    comparison = compare(only_asked(result, baseline, planned), result)
+    comparison = compare(restricted(result, baseline, planned), result)
     out.print(ComparisonReport(comparison), soft_wrap=not out.is_terminal)
     return int(comparison.run_status)
 

@@ -1,4 +1,4 @@
-"""A user's file: text for BCC in the guest, or an object for libbpf, compiled here or by the user."""
+"""Users' files: C files for BCC or libbpf, and BPF objects."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
     from dynptr_harness.vm.machine import Machine
 
 STDIN = Path("-")
-COMPILE_DEADLINE = 120.0  # seconds; BCC takes a few in an emulated guest
+COMPILE_DEADLINE = 120.0  # seconds; BCC takes a few seconds in an emulated guest
 
 HOST_HEADERS_NOTE = "note: compiled with the headers of this machine, not with those of dynptr-harness\n"
 
-# Only programs for libbpf are in named sections, by SEC() or by the attribute itself.
+# Only libbpf loads programs by their sections. SEC() expands to the attribute.
 _SECTION = re.compile(r"\b(?:section|__section__)\s*\(\s*\"")
 _SEC = re.compile(r"^[^\n/]*\b(?:SEC|__section)\(", re.MULTILINE)
 _INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"\n]+)"', re.MULTILINE)
 
 ELF_MAGIC = b"\x7fELF"
 EM_BPF, ELFDATA2LSB = 247, 1  # elf.h
-KCONFIG = b"\0.kconfig\0"  # section of the externs that libbpf looks up in the configuration of the kernel
+KCONFIG = b"\0.kconfig\0"  # section of the externs that libbpf looks up in the kernel configuration
 LLVM_BITCODE = (b"BC\xc0\xde", b"\xde\xc0\x17\x0b")
 
 
@@ -60,11 +60,11 @@ class FileRefused(HarnessError):
 
 @dataclass(frozen=True)
 class UserProgram:
-    """The file and its content for the agent.
+    """A file and its content for the agent.
 
     Attributes:
         path: path on the host; '-' for standard input.
-        loader: 'libbpf' for an object or for a file that names sections; otherwise 'bcc'.
+        loader: 'libbpf' for an object or a C file with sections, otherwise 'bcc'.
         given: fields of the agent's request.
         diagnostics: warnings of clang on the host.
     """
@@ -81,7 +81,7 @@ class UserProgram:
 
     @classmethod
     def read(cls, path: Path) -> UserProgram:
-        """Read the file, and compile it if it is for libbpf and not an object yet.
+        """Read the file. Compile it if it is a C file for libbpf.
 
         Raises:
             WrongUsage: the file cannot be read, or is neither C nor a BPF object.
@@ -108,12 +108,12 @@ class UserProgram:
         """Send the file to the agent, which compiles it if it is for BCC.
 
         Args:
-            kernel: the kernel of the machine, for its configuration.
+            kernel: kernel of the machine. libbpf may need its configuration.
 
         Raises:
             CompileFailed: clang in the guest rejected the file.
-            FileRefused: libbpf rejected the object, or the kernel a map of BCC's.
-            HarnessError: as `Machine.ask`.
+            FileRefused: libbpf rejected the object, or the kernel did not create a map of BCC.
+            HarnessError: see `Machine.ask`.
         """
         request = {"kind": "own", "do": "compile", **self.given, **self._configuration_of(kernel)}
         reply = await machine.ask(request, COMPILE_DEADLINE)
@@ -124,7 +124,7 @@ class UserProgram:
         return GivenSource(reply["file"], reply["programs"], self.diagnostics + reply["diagnostics"])
 
     def _configuration_of(self, kernel: Kernel | None) -> dict[str, str]:
-        """Return the field of the request with the kernel's configuration, if the object reads it."""
+        """Return the field with the kernel configuration. It is left out if the object does not need it."""
         config = kernel.image.with_name("config") if kernel else None
         reads_it = KCONFIG in base64.b64decode(self.given.get("object", ""))
         if not (config and reads_it and config.is_file()):
@@ -147,7 +147,7 @@ class GivenSource:
     diagnostics: str
 
     def request(self, function: str, prog_type: str | None) -> dict[str, Any]:
-        """Return the request that loads a function, as its section says if `prog_type` is None."""
+        """Return the request that loads a function. If `prog_type` is None, its section names the type."""
         return {"kind": "own", "do": "load", "file": self.file, "function": function, "prog_type": prog_type}
 
 
@@ -165,7 +165,7 @@ def _checked_object(path: Path, code: bytes) -> bytes:
 
 
 def _given_text(path: Path, text: bytes) -> dict[str, Any]:
-    """Return a text for BCC with the headers beside it. All bytes stay as they are in the file."""
+    """Return the fields for BCC: the unchanged text and the headers that it includes."""
     directory = _directory_of(path)
     headers = _headers(directory, text)
     root = Path(os.path.commonpath([directory, *(each.parent for each in headers)]))
@@ -185,13 +185,13 @@ def _directory_of(path: Path) -> Path:
 
 
 def _headers(directory: Path, text: bytes) -> Mapping[Path, bytes]:
-    """Return the files that a text includes by `#include "..."`, and those that they include."""
+    """Return the files that a text includes with `#include "..."`, directly or through another file."""
     found: dict[Path, bytes] = {}
     waiting = [(directory, text)]
     while waiting:
-        folder, content = waiting.pop()
+        base, content = waiting.pop()
         for name in _INCLUDE.findall(content.decode("latin-1")):
-            path = Path(os.path.normpath(folder / name))
+            path = Path(os.path.normpath(base / name))
             if path not in found and path.is_file():
                 found[path] = path.read_bytes()
                 waiting.append((path.parent, found[path]))
@@ -199,7 +199,7 @@ def _headers(directory: Path, text: bytes) -> Mapping[Path, bytes]:
 
 
 class _Source:
-    """A C text that clang on the host reads: a file, or a copy of what cannot be read twice."""
+    """A C file for clang on the host. A pipe is copied to a file, because clang reads it several times."""
 
     def __init__(self, path: Path, content: bytes) -> None:
         self._path = path
@@ -217,17 +217,17 @@ class _Source:
         self._directory.cleanup()
 
     def names_sections(self) -> bool:
-        """Return True if functions or data are in named sections, also by a macro or in a header."""
+        """Return True if the preprocessed file has functions or data in named sections."""
         try:
             preprocessed = self._clang(bpf_objects.USER_FLAGS, "-E", "-P", on_line=lambda _: None)
-        except EnvironmentFailed:  # such as a missing header, which may be one of BCC's
+        except EnvironmentFailed:  # for example because a header is missing that only BCC has
             return bool(_SEC.search(self._content.decode("latin-1")))
         return bool(_SECTION.search(preprocessed))
 
     def compiled(self) -> tuple[bytes, str]:
         """Return the object and the diagnostics.
 
-        A file that declares what older headers lack is compiled with those of the host.
+        If the file declares a type that our headers already have, compile it with the headers of the host.
         """
         try:
             return self._compiled(bpf_objects.USER_FLAGS)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from dynptr_harness.conformance.case import Case
     from dynptr_harness.conformance.prog_types import ProgType
 
-# Text that is no code, or that precedes the return type of a function.
+# Text that is not code, or that precedes the return type of a function.
 _ASIDE = re.compile(r"/\*.*?\*/|//[^\n]*|\bSEC\(\"[^\"]*\"\)|__attribute__\(\(.*?\)\)", re.DOTALL)
 _MACRO = re.compile(r"^#define (\w+)\([^)]*\)(?:[^\n]*\\\n)*[^\n]*", re.MULTILINE)
 _ARGUMENTS = r"\((?P<arguments>(?:[^(){};]|\([^(){};]*\))*)\)"
@@ -82,7 +82,7 @@ def functions_of(case: Case, prog_types: Sequence[ProgType]) -> tuple[str, ...]:
 
 
 def _blank(found: re.Match[str]) -> str:
-    """Return as many blanks, to keep all positions in the text."""
+    """Return spaces of the same length, to keep all positions in the text."""
     return re.sub(r"[^\n]", " ", found[0])
 
 

@@ -21,7 +21,7 @@ class Difference:
 
     Attributes:
         experiment: the same request with the expectations for those kernels.
-        before: first version that must not show it any more, or None.
+        before: first version that must no longer show it, or None.
         since: first version that may show it, or None.
         source: commit or version that changed the behaviour.
         defect: True for a known defect of the kernel. Otherwise both behaviours are right.
@@ -45,7 +45,7 @@ class Splat:
     Attributes:
         text: part of the line in the kernel log, such as 'kernel/bpf/verifier.c'.
         source: the cause, or the commit that changed it.
-        before: first version that must not show it any more, or None.
+        before: first version that must no longer show it, or None.
         since: first version that may show it, or None.
     """
 
@@ -69,7 +69,6 @@ class Case:
 
     Attributes:
         id: group and number. It never changes.
-        column: heading in the matrix, at most nine characters.
         title: the action and the expected behaviour, in one line.
         experiment: the request to the agent, with the expectations.
         source: source of the expectation, such as a kernel commit.
@@ -88,7 +87,6 @@ class Case:
     """
 
     id: str
-    column: str
     title: str
     experiment: Experiment
     source: str

@@ -20,8 +20,8 @@ class CellResult:
         case: ID of the case.
         loader: 'bcc' or 'libbpf'.
         ok: True if the verdict is expected. This decides the exit status.
-        expected: expected behaviour, for people.
-        seen: observed behaviour, for people. Equal to `expected` on a pass.
+        expected: expected behaviour, in words.
+        seen: observed behaviour, in words. Equal to `expected` on a pass.
         seconds: wall-clock time in the guest, 0 if the cell shares the observation of another one.
         reason: the change or defect that makes a verdict other than 'pass' expected.
         log: the verifier log, if relevant.

@@ -1,22 +1,22 @@
-"""The groups of the catalogue: the prefix of case IDs, with the subject of the group."""
+"""The groups of the catalogue: the prefix of their case IDs, and their subject."""
 
 from __future__ import annotations
 
 GROUPS: dict[str, str] = {
-    "ATT": "the example of each program type, before it is attached, while, and after",
-    "AVL": "which program types may use the helper",
-    "EXA": "the examples for what dynptrs are good for: sizes of the run, records in pieces",
-    "RSV": "what a reservation grants and refuses, and what a refused one leaves behind",
-    "CMT": "submit and discard: headers, order, what reaches the consumer",
-    "QRY": "what bpf_ringbuf_query says",
-    "WKP": "when a consumer is woken, as epoll and poll see it",
-    "DYN": "read, write and slices of a reservation",
-    "KFN": "kfuncs that take the dynptr of a reservation",
-    "VER": "what the verifier must refuse, and what it must accept",
-    "MAP": "making and mapping a ring",
+    "ATT": "the example of each program type: before the attach, while attached, after the detach",
+    "AVL": "the program types that can use the helper",
+    "EXA": "example programs: records of variable size, records written in pieces",
+    "RSV": "reservations: sizes, limits, errors, null dynptrs",
+    "CMT": "submit and discard: headers, order, delivery",
+    "QRY": "the results of bpf_ringbuf_query",
+    "WKP": "wake-ups of the consumer, as seen by epoll and poll",
+    "DYN": "reads, writes and slices of a reservation",
+    "KFN": "kfuncs on the dynptr of a reservation",
+    "VER": "programs that the verifier must reject or accept",
+    "MAP": "creating and mapping a ring",
     "OVW": "rings that overwrite their oldest records",
-    "LOD": "nothing is lost under load",
-    "CON": "the protocol of the consumer in user space",
+    "LOD": "delivery under load, and after a stall or a killed consumer",
+    "CON": "the protocol for consumers in user space",
 }
 
 

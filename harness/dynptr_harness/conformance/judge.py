@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from errno import EOPNOTSUPP
 from typing import TYPE_CHECKING, Any
 
-from dynptr_harness.conformance.kfuncs import KFUNCS
 from dynptr_harness.conformance.verdict import Verdict
+from dynptr_harness.core.kernel_version import HELPER_SINCE, KernelVersion
+from dynptr_harness.protocol.kfuncs import KFUNCS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from dynptr_harness.conformance.experiments.base import Finding, Reply
     from dynptr_harness.conformance.prog_types import ProgType, Version
 
-HELPER_SINCE: Version = (5, 19)  # commit bc34dee65a65
 OVERWRITING_SINCE: Version = (6, 19)
 
 ATTACHED = "the program is attached"  # the expectation when an attach fails
@@ -43,29 +43,19 @@ class Judgement:
     reason: str | None = None
 
 
-def version_of(release: str) -> Version:
-    """Return (major, minor) of a kernel release such as '6.12.117+deb13-cloud-amd64'.
-
-    Raises:
-        ValueError: it does not begin with two numbers.
-    """
-    found = re.match(r"(\d+)\.(\d+)", release)
-    if not found:
-        raise ValueError(f"no kernel release: {release!r}")
-    return int(found.group(1)), int(found.group(2))
-
-
 def judge(case: Case, prog_type: ProgType, facts: Mapping[str, Any], reply: Reply) -> Judgement:
     """Judge a reply of the agent.
 
     Args:
-        facts: what the agent found out about its kernel. `release`, `byteorder`, `has_helper`, `kfuncs` and
+        facts: facts that the agent measured. `release`, `byteorder`, `has_helper`, `kfuncs` and
             `overwriting_rings` are required, `options_set` is optional.
         reply: to `case.request(prog_type)`. Kernel warnings during the request are in `splats`.
     """
     judgement = _judge_answer(case, prog_type, facts, reply)
     splats = reply.get("splats", ())
-    return _with_splats(case, version_of(facts["release"]), splats, judgement) if splats else judgement
+    if not splats:
+        return judgement
+    return _with_splats(case, KernelVersion(facts["release"]).major_minor, splats, judgement)
 
 
 def _with_splats(case: Case, version: Version, splats: Sequence[str], judgement: Judgement) -> Judgement:
@@ -86,10 +76,10 @@ def _with_splats(case: Case, version: Version, splats: Sequence[str], judgement:
 def _judge_answer(case: Case, prog_type: ProgType, facts: Mapping[str, Any], reply: Reply) -> Judgement:
     refusals = list(_refusals(reply))
     log = "\n".join(filter(None, (refusal["log"] for refusal in refusals))) or None
-    if absent := _nothing_to_show(case, prog_type, facts, reply, refusals, log):
+    if absent := _judge_missing_feature(case, prog_type, facts, reply, refusals, log):
         return absent
-    if never_began := _never_began(prog_type, reply, refusals, log):
-        return never_began
+    if failed_start := _judge_failed_start(prog_type, reply, refusals, log):
+        return failed_start
     judgement = _compare(list(case.experiment.findings(prog_type, facts, reply)), log)
     if not judgement.ok:
         judgement = _differing(case, prog_type, facts, reply, judgement)
@@ -97,7 +87,7 @@ def _judge_answer(case: Case, prog_type: ProgType, facts: Mapping[str, Any], rep
     return _judge_not_allowed(prog_type, log) if not_allowed else judgement
 
 
-def _nothing_to_show(
+def _judge_missing_feature(
     case: Case,
     prog_type: ProgType,
     facts: Mapping[str, Any],
@@ -106,24 +96,24 @@ def _nothing_to_show(
     log: str | None,
 ) -> Judgement | None:
     """Return the judgement if the kernel lacks a feature that the case needs, otherwise None."""
-    version = version_of(facts["release"])
+    version = KernelVersion(facts["release"]).major_minor
     if "no_type" in reply:
         return _judge_no_type(prog_type, version, facts.get("options_set", ()))
     if not case.without_helper and _lacks_helper(refusals, facts):
         return _judge_absent(version, log)
-    if prog_type.is_variant and (absent := _no_such_way(prog_type, version, reply, log)):
+    if prog_type.is_variant and (absent := _judge_missing_attach(prog_type, version, reply, log)):
         return absent
     if missing := [name for name in case.kfuncs if name not in facts["kfuncs"]]:
         return _judge_missing(missing, version, log)
     if case.overwrites and not facts["overwriting_rings"]:
-        return _judge_never_overwriting(version)
+        return _judge_no_overwriting(version)
     if "unavailable" in reply:
         seen = reply["unavailable"]
         return Judgement(Verdict.ABSENT, True, seen, seen, reason=f"{NOT_TO_BE_HAD}: {seen}")
     return None
 
 
-def _never_began(
+def _judge_failed_start(
     prog_type: ProgType, reply: Reply, refusals: Sequence[dict[str, Any]], log: str | None
 ) -> Judgement | None:
     """Return the judgement if the ring, the load or the attach failed, otherwise None."""
@@ -146,9 +136,9 @@ def _not_allowed(refusals: Sequence[dict[str, Any]]) -> bool:
 def _differing(
     case: Case, prog_type: ProgType, facts: Mapping[str, Any], reply: Reply, judgement: Judgement
 ) -> Judgement:
-    """Return the judgement of a reply that differs from the newest kernels. It may be expected here."""
+    """Judge a reply that differs from the newest kernels. This version may be expected to differ."""
     for difference in case.differences:
-        if not difference.covers(version_of(facts["release"])):
+        if not difference.covers(KernelVersion(facts["release"]).major_minor):
             continue
         other = _compare(list(difference.experiment.findings(prog_type, facts, reply)), judgement.log)
         if other.ok:
@@ -172,7 +162,7 @@ def _lacks_helper(refusals: Sequence[dict[str, Any]], facts: Mapping[str, Any]) 
 
 
 def _judge_not_allowed(prog_type: ProgType, log: str | None) -> Judgement:
-    """The verifier log says that the type does not offer the helper. This is expected of some types."""
+    """Judge a log that says that the type does not offer the helper. Some types must not offer it."""
     if not prog_type.offers_helper:
         text = "the helper is refused in this program type"
         reason = f"{prog_type.name} has a list of helpers of its own, without this one"
@@ -182,7 +172,7 @@ def _judge_not_allowed(prog_type: ProgType, log: str | None) -> Judgement:
 
 
 def _judge_no_type(prog_type: ProgType, version: Version, options_set: Sequence[str]) -> Judgement:
-    """The kernel refuses every program of the type. It may be too old or built without the type."""
+    """Judge a kernel that refuses every program of the type. It may be too old or built without the type."""
     seen = f"no programs of type {prog_type.name}: one that does nothing is refused, too"
     since = ".".join(map(str, prog_type.since))
     if version < prog_type.since:
@@ -194,7 +184,9 @@ def _judge_no_type(prog_type: ProgType, version: Version, options_set: Sequence[
     return Judgement(Verdict.ABSENT, False, expected, seen)
 
 
-def _no_such_way(prog_type: ProgType, version: Version, reply: Reply, log: str | None) -> Judgement | None:
+def _judge_missing_attach(
+    prog_type: ProgType, version: Version, reply: Reply, log: str | None
+) -> Judgement | None:
     """Return the judgement if the kernel lacks this way to attach a type, otherwise None.
 
     Older kernels refuse it with various errors. A kernel that is built without it returns EOPNOTSUPP.
@@ -222,7 +214,7 @@ def _judge_absent(version: Version, log: str | None) -> Judgement:
 
 
 def _judge_missing(missing: Sequence[str], version: Version, log: str | None) -> Judgement:
-    """The kernel lacks kfuncs. This is expected before the version that added them."""
+    """Judge a kernel without these kfuncs. This is expected before the version that added them."""
     late = [name for name in missing if version < KFUNCS[name]]
     named = ", ".join(
         f"{name}: it came with {'.'.join(map(str, KFUNCS[name]))}" for name in (late or missing)
@@ -233,8 +225,8 @@ def _judge_missing(missing: Sequence[str], version: Version, log: str | None) ->
     return Judgement(Verdict.ABSENT, False, f"kfuncs of this version: {named}", seen, log)
 
 
-def _judge_never_overwriting(version: Version) -> Judgement:
-    """The kernel has no overwriting rings. This is expected before the version that added them."""
+def _judge_no_overwriting(version: Version) -> Judgement:
+    """Judge a kernel without overwriting rings. This is expected before the version that added them."""
     since = ".".join(map(str, OVERWRITING_SINCE))
     seen = "no ring that overwrites"
     if version < OVERWRITING_SINCE:
@@ -245,16 +237,16 @@ def _judge_never_overwriting(version: Version) -> Judgement:
 def _compare(findings: Sequence[Finding], log: str | None) -> Judgement:
     """Return a pass if all findings agree. Otherwise `expected` and `seen` contain the differences only."""
     wrong = [finding for finding in findings if finding.want != finding.seen]
-    told = wrong or findings
-    expected = "; ".join(f"{finding.name}: {finding.want}" for finding in told)
-    seen = "; ".join(f"{finding.name}: {finding.seen}" for finding in told)
+    shown = wrong or findings
+    expected = "; ".join(f"{finding.name}: {finding.want}" for finding in shown)
+    seen = "; ".join(f"{finding.name}: {finding.seen}" for finding in shown)
     if not wrong:
         return Judgement(Verdict.PASS, True, expected, seen, log)
-    verdict = Verdict.NOT_FIRED if any(map(_ran_too_seldom, wrong)) else Verdict.FAIL
+    verdict = Verdict.NOT_FIRED if any(map(_shows_missed_runs, wrong)) else Verdict.FAIL
     return Judgement(verdict, False, expected, seen, log)
 
 
-def _ran_too_seldom(finding: Finding) -> bool:
+def _shows_missed_runs(finding: Finding) -> bool:
     want, seen = finding.want, finding.seen or 0
     if not (finding.name.endswith("the program ran") and isinstance(want, int) and isinstance(seen, int)):
         return False

@@ -35,7 +35,7 @@ class Catalogue:
     texts: Mapping[str, str]
 
     def choose(self, ids: Sequence[str], groups: Sequence[str] = ()) -> tuple[list[Case], dict[str, str]]:
-        """Choose rows as `dynptr_harness.conformance.plan.choose` does."""
+        """Choose rows; see `dynptr_harness.conformance.plan.choose`."""
         return choose(self.cases, self.not_tested, ids, groups)
 
 

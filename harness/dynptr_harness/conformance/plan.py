@@ -40,7 +40,7 @@ class PlannedCell:
 
     @property
     def program(self) -> tuple[str, str, str]:
-        """Loader, kind of request and object. While they stay the same, so does the attached program."""
+        """Loader, kind of request and object. Together they determine the attached program."""
         request = self.request
         return self.loader, request["kind"], request["object"] if request["kind"] == "script" else ""
 
@@ -63,7 +63,7 @@ def make(
     wanted_types: Sequence[str] = (),
     wanted_cases: Sequence[str] = (),
 ) -> Plan:
-    """Plan the cells that names or globs choose. Case does not matter; no selector means all.
+    """Plan the cells that names or globs select, ignoring case. No selector means all.
 
     Raises:
         WrongUsage: a selector matches nothing, or no chosen case applies to any chosen type.
@@ -116,7 +116,7 @@ def select(names: Sequence[str], selectors: Sequence[str], *, what: str, command
 
 
 def fits(name: str, selectors: Sequence[str]) -> bool:
-    """Return True if a name matches any of the selectors, or if there is none."""
+    """Return True if a name matches any of the selectors, or if there are no selectors."""
     return not selectors or any(_fits(name, selector) for selector in selectors)
 
 

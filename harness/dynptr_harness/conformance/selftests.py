@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 # For each program, the cases that test the same, or the reason why there is none.
 SELFTESTS: Mapping[str, Mapping[str, tuple[str, ...] | str]] = {
-    # programs that the verifier must refuse, and that call a helper for ring-buffer dynptrs
+    # programs that the verifier must reject, with helpers for ring-buffer dynptrs
     "dynptr_fail.c": {
         "ringbuf_missing_release1": ("VER-001",),
         "ringbuf_missing_release2": ("VER-002",),
@@ -59,8 +59,8 @@ SELFTESTS: Mapping[str, Mapping[str, tuple[str, ...] | str]] = {
         "dynptr_overwrite_ref_invalidate_slice": ("VER-124",),
         "dynptr_overwrite_ref_clone_slice_valid": ("VER-124",),
     },
-    # programs that the verifier must refuse under a rule for all dynptrs; the selftests use another kind
-    "dynptr_fail.c, another kind of dynptr": {
+    # programs that the verifier must reject by a rule for all dynptrs; the selftests use another dynptr type
+    "dynptr_fail.c, other dynptr types": {
         "data_slice_out_of_bounds_map_value": ("VER-042",),
         "invalid_helper1": ("VER-102",),
         "invalid_helper2": ("VER-077",),
@@ -75,12 +75,12 @@ SELFTESTS: Mapping[str, Mapping[str, tuple[str, ...] | str]] = {
         "dynptr_is_rdonly_invalid": ("VER-026",),
         "dynptr_size_invalid": ("VER-026",),
         "clone_invalid1": ("VER-026",),
-        "test_dynptr_skb_small_buff": "about the buffer for packets; a ring needs none: KFN-012",
+        "test_dynptr_skb_small_buff": "the buffer is for packets; a reservation needs none: KFN-012",
         "test_dynptr_reg_type": ("VER-131",),
         "dynptr_from_dynptr_data": ("VER-056",),
         "dynptr_from_dynptr_slice": ("VER-056",),
     },
-    # programs that run, with a ring-buffer dynptr
+    # programs that run with a ring-buffer dynptr
     "dynptr_success.c": {
         "test_read_write": ("DYN-001", "VER-006"),
         "test_ringbuf": ("VER-062", "VER-081"),
@@ -90,15 +90,15 @@ SELFTESTS: Mapping[str, Mapping[str, tuple[str, ...] | str]] = {
         "test_dynptr_is_null": ("KFN-003", "RSV-035"),
         "test_dynptr_is_rdonly": ("KFN-002", "RSV-036"),
         "test_dynptr_copy": ("KFN-017", "KFN-018"),
-        "test_dynptr_copy_xdp": "copies to and from a packet; between two reservations: KFN-017",
+        "test_dynptr_copy_xdp": "copies to and from a packet; KFN-017 copies between two reservations",
         "test_probe_read_kernel_dynptr": ("KFN-025", "KFN-026", "KFN-027"),
-        "test_probe_read_kernel_str_dynptr": "about the end of a string, in the way of KFN-025",
-        "test_probe_read_user_dynptr": "reads a process's memory, in the way of KFN-025",
-        "test_probe_read_user_str_dynptr": "reads a process's memory, in the way of KFN-025",
-        "test_copy_from_user_dynptr": "reads a process's memory, in the way of KFN-025",
-        "test_copy_from_user_str_dynptr": "reads a process's memory, in the way of KFN-025",
-        "test_copy_from_user_task_dynptr": "reads a process's memory, in the way of KFN-025",
-        "test_copy_from_user_task_str_dynptr": "reads a process's memory, in the way of KFN-025",
+        "test_probe_read_kernel_str_dynptr": "like KFN-025, but for strings",
+        "test_probe_read_user_dynptr": "like KFN-025, but for user memory",
+        "test_probe_read_user_str_dynptr": "like KFN-025, but for user memory",
+        "test_copy_from_user_dynptr": "like KFN-025, but for user memory",
+        "test_copy_from_user_str_dynptr": "like KFN-025, but for user memory",
+        "test_copy_from_user_task_dynptr": "like KFN-025, but for user memory",
+        "test_copy_from_user_task_str_dynptr": "like KFN-025, but for user memory",
     },
     "user_ringbuf_fail.c": {
         "user_ringbuf_callback_discard_dynptr": ("VER-125",),

@@ -1,1 +1,1 @@
-"""The container engine of this machine: the harness in an image of its own, and kernels out of images."""
+"""The container engine: the harness in a container, and images with kernels."""

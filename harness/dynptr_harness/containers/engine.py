@@ -1,4 +1,4 @@
-"""The connection to a container engine (Docker, or another one with its API)."""
+"""The connection to a container engine: Docker, or one with its API."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
     from dynptr_harness.core.progress import Progress
 
-REQUEST_DEADLINE = 600.0  # seconds without a word of the engine, which a large layer can take to unpack
+REQUEST_DEADLINE = 600.0  # seconds of silence; the engine can take long to unpack a large layer
 PROGRESS = ("current", "total")  # bytes of a layer
-MENDING_MISSING = "install one, such as Debian's docker.io, and start it; or name it with DOCKER_HOST"
-MENDING_PERMISSION = "run as root, or as a user in the group docker"
+MISSING_HINT = "install one, such as Debian's docker.io, and start it; or name it with DOCKER_HOST"
+PERMISSION_HINT = "run as root, or as a user in the group docker"
 
 
 @contextmanager
 def connected() -> Iterator[DockerClient]:
-    """The engine that DOCKER_HOST names, or the one of this machine; what it fails at has one message.
+    """Yield the client of the engine in DOCKER_HOST, or else of the local engine.
 
     Raises:
-        EnvironmentFailed: there is none, this user may not use it, or it failed.
+        EnvironmentFailed: there is no engine, the user has no permission, or the engine failed.
     """
     try:
         client = docker.from_env(timeout=int(REQUEST_DEADLINE))
@@ -44,7 +44,7 @@ def connected() -> Iterator[DockerClient]:
     except APIError as error:
         raise EnvironmentFailed(f"the container engine failed: {error.explanation or error}") from error
     except RequestException as error:
-        raise EnvironmentFailed(f"the container engine no longer answers: {error}") from error
+        raise EnvironmentFailed(f"the container engine stopped answering: {error}") from error
     finally:
         client.close()
 
@@ -55,22 +55,22 @@ def _unreachable(error: DockerException) -> EnvironmentFailed:
     while cause and not isinstance(cause, PermissionError):
         cause = cause.__context__
     if cause:
-        return EnvironmentFailed(f"no permission to use the container engine of {where}", MENDING_PERMISSION)
-    return EnvironmentFailed(f"no container engine answers on {where}", MENDING_MISSING)
+        return EnvironmentFailed(f"no permission to use the container engine of {where}", PERMISSION_HINT)
+    return EnvironmentFailed(f"no container engine answers on {where}", MISSING_HINT)
 
 
 def image(client: DockerClient, name: str, progress: Progress, *, offline: bool = False) -> Image:
-    """The image of that name, pulled where the engine does not have it.
+    """Return an image. Pull it if the engine does not have it.
 
     Raises:
-        WrongUsage: there is no such image, or it may not be had.
-        EnvironmentFailed: it may not be fetched, or that failed.
+        WrongUsage: the image does not exist, or the registry denies access.
+        EnvironmentFailed: fetching is disabled or failed.
     """
     try:
         return client.images.get(name)
     except ImageNotFound:
         if offline:
-            fact = f"the engine does not have the image {name}, and nothing may be fetched"
+            fact = f"the engine does not have the image {name}, and fetching is disabled"
             raise EnvironmentFailed(fact, f"run `docker pull {name}` beforehand") from None
     except APIError as error:
         if error.status_code != HTTPStatus.BAD_REQUEST:
@@ -93,7 +93,7 @@ def _pull(client: DockerClient, name: str, detail: Callable[[str], None]) -> Non
                 done, size = (sum(layer.get(what, 0) for layer in layers.values()) for what in PROGRESS)
                 detail(f"{done >> 20} of {size >> 20} MiB")
     except NotFound as error:
-        hint = "look for a slip in its name; one that is not public takes `docker login`"
-        raise WrongUsage(f"the image {name} cannot be had: {error.explanation}", hint) from error
+        hint = "check the name; a private image needs `docker login`"
+        raise WrongUsage(f"cannot pull the image {name}: {error.explanation}", hint) from error
     except APIError as error:
         raise EnvironmentFailed(f"pulling {name} failed: {error.explanation}", "check the network") from error

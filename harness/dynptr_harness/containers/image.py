@@ -1,4 +1,4 @@
-"""The harness's own image: built from this checkout, and used again until the checkout changes."""
+"""The container image of the harness, built from this checkout."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from dynptr_harness.core.settings import Settings
 
 REPOSITORY = "dynptr-harness"
-# Of our environment, what tells a build how it reaches the network.
+# Variables of the environment that a build needs to reach the network.
 PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 PASSED_ON = ("PIP_INDEX_URL", *PROXIES, *(name.upper() for name in PROXIES))
 TAIL_LINES = 12
 
 
 def ensure(client: DockerClient, settings: Settings, progress: Progress) -> str:
-    """The name of the image, which is built first where the engine does not have it.
+    """Return the name of the image. Build it if the engine does not have it.
 
     Raises:
-        EnvironmentFailed: this is no checkout, or the build failed.
+        EnvironmentFailed: this is not a checkout, or the build failed.
     """
     files = _files()
     arguments = _arguments(settings)
@@ -45,7 +45,7 @@ def ensure(client: DockerClient, settings: Settings, progress: Progress) -> str:
         client.images.get(name)
     except ImageNotFound:
         if settings.offline:
-            fact = f"the engine does not have the image {name} of this tree, and nothing may be fetched"
+            fact = f"the engine does not have the image {name} of this tree, and fetching is disabled"
             raise EnvironmentFailed(fact, "run this once without --offline") from None
         with progress.phase(f"building the image {name}") as detail:
             _build(client, name, _context(files), arguments, detail)
@@ -65,14 +65,14 @@ def _build(
         custom_context=True,
         tag=name,
         buildargs=arguments,
-        network_mode="host",  # where a mirror or proxy of this machine can be reached
+        network_mode="host",  # to reach mirrors and proxies on this machine
         rm=True,
         forcerm=True,
         decode=True,
     ):
         if "error" in event:
-            said = "".join(f"\n  {line}" for line in tail)
-            raise EnvironmentFailed(f"building the image {name} failed: {event['error']}{said}")
+            details = "".join(f"\n  {line}" for line in tail)
+            raise EnvironmentFailed(f"building the image {name} failed: {event['error']}{details}")
         for line in filter(str.strip, event.get("stream", "").splitlines()):
             tail.append(line)
             if line.startswith("Step "):
@@ -80,7 +80,7 @@ def _build(
 
 
 def _files() -> dict[str, Path]:
-    """What the build is given, as .dockerignore says, by its place there."""
+    """Return the files of the build, filtered by .dockerignore, by path in the context."""
     dockerfile, ignored = CHECKOUT / "Dockerfile", CHECKOUT / ".dockerignore"
     if not dockerfile.is_file():
         raise EnvironmentFailed(
@@ -102,7 +102,7 @@ def _arguments(settings: Settings) -> dict[str, str]:
 
 
 def _key(files: dict[str, Path], arguments: dict[str, str]) -> str:
-    """Changes with what the build is given. How it reaches the network does not matter."""
+    """Return a hash of the files and the base image. The network configuration does not matter."""
     digest = hashlib.sha256(arguments.get("BASE", "").encode())
     for place, path in files.items():
         content = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -111,7 +111,7 @@ def _key(files: dict[str, Path], arguments: dict[str, str]) -> str:
 
 
 def _context(files: dict[str, Path]) -> io.BytesIO:
-    """The files as a tar archive, the same bytes for the same content."""
+    """Return a reproducible tar archive of the files."""
 
     def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
         member.uid = member.gid = member.mtime = 0

@@ -1,4 +1,4 @@
-"""A command of ours in a container: same arguments, same files, live output, same exit status."""
+"""The command in a container, with the same arguments, files, output and exit status."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from dynptr_harness.core.progress import Progress
     from dynptr_harness.core.settings import Settings
 
-# Of our environment, what means the same in the container.
+# Variables of the environment that are passed to the container.
 PASSED_ON = (
     *("DYNPTR_HARNESS_MIRROR", "DYNPTR_HARNESS_OFFLINE", "DYNPTR_HARNESS_SNAPSHOT_LIMIT"),
     *("NO_COLOR", "TERM"),
@@ -41,20 +41,24 @@ def run(
     progress: Progress,
     module: str = "",
 ) -> int:
-    """Run our command with these arguments in a container of our image, and return its exit status.
+    """Run the command in a container and return its exit status.
 
-    The cache and the folders of `files` are there under the same paths. A signal that ends us is passed on,
-    and what was done until then is told; when we are killed, the command in the container ends, too.
+    The cache and the directories of `files` are mounted at the same paths. Signals are forwarded. The command
+    in the container ends when this process dies, even from SIGKILL.
 
     Args:
-        module: a module of Python to run in place of the command.
+        arguments: arguments of the command.
+        files: files that the command reads or writes.
+        settings: the settings.
+        progress: shows the build of the image.
+        module: Python module to run in place of the command.
 
     Raises:
-        WrongUsage: a file is where it cannot be had in a container.
+        WrongUsage: a file cannot be mounted.
         EnvironmentFailed: there is no engine, it failed, or the image cannot be built.
     """
     settings.cache.mkdir(parents=True, exist_ok=True)
-    folders = {settings.cache, *map(_folder, files)}
+    directories = {settings.cache, *map(_directory, files)}
     with engine.connected() as client:
         container = client.containers.create(
             image.ensure(client, settings, progress),
@@ -62,42 +66,42 @@ def run(
             entrypoint=["python3", "-m", module] if module else None,
             init=True,
             stdin_open=True,
-            network_mode="host",  # where a mirror or proxy of this machine can be reached
-            user=f"{os.getuid()}:{os.getgid()}",  # what it writes is ours
+            network_mode="host",  # to reach mirrors and proxies on this machine
+            user=f"{os.getuid()}:{os.getgid()}",  # owner of the files that it writes
             working_dir=str(Path.cwd()),
-            volumes=[f"{folder}:{folder}" for folder in sorted(folders)],
+            volumes=[f"{directory}:{directory}" for directory in sorted(directories)],
             environment=_environment(settings),
             **_kvm(),
         )
         try:
-            return _followed(container)
+            return _run_attached(container)
         finally:
             container.remove(force=True)
 
 
 def repeat(*, files: Iterable[Path], settings: Settings, err: Console) -> int:
-    """Run the command that this process is, but for its `--in`, in a container; the exit status."""
-    return run(_without_place(sys.argv[1:]), files=files, settings=settings, progress=for_console(err))
+    """Run the command of this process in a container, without its option --in. Return the exit status."""
+    return run(_without_in(sys.argv[1:]), files=files, settings=settings, progress=for_console(err))
 
 
-def _without_place(arguments: Sequence[str]) -> list[str]:
-    """The arguments without the option --in, which is `--in docker` or `--in=docker`."""
+def _without_in(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments without `--in docker` and `--in=docker`."""
     pairs = zip(["", *arguments], arguments, strict=False)
     return [word for before, word in pairs if "--in" not in (before, word.partition("=")[0])]
 
 
-def _folder(path: Path) -> Path:
-    """The folder that a file is in, or will be; modules and results may be folders themselves."""
+def _directory(path: Path) -> Path:
+    """Return the path itself if it is a directory, otherwise its directory."""
     whole = path.absolute()
-    folder = whole if whole.is_dir() else whole.parent
-    if folder == Path("/"):
-        raise WrongUsage(f"{path} is at the root of the file system, which the container has its own of")
-    return folder
+    directory = whole if whole.is_dir() else whole.parent
+    if directory == Path("/"):
+        raise WrongUsage(f"{path} is in the root directory, which cannot be mounted into a container")
+    return directory
 
 
 def _environment(settings: Settings) -> dict[str, str]:
     given = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    if sys.stdout.isatty() and sys.stderr.isatty():  # rich shows there what it shows here
+    if sys.stdout.isatty() and sys.stderr.isatty():  # rich then formats as it would here
         given |= {"COLUMNS": str(shutil.get_terminal_size().columns), "FORCE_COLOR": "1"}
     elif "COLUMNS" in os.environ:
         given["COLUMNS"] = os.environ["COLUMNS"]
@@ -110,20 +114,20 @@ def _environment(settings: Settings) -> dict[str, str]:
 
 
 def _kvm() -> dict[str, Any]:
-    """What lets the container use KVM, where we can."""
+    """Return the arguments that give the container access to KVM, if we have it."""
     if kvm.unusable():
         return {}
     device = str(kvm.DEVICE)
     return {"devices": [f"{device}:{device}"], "group_add": [str(kvm.DEVICE.stat().st_gid)]}
 
 
-def _followed(container: Container) -> int:
-    """Start a container, hand on what it says, and wait for its end."""
-    # While this is open the command's standard input is, too: it ends with us, however we end.
+def _run_attached(container: Container) -> int:
+    """Start a container, forward its output, and return its exit status."""
+    # The command's standard input is open as long as this socket. It ends when this process ends.
     everything = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
     attached = container.attach_socket(params=everything)
-    ended = Event()  # and not join(): a thread counts as ended where a signal interrupts that (bpo-45274)
-    Thread(target=_hand_on, args=(attached, ended), daemon=True).start()
+    ended = Event()  # not join(): a thread counts as ended if a signal interrupts join() (bpo-45274)
+    Thread(target=_copy_output, args=(attached, ended), daemon=True).start()
     container.start()
     signals = 0
     while not ended.is_set():
@@ -136,8 +140,8 @@ def _followed(container: Container) -> int:
     return int(container.wait()["StatusCode"])
 
 
-def _hand_on(attached: Any, ended: Event) -> None:
-    """Write what comes from the container where it belongs, until all was said."""
+def _copy_output(attached: Any, ended: Event) -> None:
+    """Copy the output of the container to standard output and standard error until it ends."""
     try:
         for stream, data in frames_iter(attached, tty=False):  # type: ignore[no-untyped-call]
             file = sys.stdout if stream == STDOUT else sys.stderr

@@ -1,8 +1,8 @@
-"""What is costly to make again: folders that are complete or absent, safe against kill -9 and each other.
+"""A cache of directories. An entry is complete or absent, also after kill -9 and with concurrent processes.
 
-Layout: KIND/KEY is a complete entry. KIND/.KEY.lock is locked (flock) while it is made, in KIND/.KEY.tmp-*,
-which is renamed when it is complete. KIND/.KEY.use.lock is locked by every process that was given the entry,
-as long as that lives.
+Layout: KIND/KEY is a complete entry. It is built in KIND/.KEY.tmp-* and then renamed. The builder holds an
+exclusive lock (flock) on KIND/.KEY.lock. Every process that uses the entry holds a shared lock on
+KIND/.KEY.use.lock until it ends.
 """
 
 from __future__ import annotations
@@ -26,62 +26,65 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 MANIFEST = ".manifest.json"
-LOCK_DEADLINE = 1800.0  # seconds; the longest build is bounded by less
-LOCK_POLL = 0.1  # seconds; flock has no call that waits with a deadline
-MENDING_ROOM = "free some room there, or set DYNPTR_HARNESS_CACHE to a folder on another disk"
+LOCK_DEADLINE = 1800.0  # seconds; more than any build can take
+LOCK_POLL = 0.1  # seconds; flock(2) has no timeout
+SPACE_HINT = "free some space there, or set DYNPTR_HARNESS_CACHE to a directory on another disk"
 
 log = logging.getLogger(__name__)
 
 
 class Cache:
-    """Entries by kind and key below one folder."""
+    """Entries by kind and key below one directory.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    Methods that build or lock raise EnvironmentFailed if the disk is full or the directory is not writable.
+    """
 
-    def entry(self, kind: str, key: str, build: Callable[[Path], None], *, room_mib: int = 0) -> Path:
-        """Return the folder of a complete entry, made by `build` where there is none.
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
 
-        `build` fills the empty folder that it is given; `room_mib` is the disk room it needs at most.
-        Only one process makes an entry; others that want the same wait for it. An entry whose files have
-        changed since is made anew. Nobody discards it as long as this process lives.
+    def entry(self, kind: str, key: str, build: Callable[[Path], None], *, needed_mib: int = 0) -> Path:
+        """Return the directory of a complete entry. Build it if it is missing or its files have changed.
 
-        Raises EnvironmentFailed when the disk is full or the folder cannot be written, and whatever `build`
-        raises; nothing incomplete is left in either case.
+        One process builds, and others that need the entry wait. It is not discarded while this process runs.
+        If `build` raises an exception, nothing incomplete stays behind.
+
+        Args:
+            build: fills the empty directory that it gets.
+            needed_mib: disk space that the build needs at most, in MiB.
         """
         home = self._home(kind, key)
         while not (_held(home) and _is_complete(home)):
             with self.locked(kind, key):
-                if not _is_complete(home):  # else made by another process meanwhile
-                    with self._made(home, room_mib) as draft:
+                if not _is_complete(home):  # otherwise another process built it meanwhile
+                    with self._made(home, needed_mib) as draft:
                         build(draft)
         return home
 
     @contextmanager
-    def draft(self, kind: str, key: str, *, room_mib: int = 0) -> Iterator[Path | None]:
-        """As `entry`, for a build that is no function: what is put into the folder becomes the entry.
+    def draft(self, kind: str, key: str, *, needed_mib: int = 0) -> Iterator[Path | None]:
+        """Yield a directory that becomes the entry when the block ends without an exception.
 
-        Yields None when the entry is complete, and when another process is making it: nobody waits here.
+        Yield None if the entry is complete or another process is building it. This does not wait.
         """
         home = self._home(kind, key)
-        with _explained(self.folder), _locked_if_free(_lock_path(home)) as ours:
+        with _explained(self.directory), _locked_if_free(_lock_path(home)) as ours:
             if not ours or _is_complete(home):
                 yield None
                 return
-            with self._made(home, room_mib) as draft:
+            with self._made(home, needed_mib) as draft:
                 yield draft
 
     def find(self, kind: str, key: str) -> Path | None:
-        """The folder of an entry that is there and complete, which counts as used now; else None."""
+        """Return the directory of a complete entry and mark it as used now, or return None."""
         home = self._home(kind, key)
         if not _is_complete(home):
             return None
-        with suppress(OSError):  # removed by another process just now, or not ours to write
+        with suppress(OSError):  # removed by another process meanwhile, or not writable
             os.utime(home / MANIFEST)
         return home
 
     def discard(self, kind: str, key: str) -> bool:
-        """Remove an entry, unless another process makes it or was given it; whether that was done."""
+        """Remove an entry and return True, unless another process builds or uses it."""
         home = self._home(kind, key)
         if home in _in_use:
             os.close(_in_use.pop(home))
@@ -91,12 +94,12 @@ class Cache:
             return ours and unused
 
     def prune(self, kind: str, limit_mib: int, *, keep: str) -> None:
-        """Remove entries of a kind, the longest unused first, until all take at most `limit_mib` MiB.
+        """Remove the least recently used entries of a kind until the others take at most `limit_mib` MiB.
 
-        The entry whose key is `keep` stays in any case.
+        The entry with the key `keep` is not removed.
         """
         used = {home: _last_used(home) for home in self.entries(kind)}
-        sizes = {home: room_taken(home) for home in used}
+        sizes = {home: disk_usage(home) for home in used}
         for home in sorted(used, key=lambda home: used[home]):
             if sum(sizes.values()) <= limit_mib << 20:
                 return
@@ -105,14 +108,14 @@ class Cache:
                 del sizes[home]
 
     def entries(self, kind: str) -> list[Path]:
-        """The entries of a kind; `entry` is what finds out whether one is damaged."""
-        return [manifest.parent for manifest in sorted(self.folder.glob(f"{kind}/[!.]*/{MANIFEST}"))]
+        """Return the entries of a kind, also damaged ones."""
+        return [manifest.parent for manifest in sorted(self.directory.glob(f"{kind}/[!.]*/{MANIFEST}"))]
 
     @contextmanager
     def locked(self, kind: str, key: str) -> Iterator[None]:
-        """Hold the lock of an entry, or of anything else that only one process may do at a time."""
+        """Hold an exclusive lock: that of an entry, or one for other work that must not run concurrently."""
         home = self._home(kind, key)
-        with _explained(self.folder):
+        with _explained(self.directory):
             home.parent.mkdir(parents=True, exist_ok=True)
             lock = os.open(_lock_path(home), os.O_RDWR | os.O_CREAT, 0o644)
             try:
@@ -124,19 +127,20 @@ class Cache:
     def _home(self, kind: str, key: str) -> Path:
         for name in (kind, key):
             if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+~-]*", name):
-                raise ValueError(f"not a name for a cache entry: {name!r}")
-        return self.folder / kind / key
+                raise ValueError(f"not the name of a cache entry: {name!r}")
+        return self.directory / kind / key
 
     @contextmanager
-    def _made(self, home: Path, room_mib: int) -> Iterator[Path]:
-        """The folder that becomes the entry `home` when all went well; its lock must be held."""
+    def _made(self, home: Path, needed_mib: int) -> Iterator[Path]:
+        """Yield a directory that becomes the entry. The caller holds the lock of the entry."""
         self._remove_leftovers(home)
         if home.exists():
-            log.warning("cache entry %s is damaged and is made anew", home)
+            log.warning("cache entry %s is damaged and will be rebuilt", home)
         free = free_mib(home)
-        if free < room_mib:
+        if free < needed_mib:
             raise EnvironmentFailed(
-                f"{self.folder} has {free} MiB free, {room_mib} MiB are needed for {home.name}", MENDING_ROOM
+                f"{self.directory} has {free} MiB free, {needed_mib} MiB are needed for {home.name}",
+                SPACE_HINT,
             )
         draft = Path(tempfile.mkdtemp(prefix=f".{home.name}.tmp-", dir=home.parent))
         try:
@@ -152,7 +156,7 @@ class Cache:
 
     @staticmethod
     def _remove_leftovers(mine: Path) -> None:
-        """Remove drafts whose maker is gone: those of `mine`, whose lock we hold, and of any free lock."""
+        """Remove drafts of dead processes: those of `mine`, which is locked, and those with a free lock."""
         for draft in mine.parent.glob(".*.tmp-*"):
             home = draft.with_name(draft.name[1:].rsplit(".tmp-", 1)[0])
             with _lock_path(home).open("a") as lock:
@@ -166,7 +170,7 @@ class Cache:
 
 @contextmanager
 def _locked_if_free(path: Path) -> Iterator[bool]:
-    """Hold a lock if nobody else does; whether it is held."""
+    """Lock a file if it is free, and yield True if it is locked by us."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as lock:
         try:
@@ -178,7 +182,7 @@ def _locked_if_free(path: Path) -> Iterator[bool]:
 
 
 def _remove(home: Path) -> None:
-    """Remove an entry so that nobody sees a part of it."""
+    """Remove an entry atomically."""
     aside = Path(tempfile.mkdtemp(prefix=f".{home.name}.tmp-", dir=home.parent))
     with suppress(FileNotFoundError):
         home.rename(aside / home.name)
@@ -192,13 +196,13 @@ def _last_used(home: Path) -> int:
         return 0
 
 
-def room_taken(home: Path) -> int:
-    """Bytes on the disk that an entry takes: of a file with holes, those that are there."""
+def disk_usage(home: Path) -> int:
+    """Return the bytes that a directory takes on the disk. Holes in files do not count."""
     return sum(path.stat().st_blocks * 512 for path in home.rglob("*") if path.is_file())
 
 
 def free_mib(path: Path) -> int:
-    """Free room, in MiB, on the disk where a path is or would be."""
+    """Return the free space in MiB on the disk of a path, which need not exist."""
     while not path.exists():
         path = path.parent
     return shutil.disk_usage(path).free >> 20
@@ -216,13 +220,13 @@ _in_use: dict[Path, int] = {}  # descriptors of the shared locks that this proce
 
 
 def _held(home: Path) -> bool:
-    """Keep others from discarding an entry as long as this process lives; False while one is doing that."""
+    """Keep an entry from being discarded until this process ends. Return False if it is being discarded."""
     if home in _in_use:
         return True
     try:
         home.parent.mkdir(parents=True, exist_ok=True)
         lock = os.open(_use_path(home), os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError:  # a cache that nobody here can write to, so that nobody discards from it either
+    except OSError:  # not writable, so that no process of this user can discard an entry
         return True
     try:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -235,7 +239,7 @@ def _held(home: Path) -> bool:
 
 def _wait_for(lock: int, name: str) -> None:
     give_up = time.monotonic() + LOCK_DEADLINE
-    told = False
+    warned = False
     while True:
         try:
             return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -243,23 +247,23 @@ def _wait_for(lock: int, name: str) -> None:
             if time.monotonic() > give_up:
                 raise EnvironmentFailed(
                     f"another process has held the lock of {name} for {LOCK_DEADLINE:g} s",
-                    "look for another run of this command that is stopped, and end it",
+                    "look for a stopped run of this command, and end it",
                 ) from None
-            if not told:
-                log.warning("waiting for another process that is making %s", name)
-                told = True
+            if not warned:
+                log.warning("waiting for another process that is building %s", name)
+                warned = True
             time.sleep(LOCK_POLL)
 
 
-def _files(folder: Path) -> dict[str, list[int]]:
-    """Size and modification time (ns) of every regular file below a folder, by relative path."""
+def _files(directory: Path) -> dict[str, list[int]]:
+    """Return size and modification time (ns) of every regular file below a directory, by relative path."""
     found = {}
-    for parent, _folders, names in os.walk(folder):
+    for parent, _directories, names in os.walk(directory):
         for name in names:
             path = Path(parent, name)
             if name != MANIFEST and not path.is_symlink():
                 stat = path.stat()
-                found[str(path.relative_to(folder))] = [stat.st_size, stat.st_mtime_ns]
+                found[str(path.relative_to(directory))] = [stat.st_size, stat.st_mtime_ns]
     return found
 
 
@@ -272,26 +276,26 @@ def _is_complete(home: Path) -> bool:
 
 
 @contextmanager
-def _explained(folder: Path) -> Iterator[None]:
-    """Turn the errors of a full or unwritable disk into one that says where and what to do."""
+def _explained(directory: Path) -> Iterator[None]:
+    """Convert errors of a full or unwritable disk to EnvironmentFailed."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise _full(folder) from error
-        if not (folder.is_dir() and os.access(folder, os.W_OK)):
+            raise _full(directory) from error
+        if not (directory.is_dir() and os.access(directory, os.W_OK)):
             raise EnvironmentFailed(
-                f"cannot write to the cache folder {folder}: {error.strerror}",
-                "make it writable, or set DYNPTR_HARNESS_CACHE to another folder",
+                f"cannot write to the cache directory {directory}: {error.strerror}",
+                "make it writable, or set DYNPTR_HARNESS_CACHE to another directory",
             ) from error
         raise
     except HarnessError as error:
-        if os.strerror(errno.ENOSPC) in error.fact:  # said by a tool that we ran
-            raise _full(folder) from error
+        if os.strerror(errno.ENOSPC) in error.fact:  # reported by a tool
+            raise _full(directory) from error
         raise
 
 
-def _full(folder: Path) -> EnvironmentFailed:
+def _full(directory: Path) -> EnvironmentFailed:
     return EnvironmentFailed(
-        f"no room left on the disk of {folder}: {free_mib(folder)} MiB free", MENDING_ROOM
+        f"no space left on the disk of {directory}: {free_mib(directory)} MiB free", SPACE_HINT
     )

@@ -1,4 +1,4 @@
-"""The errors a person sees: what was wrong, where, and what to do; each knows its exit status."""
+"""Errors that are reported to the user, each with an exit status."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from enum import IntEnum
 
 
 class ExitStatus(IntEnum):
-    """Exit status of the command: documented in docs/reference.md and relied upon by CI jobs."""
+    """Exit statuses of the command. CI jobs rely on them; see docs/reference.md."""
 
     AS_EXPECTED = 0
     NOT_AS_EXPECTED = 1
     WRONG_USAGE = 2
     ENVIRONMENT_FAILED = 3
+    DEFECT = 4  # of this program
 
 
 class HarnessError(Exception):
-    """A failure that has one clear message. `fact` says what was wrong and where, `hint` what to do."""
+    """A failure with one message. `fact` says what is wrong, `hint` how to fix it."""
 
     status = ExitStatus.ENVIRONMENT_FAILED
 
@@ -26,10 +27,10 @@ class HarnessError(Exception):
 
 
 class WrongUsage(HarnessError):
-    """The person asked for something that does not exist or cannot be (exit status 2)."""
+    """The user asked for something that does not exist or is not possible (exit status 2)."""
 
     status = ExitStatus.WRONG_USAGE
 
 
 class EnvironmentFailed(HarnessError):
-    """The machine, the network or a tool failed, so nothing can be said of the kernel (exit status 3)."""
+    """The host, the network or a tool failed. This says nothing about the kernel (exit status 3)."""

@@ -1,11 +1,11 @@
-"""The words by which a kernel says on its console that something is wrong with itself."""
+"""Patterns of kernel messages about panics and splats."""
 
 from __future__ import annotations
 
 import re
 
-# The kernel cannot go on (kernel/panic.c), or cannot even be unpacked (arch/x86/boot/compressed/error.c).
-# With oops=panic every oops ends here too.
+# A panic (kernel/panic.c), or an error during decompression (arch/x86/boot/compressed/error.c). With
+# oops=panic every oops ends in a panic.
 PANIC = re.compile(r"(?:^|\] ?)(Kernel panic - not syncing: .*|.* -- System halted)")
 # WARN, oops, lockups, RCU stalls, sanitizers.
 SPLAT = re.compile(
@@ -16,10 +16,10 @@ _TIMESTAMP = re.compile(r"^(\[ *\d+\.\d+\](\[[^\]]*\])? ?)")
 
 
 def without_timestamp(line: str) -> str:
-    """A line of the console without the time and the caller that the kernel puts before it."""
+    """Return a line of the console without its timestamp and caller."""
     return _TIMESTAMP.sub("", line)
 
 
-def complains(line: str) -> bool:
-    """Whether a line of the console is the first of a complaint."""
+def begins_splat(line: str) -> bool:
+    """Return True if a line of the console begins a panic or a splat."""
     return bool(PANIC.search(line) or SPLAT.match(without_timestamp(line)))

@@ -1,4 +1,4 @@
-"""Files that a person asked for: found wrong before the work begins, complete when they appear."""
+"""Output files: checked before the work begins, and written atomically."""
 
 from __future__ import annotations
 
@@ -14,31 +14,36 @@ if TYPE_CHECKING:
 
 
 def check(option: str, path: Path) -> None:
-    """See that `path` can be written.
+    """Check that a file can be written.
 
     Args:
-        option: the option that named it, for messages.
+        option: the option that names the file, for messages.
+        path: the file.
 
     Raises:
-        WrongUsage: its folder does not exist or cannot be written, or it is a folder itself.
+        WrongUsage: the path is a directory, or its directory does not exist or is not writable.
     """
-    folder = path.resolve().parent
+    directory = path.resolve().parent
     if path.is_dir():
-        raise WrongUsage(f"{option} {path} is a folder", "name a file in it")
-    if not folder.is_dir():
-        raise WrongUsage(f"{option} {path}: there is no folder {folder}", f"make it first: mkdir -p {folder}")
-    if not os.access(path if _is_special(path) else folder, os.W_OK):
-        raise WrongUsage(f"{option} {path}: no permission to write in {folder}", "choose another folder")
+        raise WrongUsage(f"{option} {path} is a directory", "give the path of a file")
+    if not directory.is_dir():
+        raise WrongUsage(
+            f"{option} {path}: there is no directory {directory}", f"create it: mkdir -p {directory}"
+        )
+    if not os.access(path if _is_special(path) else directory, os.W_OK):
+        raise WrongUsage(
+            f"{option} {path}: no permission to write in {directory}", "name a file in another directory"
+        )
 
 
 def check_all(files: Mapping[str, Path | None]) -> None:
-    """See that every file can be written that an option names, and that no two name the same.
+    """Check that all files can be written and differ from each other.
 
     Args:
-        files: by option; None where it was not given.
+        files: the files by option. None if the option was not given.
 
     Raises:
-        WrongUsage: as `check`, or two are the same.
+        WrongUsage: see `check`, or two options name the same file.
     """
     options: dict[Path, str] = {}
     for option, path in files.items():
@@ -47,14 +52,14 @@ def check_all(files: Mapping[str, Path | None]) -> None:
         check(option, path)
         first = options.setdefault(path.resolve(), option)
         if first != option:
-            raise WrongUsage(f"{first} and {option} both name {path}", "name two files")
+            raise WrongUsage(f"{first} and {option} both name {path}", "name different files")
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write all of `content`, beside and then renamed; a pipe or device is written to as it is.
+    """Write a file atomically. Pipes and devices are written to directly.
 
     Raises:
-        EnvironmentFailed: the disk is full, or the folder has gone.
+        EnvironmentFailed: the disk is full, or the directory does not exist any more.
     """
     target = path.resolve()
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
@@ -70,7 +75,7 @@ def write(path: Path, content: bytes) -> None:
                 part.unlink()
     except OSError as error:
         raise EnvironmentFailed(
-            f"cannot write {path}: {error.strerror}", "make room, or name another file"
+            f"cannot write {path}: {error.strerror}", "free some space, or name another file"
         ) from error
 
 

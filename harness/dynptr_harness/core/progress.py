@@ -1,4 +1,4 @@
-"""What long work tells whoever watches: named phases, with lines of detail, timed."""
+"""The progress of long work: named phases with lines of detail."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ if TYPE_CHECKING:
 
 
 class Progress(Protocol):
-    """A watcher of the work. `phase` yields a function that takes one line of detail."""
+    """A display of progress."""
 
-    def phase(self, title: str) -> AbstractContextManager[Callable[[str], None]]: ...
+    def phase(self, title: str) -> AbstractContextManager[Callable[[str], None]]:
+        """Show a phase while the context is open. It yields a function that shows a line of detail."""
 
     def tell(self, line: str) -> None:
-        """Show a line at once that is worth it, and let it stay."""
+        """Show a permanent line."""
 
 
 class Silent:
-    """Progress that shows nothing, for tests and for --quiet."""
+    """A display that shows nothing."""
 
     @contextmanager
     def phase(self, title: str) -> Iterator[Callable[[str], None]]:  # noqa: ARG002
         yield lambda _line: None
 
     def tell(self, line: str) -> None:
-        """Show nothing."""
+        """Ignore the line."""

@@ -1,4 +1,4 @@
-"""Who refused a program, and the line that states the problem."""
+"""Who refused a program, and why."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Refusal:
     Attributes:
         errno: errno of the load, the map creation or the attach; 0 if there is none.
         reason: one line.
-        log: the verifier log, or the lines of libbpf.
+        log: verifier log, or libbpf's messages.
     """
 
     by: Refuser
@@ -46,10 +46,10 @@ class Refusal:
         return "libbpf" if self.by is Refuser.LIBBPF else f"the {self.by}"
 
 
-# A map that the kernel did not create, as libbpf and BCC say it.
+# messages of libbpf and BCC about a map that the kernel did not create
 _MAP = re.compile(r"libbpf: map '.*': failed to create|could not open bpf map: ")
-# What libbpf adds to its reason: the steps that failed in turn, and lists of what it supports.
-_ASIDE = re.compile(
+# Messages of libbpf without a reason: the steps that failed afterwards, and lists of supported sections.
+_NO_REASON = re.compile(
     r"libbpf: (prog '.*': (BPF program load failed|failed to load)|failed to load object|failed to load BPF"
     r"|supported (section|attach)|Error in bpf_create_map_xattr|permission error while running as root"
     r"|loading )"
@@ -61,21 +61,20 @@ def refusal(reply: Mapping[str, Any], by: Refuser | None = None) -> Refusal:
 
     Args:
         reply: `errno`, `log` and `messages` from the agent; see guest/agent/user_programs.py.
-        by: the refuser, if it is known.
+        by: the refuser, if known.
     """
     errno, log, messages = reply["errno"], reply.get("log", ""), reply.get("messages", ())
     if log and not by:
         return Refusal(Refuser.VERIFIER, errno, reason_in(log, errno), log)
-    telling = _telling(messages)
     text = "\n".join(messages)
     if any(_MAP.search(line) for line in messages):
         line = next(line for line in messages if _MAP.search(line))
         return Refusal(by or Refuser.MAP, errno, line, text)
-    if telling:
-        return Refusal(by or Refuser.LIBBPF, errno, telling, text)
+    if reason := _first_reason(messages):
+        return Refusal(by or Refuser.LIBBPF, errno, reason, text)
     return Refusal(by or Refuser.KERNEL, errno, os.strerror(errno), text)
 
 
-def _telling(messages: Sequence[str]) -> str:
-    """Return the first line of libbpf that states a problem, or ''."""
-    return next((line for line in messages if line.strip() and not _ASIDE.match(line)), "")
+def _first_reason(messages: Sequence[str]) -> str:
+    """Return the first of libbpf's messages that gives a reason, or ''."""
+    return next((line for line in messages if line.strip() and not _NO_REASON.match(line)), "")

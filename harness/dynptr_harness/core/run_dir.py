@@ -1,4 +1,4 @@
-"""The folder in which the consoles of one run are kept."""
+"""The directory for the consoles of a run."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from pathlib import Path
 
 from dynptr_harness.core.errors import EnvironmentFailed
 
-KEPT = 20  # runs whose consoles are kept
+KEPT = 20  # number of runs
 
 
 def create(cache: Path) -> Path:
-    """A new folder for this run under `cache`; the oldest ones of runs that ended are removed.
+    """Create a directory for this run below `cache`, and remove the oldest ones of runs that have ended.
 
     Raises:
-        EnvironmentFailed: the folder cannot be made.
+        EnvironmentFailed: the directory cannot be created.
     """
     runs = cache / "runs"
-    folder = runs / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.getpid()}"
+    directory = runs / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.getpid()}"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise EnvironmentFailed(
-            f"cannot make the folder {folder}: {error.strerror}",
-            "make room there, or set DYNPTR_HARNESS_CACHE to a folder that can be written",
+            f"cannot create the directory {directory}: {error.strerror}",
+            "free some space there, or set DYNPTR_HARNESS_CACHE to a writable directory",
         ) from error
     for old in sorted(runs.iterdir())[:-KEPT]:
         if not Path("/proc", old.name.rpartition("-")[2]).exists():
             shutil.rmtree(old, ignore_errors=True)
-    return folder
+    return directory

@@ -1,4 +1,4 @@
-"""Where things are kept and how long to wait: one immutable object, made from the environment once."""
+"""Settings from environment variables."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from dynptr_harness.core.errors import WrongUsage
 VARIABLES = {
     "DYNPTR_HARNESS_CACHE": "Directory of the cache. Default: `$XDG_CACHE_HOME/dynptr-harness`, "
     "or `~/.cache/dynptr-harness`.",
-    "DYNPTR_HARNESS_MIRROR": "Address of a Debian mirror. Default: the mirror of the host's apt.",
+    "DYNPTR_HARNESS_MIRROR": "URL of a Debian mirror. Default: the mirror of the host's apt.",
     "DYNPTR_HARNESS_OFFLINE": "1 uses the cache only, as `--offline` does. Default: 0.",
     "DYNPTR_HARNESS_SNAPSHOT_LIMIT": "Disk space for snapshots, in MiB; 0 for none. Default: 8192.",
-    "DYNPTR_HARNESS_BASE_IMAGE": "Base image for `--in docker`, a Debian 13. Default: the Dockerfile's.",
+    "DYNPTR_HARNESS_BASE_IMAGE": "Base image for `--in docker`, with Debian 13. Default: the Dockerfile's.",
 }
 
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings of one run of the command.
+    """The settings of a run.
 
     Attributes:
-        cache: folder of kernels, guest images and answers that are costly to find again.
-        mirror: address of a Debian mirror, or None for the one that the host's apt uses.
-        offline: nothing is fetched; what the cache has must do.
-        snapshot_limit_mib: room for snapshots of machines, in MiB; 0 for none.
-        base_image: what our own container image begins with, or None for the Dockerfile's own.
+        cache: directory of the cache.
+        mirror: URL of a Debian mirror. None for the mirror of the host's apt.
+        offline: use the cache only; fetch nothing.
+        snapshot_limit_mib: disk space for snapshots in MiB; 0 for no snapshots.
+        base_image: base of the container image for `--in docker`. None for the Dockerfile's.
     """
 
     cache: Path
@@ -39,11 +39,10 @@ class Settings:
 
     @classmethod
     def from_environment(cls) -> Settings:
-        """Read DYNPTR_HARNESS_CACHE (else XDG_CACHE_HOME, else ~/.cache), and _MIRROR, _OFFLINE,
-        _SNAPSHOT_LIMIT and _BASE_IMAGE.
+        """Return the settings of `VARIABLES`.
 
         Raises:
-            WrongUsage: the limit is no number, or _OFFLINE is neither 0 nor 1.
+            WrongUsage: a value is not valid.
         """
         own = os.environ.get("DYNPTR_HARNESS_CACHE")
         base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
@@ -59,12 +58,12 @@ class Settings:
 def _flag(name: str) -> bool:
     text = os.environ.get(name) or "0"
     if text not in ("0", "1"):
-        raise WrongUsage(f"{name} is {text!r}", "give 1 for yes, or 0")
+        raise WrongUsage(f"{name} is {text!r}", "set it to 1 or 0")
     return text == "1"
 
 
 def _mebibytes(name: str, default: int) -> int:
     text = os.environ.get(name) or str(default)
     if not text.isdecimal():
-        raise WrongUsage(f"{name} is {text!r}", "give a number of MiB, such as 4096, or 0")
+        raise WrongUsage(f"{name} is {text!r}", "set it to a number of MiB, such as 4096, or to 0")
     return int(text)

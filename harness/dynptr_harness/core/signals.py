@@ -1,4 +1,4 @@
-"""Ctrl-C and the other polite ways to end us: nothing is left behind, and what is done is told."""
+"""Signals that end the command: Ctrl-C, SIGTERM and SIGHUP. Clean-up runs before the end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(SystemExit):
-    """A person or a supervisor asked us to end; the exit status is 128 and the number of the signal."""
+    """A signal ended the command. The exit status is 128 plus the number of the signal."""
 
     def __init__(self, number: int) -> None:
         super().__init__(128 + number)
@@ -24,7 +24,7 @@ class Interrupted(SystemExit):
 
 
 def raise_on_signals() -> None:
-    """From now on a signal raises Interrupted in the main thread, so that every clean-up runs."""
+    """Let signals raise Interrupted in the main thread from now on, so that all clean-up runs."""
 
     def interrupted(number: int, _frame: FrameType | None) -> None:
         raise Interrupted(number)
@@ -34,7 +34,7 @@ def raise_on_signals() -> None:
 
 
 def raise_when_stdin_ends() -> None:
-    """From now on the end of standard input is a signal, too: in a container, whoever started it is gone."""
+    """Treat the end of standard input as SIGHUP from now on. In a container it means a dead client."""
 
     def watch() -> None:
         while os.read(0, 1 << 12):
@@ -45,11 +45,11 @@ def raise_when_stdin_ends() -> None:
 
 
 async def until_signal(work: Coroutine[None, None, None]) -> Interrupted | None:
-    """Run `work` to its end, or until a signal cancels it; returns what interrupted it.
+    """Run `work` until it ends or a signal cancels it. Return the interruption, or None.
 
-    `work` sees the cancellation, cleans up, and may take the time that it needs for that.
+    The cancelled work has unlimited time for its clean-up.
     """
-    import asyncio  # takes long, and few commands wait for anything
+    import asyncio  # slow to import, and few commands need it
 
     loop = asyncio.get_running_loop()
     task = loop.create_task(work)

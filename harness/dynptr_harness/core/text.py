@@ -1,4 +1,4 @@
-"""Text that comes from a guest (console, verifier log), made fit for terminals and XML."""
+"""Text from a guest (console, verifier log), made printable for terminals and XML."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import re
 import textwrap
 from typing import TYPE_CHECKING
 
-from dynptr_harness.core.kernel_log import complains
+from dynptr_harness.core.kernel_log import begins_splat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _ESCAPE_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-Z\\-_])")
-# Everything that XML 1.0 forbids, and the other control characters; line feed and tab stay.
+# Characters that XML 1.0 forbids, and all other control characters except line feed and tab.
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 def printable(text: str) -> str:
-    """`text` without terminal escape sequences; other characters that cannot be shown become '?'."""
+    """Return `text` without terminal escape sequences, and with '?' for other unprintable characters."""
     return _UNPRINTABLE.sub("?", _ESCAPE_SEQUENCE.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
 
 
 def tail(text: str, lines: int) -> tuple[str, ...]:
-    """The last `lines` lines of `text`, printable, after a line that says how many were left out."""
+    """Return the last lines of `text`, printable, after a line with the number of omitted lines."""
     whole = printable(text).rstrip().splitlines()
     left_out = len(whole) - lines
     if left_out <= 0:
@@ -31,12 +31,12 @@ def tail(text: str, lines: int) -> tuple[str, ...]:
 
 
 def console_part(text: str, lines: int) -> tuple[str, ...]:
-    """The lines of a console that say most: from the kernel's first complaint on, or else the last.
+    """Return the lines of a console from the first panic or splat, or the last lines without one.
 
-    A call trace that would not fit is told from its beginning, where the kernel says what went wrong.
+    A call trace that does not fit is cut at its end: its first lines have the reason.
     """
     whole = printable(text).rstrip().splitlines()
-    first = next((number for number, line in enumerate(whole) if complains(line)), len(whole))
+    first = next((number for number, line in enumerate(whole) if begins_splat(line)), len(whole))
     end = first + lines
     if end >= len(whole):
         return tail(text, lines)
@@ -44,21 +44,22 @@ def console_part(text: str, lines: int) -> tuple[str, ...]:
 
 
 def excerpt(text: str, length: int) -> str:
-    """`text` printable and in one line, of at most `length` characters and a sign that more was cut off."""
+    """Return `text` printable and on one line, cut after `length` characters."""
     line = " ".join(printable(text).split())
     return line if len(line) <= length else f"{line[:length]}…"
 
 
 def counted(number: int, noun: str) -> str:
-    """'1 case', '2 cases'."""
+    """Return '1 case' or '2 cases'."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def columns(rows: Sequence[Sequence[str]], width: int | None = None) -> Iterator[str]:
-    """Rows as lines with their columns aligned.
+    """Yield rows as lines with aligned columns.
 
     Args:
-        width: of a terminal: the last column is wrapped into it; without one, a row is a line.
+        rows: rows with the same number of texts.
+        width: width of the terminal, to which the last column is wrapped. None to wrap nothing.
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
     for row in rows:
@@ -70,6 +71,6 @@ def columns(rows: Sequence[Sequence[str]], width: int | None = None) -> Iterator
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    """Lines of `text`, broken between words, and in a word only where it is longer than a line."""
+    """Return lines of `text`, broken between words. Only a word that is longer than a line is broken."""
     indent = text[: len(text) - len(text.lstrip())]
     return textwrap.wrap(text, width, break_on_hyphens=False, subsequent_indent=indent, tabsize=8)

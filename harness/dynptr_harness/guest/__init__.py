@@ -1,4 +1,4 @@
-"""What runs inside the guest: compile, load, attach, fire, consume, and say what was seen.
+"""The agent that runs inside the guest. It observes and never judges.
 
-Standard library, BCC and pyroute2 only. It observes and never judges.
+It imports the standard library, BCC, pyroute2 and `dynptr_harness.protocol` only.
 """

@@ -1,7 +1,7 @@
-"""The agent: compiles the programs, says that it is ready, then answers requests until the host leaves.
+"""The agent: compiles the programs, sends its facts, then answers requests until the host closes the port.
 
-A message of the host is one request, or has several `in_turn`, which are answered one by one. The rest of
-them is passed over after one that failed or during which the kernel said anything.
+A message is one request, or a list of requests in `in_turn`. The agent skips the rest of the list after a
+request that failed or during which the kernel logged anything.
 """
 
 from __future__ import annotations
@@ -13,79 +13,79 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.guest.agent.command import Command, run_to_end
-from dynptr_harness.guest.agent.ports import Ports
+from dynptr_harness.guest.agent.ports import AgentPorts
 from dynptr_harness.guest.system import cpus
 from dynptr_harness.guest.system.background import Background
-from dynptr_harness.guest.system.kernel_log import KernelLog
+from dynptr_harness.guest.system.log_watch import LogWatch
 
 if TYPE_CHECKING:
     from dynptr_harness.guest.agent.dispatcher import Dispatcher
 
 BPF_SRC = Path("/payload/bpf_src")
-# Makes what the kernel says only once, such as WARN_ONCE, be said again.
+# A write to this file lets WARN_ONCE and printk_once print again.
 CLEAR_WARN_ONCE = Path("/sys/kernel/debug/clear_warn_once")
 
 
-def _answer(lab: Dispatcher, ports: Ports, request: dict[str, Any]) -> dict[str, Any]:
-    """Do what is asked of the machine itself, or the experiment.
+def _answer(dispatcher: Dispatcher, ports: AgentPorts, request: dict[str, Any]) -> dict[str, Any]:
+    """Carry out a request for the machine itself, or pass it to the dispatcher.
 
-    - `warm`: all is compiled and made that can be; the host asks it before it saves the machine.
-    - `resume`: the machine goes on from a snapshot, and it is `now`, in seconds since 1970.
-    - `forget_warnings`: warnings that the kernel gives only once it will give again.
-    - `exec`, `run`: a command of a person's own; see command.py. Before `exec` it says that it begins: from
-      then on it listens to what the host says.
+    - `warm`: compile and create everything now. The host sends it before it saves a snapshot.
+    - `resume`: set the clock to `now`, in seconds since 1970. The host sends it after a restore.
+    - `forget_warnings`: let the kernel repeat warnings that it gives only once.
+    - `exec`, `run`: run a user's command, see command.py. For `exec` the agent first sends the event `begin`.
+      From then on the command receives what the host sends.
     """
     match request["kind"]:
         case "warm":
-            lab.prepare()
+            dispatcher.prepare()
         case "resume":
             time.clock_settime(time.CLOCK_REALTIME, request["now"])
         case "forget_warnings":
             CLEAR_WARN_ONCE.write_text("1")
         case "exec":
             ports.send("begin", id=request["id"])
-            with cpus.anywhere():
+            with cpus.on_all_cpus():
                 return Command(ports, request).run()
         case "run":
-            with cpus.anywhere():
+            with cpus.on_all_cpus():
                 return run_to_end(request)
         case _:
-            return lab.answer(request)
+            return dispatcher.answer(request)
     return {}
 
 
-def _serve(lab: Dispatcher, ports: Ports, request: dict[str, Any], log: KernelLog) -> bool:
-    """Answer one request; whether there is nothing that the host has to know before the next.
+def _serve(dispatcher: Dispatcher, ports: AgentPorts, request: dict[str, Any], log: LogWatch) -> bool:
+    """Answer one request. Return False if it failed or the kernel logged anything.
 
-    What the kernel says is on the console only, where nobody could tell to which of two requests it belongs.
+    The host reads kernel messages from the console, which does not show which request caused them.
     """
-    began = time.monotonic()
+    started = time.monotonic()
     try:
-        reply = _answer(lab, ports, request)
+        reply = _answer(dispatcher, ports, request)
     except Exception:
         ports.send("error", id=request["id"], error=traceback.format_exc())
         return False
-    seconds, kernel_logged = time.monotonic() - began, log.kernel_logged()
+    seconds, kernel_logged = time.monotonic() - started, log.kernel_logged()
     ports.send("reply", id=request["id"], reply=reply, seconds=seconds, kernel_logged=kernel_logged)
     return not kernel_logged
 
 
 def main() -> None:
     """Run the agent."""
-    ports = Ports()
+    ports = AgentPorts()
     try:
         started = time.monotonic()
         from dynptr_harness.guest.bpf import bcc_module
 
         compiling = Background(lambda: bcc_module.compile_module(BPF_SRC, bcc_module.sources(BPF_SRC)))
-        # all these take seconds to import in an emulated guest, and so does clang meanwhile
+        # imported while clang compiles: both take seconds in an emulated guest
         from dynptr_harness.guest.agent import facts
         from dynptr_harness.guest.agent.dispatcher import Dispatcher
         from dynptr_harness.guest.system import network
 
         network.loopback_up()
         imported = time.monotonic()
-        lab = Dispatcher(
+        dispatcher = Dispatcher(
             compiling.wait(), lambda: bcc_module.compile_module(BPF_SRC, bcc_module.case_sources(BPF_SRC))
         )
         seconds = {
@@ -97,17 +97,16 @@ def main() -> None:
     except Exception:
         ports.send("failed", error=traceback.format_exc())
         raise
-    cpus.pin_vcpus(cpus.OURS)
-    # What there is by now stays, and requests leave no circles behind: to look for some takes a twentieth of
-    # the time in an emulated guest.
+    cpus.pin_thread(cpus.AGENT_CPUS)
+    # Requests leave no reference cycles, and garbage collection took 5 % of the time of an emulated guest.
     gc.collect()
     gc.freeze()
     gc.disable()
-    log = KernelLog()
+    log = LogWatch()
     for message in ports.requests():
-        log.kernel_logged()  # before it was asked
+        log.kernel_logged()  # forget messages from before the request
         for request in message.get("in_turn", [message]):
-            if not _serve(lab, ports, request, log):
+            if not _serve(dispatcher, ports, request, log):
                 break
 
 

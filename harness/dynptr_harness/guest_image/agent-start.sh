@@ -1,8 +1,8 @@
-# Mounts what the kernel offers, and runs the agent until it ends; run by busybox, with the guest image as root.
+# Mounts the kernel's file systems and runs the agent until it ends. busybox runs this in the guest's root.
 
 export PATH=/usr/sbin:/usr/bin
 
-mount_at() { # TYPE FOLDER [OPTIONS]
+mount_at() { # TYPE DIRECTORY [OPTIONS]
     busybox mkdir -p "$2"
     busybox mount -t "$1" -o "${3:-rw}" "$1" "$2" || echo "dynptr-harness: cannot mount $1 on $2"
 }

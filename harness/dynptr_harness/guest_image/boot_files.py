@@ -1,4 +1,4 @@
-"""Everything QEMU needs to boot one kernel into the agent, made once and kept in the cache."""
+"""The files that QEMU needs to boot a kernel with the agent. They are cached."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dynptr_harness.guest_image.model import GuestImage
     from dynptr_harness.kernels.model import Kernel
 
-KIND = "boot"  # of cache entry; the key begins with the kernel's release
+KIND = "boot"  # kind of cache entry; the key begins with the kernel's release
 
 
 def files(
@@ -31,13 +31,13 @@ def files(
     progress: Progress,
     replaced: Mapping[str, Path] | None = None,
 ) -> BootFiles:
-    """The files of a boot of `kernel` with the guest image `image`.
+    """Return the files to boot a kernel with a guest image. Build them if they are not cached.
 
     Args:
-        kernel: what to boot.
+        kernel: the kernel.
         image: root file system and busybox.
-        settings: says where the cache is.
-        progress: is told what is being made.
+        settings: the settings.
+        progress: shows the build.
         replaced: see `payload.contents`.
 
     Raises:
@@ -47,9 +47,9 @@ def files(
     with progress.phase(f"boot files for {kernel.release}"):
         content = payload.contents(replaced, bpf_objects.compiled(paths.bpf_src(), cache))
         boot_key, payload_key = key(kernel, image), payload.key(content)
-        boot = cache.entry(KIND, boot_key, lambda folder: _build(kernel, image, folder))
+        boot = cache.entry(KIND, boot_key, lambda directory: _build(kernel, image, directory))
         disk = cache.entry(
-            "payload", payload_key, lambda folder: payload.write(content, folder / "payload.erofs")
+            "payload", payload_key, lambda directory: payload.write(content, directory / "payload.erofs")
         )
     return BootFiles(
         kernel=kernel.image,
@@ -61,17 +61,17 @@ def files(
     )
 
 
-def _build(kernel: Kernel, image: GuestImage, folder: Path) -> None:
-    work = folder / "work"
+def _build(kernel: Kernel, image: GuestImage, directory: Path) -> None:
+    work = directory / "work"
     work.mkdir()
-    initramfs.write(folder / "initramfs.cpio", busybox=image.busybox, modules=kmod.extract(kernel, work))
+    initramfs.write(directory / "initramfs.cpio", busybox=image.busybox, modules=kmod.extract(kernel, work))
     shutil.rmtree(work)
     if kernel.modules:
-        erofs.write(folder / "modules.erofs", kernel.modules)
+        erofs.write(directory / "modules.erofs", kernel.modules)
 
 
 def key(kernel: Kernel, image: GuestImage) -> str:
-    """Changes with the kernel, its modules, the guest image, and how the files are made of them."""
+    """Return a hash of the kernel, its modules, the guest image, and the code that builds the files."""
     digest = hashlib.sha256(f"{kernel.sha256} {kernel.release} {image.key}\n".encode())
     for recipe in (initramfs.SCRIPT, *map(Path, (initramfs.__file__, kmod.__file__, erofs.__file__))):
         digest.update(recipe.read_bytes())

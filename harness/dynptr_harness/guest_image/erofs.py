@@ -1,4 +1,4 @@
-"""Read-only disk images: a folder as an erofs file system."""
+"""Read-only disk images with erofs."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 NO_UUID = "00000000-0000-0000-0000-000000000000"
 
 
-def extract(image: Path, folder: Path) -> None:
-    """Unpack an image into a folder that is not there yet."""
+def extract(image: Path, directory: Path) -> None:
+    """Unpack an image into a new directory."""
     subprocesses.run(
-        ["fsck.erofs", f"--extract={folder}", str(image)], what=f"unpacking {image.name}", deadline=300
+        ["fsck.erofs", f"--extract={directory}", str(image)], what=f"unpacking {image.name}", deadline=300
     )
 
 
-def write(target: Path, folder: Path) -> None:
-    """Pack `folder` into the image `target`: owned by root, and the same bytes for the same content."""
+def write(target: Path, directory: Path) -> None:
+    """Pack a directory into an image. Files belong to root, and the image is reproducible."""
     subprocesses.run(
-        ["mkfs.erofs", "-zlz4", "-T0", f"-U{NO_UUID}", "--all-root", "--quiet", str(target), str(folder)],
+        ["mkfs.erofs", "-zlz4", "-T0", f"-U{NO_UUID}", "--all-root", "--quiet", str(target), str(directory)],
         what=f"packing {target.name}",
         deadline=300,
     )

@@ -1,11 +1,10 @@
-# Process 1 of the guest's root file system, run by busybox: runs the agent, and powers off when it ends.
-# Loopback is brought up by the agent.
+# Process 1 in the guest's root file system. Runs the agent, and powers off when it ends.
 
-# For people: the guest has no other ls, cat, vi and so on. The agent's own path does not have them.
+# For `shell` and `exec`: the guest has no other ls, cat, vi and so on. They are not on the agent's PATH.
 /usr/bin/busybox mkdir -p /usr/local/bin
 /usr/bin/busybox --install -s /usr/local/bin
 
 /usr/bin/busybox sh /payload/agent-start.sh
 
-# Straight into the system call: nothing may be read from the disks once they are shut down.
+# -f calls reboot(2) directly. A regular shutdown would read from disks that are already shut down.
 /usr/bin/busybox poweroff -f

@@ -1,7 +1,6 @@
 #!/bin/busybox sh
-# First process of every guest: loads the boot modules, puts a writable root together from the
-# read-only disks, and hands over to guest-start.sh. The disks come in a fixed order: vda root,
-# vdb payload, vdc modules (absent when the kernel has none).
+# Process 1 of every guest. Loads the boot modules, mounts a writable root over the read-only disks, and runs
+# guest-start.sh. The disks: vda root, vdb payload, vdc modules (missing if the kernel has no modules).
 
 export PATH=/bin
 /bin/busybox --install -s /bin
@@ -53,7 +52,7 @@ if [ -b /dev/vdc ]; then
     mount -t erofs -o ro /dev/vdc "$modules" || fail "mount /dev/vdc on $modules (erofs)"
 fi
 
-for folder in dev proc sys; do
-    mount --move "/$folder" "/newroot/$folder"
+for directory in dev proc sys; do
+    mount --move "/$directory" "/newroot/$directory"
 done
 exec switch_root /newroot /usr/bin/busybox sh /payload/guest-start.sh

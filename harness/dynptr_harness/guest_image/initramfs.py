@@ -1,4 +1,4 @@
-"""The initramfs of one kernel: a static busybox, the modules it takes to reach the disks, one script."""
+"""The initramfs of a kernel: a static busybox, the modules for the disks, and a script."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ PACK = "--create --format=newc --reproducible --owner=0:0 --null --quiet"
 
 
 def write(target: Path, *, busybox: Path, modules: Sequence[Path]) -> None:
-    """Write the cpio archive `target`, the same bytes for the same input.
+    """Write a reproducible cpio archive.
 
-    It stays uncompressed: unpacking costs the guest more than QEMU's copying of 3 MB.
+    It is not compressed: decompression in the guest takes longer than QEMU's copy of 3 MB.
 
     Args:
-        target: file to write; its folder is used for the tree and must be empty else.
+        target: file to write. Its directory must be empty: the tree is built there.
         busybox: a static busybox.
-        modules: uncompressed modules in the order in which they must be loaded.
+        modules: uncompressed modules in load order.
     """
     tree = target.parent / "initramfs"
-    for folder in ("bin", "dev", "proc", "sys", "modules"):
-        (tree / folder).mkdir(parents=True)
+    for directory in ("bin", "dev", "proc", "sys", "modules"):
+        (tree / directory).mkdir(parents=True)
     shutil.copyfile(busybox, tree / "bin/busybox")
     shutil.copyfile(SCRIPT, tree / "init")
     for position, module in enumerate(modules):

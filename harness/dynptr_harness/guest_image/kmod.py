@@ -1,4 +1,4 @@
-"""The kernel modules that a boot needs, found in the kernel's own module folder by modprobe."""
+"""The kernel modules that a boot needs, found by modprobe."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from dynptr_harness.kernels.model import Kernel
 
-# To reach the disks, mount them and talk over the virtio ports. What a kernel has built in, or lacks,
-# yields no file; the init script names what it then cannot do.
+# Modules for the disks, their file systems and the virtio ports. A built-in or missing module yields no file.
+# The init script reports what does not work.
 NEEDED = ("virtio_pci", "virtio_blk", "virtio_console", "virtio_rng", "erofs", "overlay")
 
 DECOMPRESSORS = {
@@ -24,23 +24,23 @@ DECOMPRESSORS = {
 }
 
 
-def extract(kernel: Kernel, folder: Path) -> list[Path]:
-    """Put the modules that a boot of `kernel` needs into `folder`, uncompressed.
+def extract(kernel: Kernel, directory: Path) -> list[Path]:
+    """Copy the modules that a boot needs into a directory, uncompressed.
 
     Returns:
-        Their paths in the order in which they must be loaded; none where all is built in.
+        Their paths in load order. Empty if everything is built in.
     """
     if kernel.modules is None:
         return []
-    base = folder / "base"
+    base = directory / "base"
     (base / "lib/modules").mkdir(parents=True)
     (base / "lib/modules" / kernel.release).symlink_to(kernel.modules.resolve())
     found = dict.fromkeys(path for name in NEEDED for path in _load_order(name, base, kernel.release))
-    return [_uncompressed(path, folder) for path in found]
+    return [_uncompressed(path, directory) for path in found]
 
 
 def _load_order(name: str, base: Path, release: str) -> list[Path]:
-    """The files of module `name` and of what it depends on, dependencies first."""
+    """Return the files of a module and its dependencies, dependencies first."""
     try:
         shown = subprocesses.run(
             ["modprobe", f"--dirname={base}", f"--set-version={release}", "--show-depends", name],
@@ -48,14 +48,14 @@ def _load_order(name: str, base: Path, release: str) -> list[Path]:
             deadline=30,
         )
     except EnvironmentFailed as error:
-        if "not found" in error.fact:  # built in: from 7.x on, packages do not list what is
+        if "not found" in error.fact:  # built in: packages since 7.x do not list built-in modules
             return []
         raise
     return [base / line.split()[1] for line in shown.splitlines() if line.startswith("insmod ")]
 
 
-def _uncompressed(module: Path, folder: Path) -> Path:
-    copy = folder / module.name
+def _uncompressed(module: Path, directory: Path) -> Path:
+    copy = directory / module.name
     shutil.copyfile(module, copy)
     if command := DECOMPRESSORS.get(copy.suffix):
         subprocesses.run([*command, str(copy)], what=f"uncompressing {module.name}", deadline=30)

@@ -1,4 +1,4 @@
-"""What a kernel boots: the guest image shared by all kernels, and the files of one boot."""
+"""The guest image, which all kernels share, and the files of a boot."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GuestImage:
-    """The read-only root file system that every kernel boots.
+    """The read-only root file system of all kernels.
 
     Attributes:
-        root: erofs image of a Debian root with BCC, libbpf, clang's libraries, Python and pyroute2.
-        busybox: a static busybox taken from the same packages, for the initramfs.
-        packages: version of every package in the root, by name.
-        key: changes whenever the content could.
+        root: erofs image of a Debian system with BCC, libbpf, clang's libraries, Python and pyroute2.
+        busybox: a static busybox from the same packages, for the initramfs.
+        packages: versions of the packages, by name.
+        key: hash of everything that determines the content.
     """
 
     root: Path
@@ -29,13 +29,13 @@ class GuestImage:
 
 @dataclass(frozen=True)
 class BootFiles:
-    """Everything QEMU needs to boot one kernel into the agent.
+    """The files that QEMU needs to boot a kernel with the agent.
 
-    The disks are attached read-only, in this order, and found by the guest by that order:
-    vda root, vdb payload (agent and C programs), vdc modules (absent when everything is built in).
+    The guest finds its read-only disks by their order: vda is the root, vdb the payload (agent and C
+    programs), and vdc the modules, if there are any.
 
     Attributes:
-        key: changes whenever the content of any of them could.
+        key: hash of everything that determines the content.
     """
 
     kernel: Path
@@ -47,5 +47,5 @@ class BootFiles:
 
     @property
     def disks(self) -> tuple[Path, ...]:
-        """The disk images in the order in which the guest expects them."""
+        """The disk images in the order that the guest expects."""
         return (self.root, self.payload, *((self.modules,) if self.modules else ()))

@@ -1,7 +1,4 @@
-"""The payload disk: the agent, the C programs, the headers BCC compiles with, and the start script.
-
-The ELF objects are there too: the programs that BCC cannot compile, compiled here.
-"""
+"""The payload disk: the agent, the C programs, BCC's headers, the compiled BPF objects, and the scripts."""
 
 from __future__ import annotations
 
@@ -20,11 +17,11 @@ if TYPE_CHECKING:
 def contents(
     replaced: Mapping[str, Path] | None = None, objects: Mapping[str, Path] | None = None
 ) -> dict[str, Path]:
-    """Every file of the payload: its path in the guest below /payload, and the file it comes from.
+    """Return the files of the payload by their path below /payload.
 
     Args:
-        objects: the ELF objects by their names.
-        replaced: files or folders that take the place of those at the same path, for tests.
+        replaced: files or directories that replace those at the same path, for tests.
+        objects: the BPF objects by name.
     """
     sources = {
         "dynptr_harness/__init__.py": PACKAGE / "__init__.py",
@@ -48,7 +45,7 @@ def contents(
 
 
 def key(files: Mapping[str, Path]) -> str:
-    """Changes whenever the content of the payload does."""
+    """Return a hash of the content."""
     digest = hashlib.sha256()
     for place, path in files.items():
         digest.update(f"{place}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
@@ -56,7 +53,7 @@ def key(files: Mapping[str, Path]) -> str:
 
 
 def write(files: Mapping[str, Path], target: Path) -> None:
-    """Write the payload as an erofs image to `target`."""
+    """Write the payload as an erofs image."""
     tree = target.parent / "payload"
     lay_out(files, tree)
     erofs.write(target, tree)
@@ -64,7 +61,7 @@ def write(files: Mapping[str, Path], target: Path) -> None:
 
 
 def lay_out(files: Mapping[str, Path], tree: Path) -> None:
-    """Write the payload as a folder."""
+    """Write the payload as a directory."""
     for place, path in files.items():
         copy = tree / place
         copy.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""The guest's root file system: Debian packages unpacked by mmdebstrap and packed into one erofs image."""
+"""The guest's root file system: Debian packages, unpacked by mmdebstrap, in an erofs image."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from dynptr_harness.core.progress import Progress
     from dynptr_harness.core.settings import Settings
 
-KIND = "guest-root"  # of cache entry
+KIND = "guest-root"  # kind of cache entry
 SUITE = "trixie"
 ARCHITECTURE = "amd64"
 PACKAGES = (
-    "base-files",  # the links /bin, /lib, /lib64, /sbin and the mount points
-    "bpftool",  # for people in a shell, as what ncurses-base knows of terminals
+    "base-files",  # the links /bin, /lib, /lib64, /sbin, and the mount points
+    "bpftool",  # for interactive shells, like ncurses-base
     "busybox-static",  # the tools of the initramfs, and a shell
     "iproute2",
     "kmod",
@@ -35,7 +35,7 @@ PACKAGES = (
     "python3-bpfcc",
     "python3-pyroute2",
 )
-# Never read in the guest; resolv.conf and hostname are the host's and would differ from host to host.
+# Not needed in the guest. resolv.conf and hostname come from the host and differ between hosts.
 LEFT_OUT = (
     "./boot",
     "./etc/apt",
@@ -51,15 +51,15 @@ LEFT_OUT = (
     "./var",
 )
 MOUNT_POINTS = ("dev", "mnt", "payload", "proc", "run", "sys", "tmp")
-RECIPE_VERSION = 1  # raise it when this module makes something else of the same packages
+RECIPE_VERSION = 1  # raise it if this module builds a different image from the same packages
 
-ROOM_MIB = 1200
+NEEDED_MIB = 1200
 MMDEBSTRAP_DEADLINE = 1200.0
 TOOL_DEADLINE = 300.0
-# With these, two builds from the same packages are equal byte by byte.
+# With these variables, two builds from the same packages are equal byte by byte.
 BUILD_ENVIRONMENT = {"SOURCE_DATE_EPOCH": "0", "PYTHONHASHSEED": "0"}
-# Unchecked: the image is read-only, and its files have no times of their own to compare. sitecustomize is a
-# link to a file in /etc, which is the host's while the image is made.
+# unchecked-hash: the image is read-only, and its files have no modification times. sitecustomize is a link to
+# a file in /etc, which is the host's during the build.
 COMPILE_BYTECODE = (
     *("-B", "-S", "-m", "compileall", "-q"),
     *("--invalidation-mode", "unchecked-hash", "-x", "sitecustomize"),
@@ -69,25 +69,27 @@ PACKAGE_LISTING = "packages"
 
 
 def ensure(settings: Settings, progress: Progress) -> GuestImage:
-    """Return the guest image, made first where the cache does not have it; in a container without mmdebstrap.
+    """Return the guest image. Build it if it is not cached, in a container if mmdebstrap is not installed.
 
-    Any user can do that, without privileges. Raises EnvironmentFailed when a tool or the mirror fails, or
-    when there is no room on the disk.
+    The build needs no privileges.
+
+    Raises:
+        EnvironmentFailed: a tool or the mirror failed, or the disk is full.
     """
 
-    def build(folder: Path) -> None:
+    def build(directory: Path) -> None:
         with progress.phase(f"building the guest image from Debian {SUITE}") as detail:
-            _build(folder, settings, detail)
+            _build(directory, settings, detail)
 
     key = image_key()
     if settings.offline and not is_cached(settings):
         raise EnvironmentFailed(
-            "the guest image is not in the cache, and nothing may be fetched",
-            f"run `dynptr-harness setup` beforehand, {apt.MENDING_OFFLINE}",
+            "the guest image is not in the cache, and fetching is disabled",
+            f"run `dynptr-harness setup` beforehand, {apt.OFFLINE_HINT}",
         )
     if not is_cached(settings) and not subprocesses.find_tool("mmdebstrap"):
         _build_in_container(settings, progress)
-    entry = Cache(settings.cache).entry(KIND, key, build, room_mib=ROOM_MIB)
+    entry = Cache(settings.cache).entry(KIND, key, build, needed_mib=NEEDED_MIB)
     return GuestImage(
         root=entry / "root.erofs",
         busybox=entry / "busybox",
@@ -97,19 +99,19 @@ def ensure(settings: Settings, progress: Progress) -> GuestImage:
 
 
 def is_cached(settings: Settings) -> bool:
-    """Whether `ensure` would find the guest image made."""
+    """Return True if the guest image is in the cache."""
     return image_key() in (entry.name for entry in Cache(settings.cache).entries(KIND))
 
 
 def image_key() -> str:
-    """What the image is made of, and how; the mirror does not matter."""
+    """Return a hash of the recipe of the image. The mirror does not matter."""
     recipe = [SUITE, ARCHITECTURE, RECIPE_VERSION, PACKAGES, LEFT_OUT, MOUNT_POINTS, COMPILE_BYTECODE]
     return hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:16]
 
 
 def _build_in_container(settings: Settings, progress: Progress) -> None:
-    """Have our own container image do it, which has all tools; it shares the cache with us."""
-    from dynptr_harness.containers import rerun  # takes long, and few hosts need it
+    """Build the image in a container, which has all tools and shares the cache."""
+    from dynptr_harness.containers import rerun  # slow to import, and few hosts need it
 
     try:
         status = rerun.run(
@@ -119,11 +121,11 @@ def _build_in_container(settings: Settings, progress: Progress) -> None:
         hint = "run `make setup`, which installs it, or start a container engine"
         raise EnvironmentFailed(f"mmdebstrap is not installed, and {failed.fact}", hint) from failed
     if status:
-        raise EnvironmentFailed("the guest image could not be made in a container: see above")
+        raise EnvironmentFailed("the guest image could not be built in a container: see above")
 
 
-def _build(folder: Path, settings: Settings, detail: Callable[[str], None]) -> None:
-    archive, tree = folder / "root.tar", folder / "tree"
+def _build(directory: Path, settings: Settings, detail: Callable[[str], None]) -> None:
+    archive, tree = directory / "root.tar", directory / "tree"
     _bootstrap(archive, settings, detail)
     detail("unpacking")
     tree.mkdir()
@@ -138,18 +140,18 @@ def _build(folder: Path, settings: Settings, detail: Callable[[str], None]) -> N
     listing = tree / PACKAGE_LISTING
     versions = _versions(listing.read_text())
     listing.unlink()
-    shutil.copy(tree / "usr/bin/busybox", folder / "busybox")
+    shutil.copy(tree / "usr/bin/busybox", directory / "busybox")
     detail("packing")
-    erofs.write(folder / "root.erofs", tree)
+    erofs.write(directory / "root.erofs", tree)
     shutil.rmtree(tree)
-    (folder / "packages.json").write_text(json.dumps(versions, indent=1))
+    (directory / "packages.json").write_text(json.dumps(versions, indent=1))
 
 
 def _bootstrap(archive: Path, settings: Settings, detail: Callable[[str], None]) -> None:
-    """Let mmdebstrap unpack the packages, without running their scripts, into a tar file."""
+    """Unpack the packages with mmdebstrap into a tar file, without running their scripts."""
 
-    def heard(line: str) -> None:
-        if line.endswith("...") and "/" not in line:  # the stages of the work, without its temporary names
+    def show_line(line: str) -> None:
+        if line.endswith("...") and "/" not in line:  # the stages of the work
             detail(line.removeprefix("I: ").removesuffix("..."))
 
     options = ['APT::Sandbox::User "root"', *apt.host_options()]
@@ -157,8 +159,8 @@ def _bootstrap(archive: Path, settings: Settings, detail: Callable[[str], None])
         [
             *("mmdebstrap", "--variant=extract", f"--include={','.join(PACKAGES)}"),
             *(f"--architectures={ARCHITECTURE}", f"--keyring={apt.KEYRING}", "--skip=output/dev"),
-            # Unpacking needs neither root nor a namespace, which a container has not; owners do not matter.
-            # The check is about scripts of packages, and none are run.
+            # Unpacking needs neither root nor a namespace, which containers lack. Owners do not matter. The
+            # skipped check is about scripts of packages, which are not run.
             *("--mode=chrootless", "--skip=check/chrootless"),
             *(f"--aptopt={option}" for option in options),
             f'--extract-hook=ls "$1/var/cache/apt/archives" > "$1/{PACKAGE_LISTING}"',
@@ -167,12 +169,12 @@ def _bootstrap(archive: Path, settings: Settings, detail: Callable[[str], None])
         what="fetching and unpacking the packages of the guest image",
         deadline=MMDEBSTRAP_DEADLINE,
         env={**BUILD_ENVIRONMENT, "TMPDIR": str(archive.parent)},
-        on_line=heard,
+        on_line=show_line,
     )
 
 
 def _mirror(settings: Settings) -> list[str]:
-    """The mirror to fetch from; none where this host is no Debian: mmdebstrap has one of its own then."""
+    """Return the mirror, or nothing if the host is not Debian: mmdebstrap then uses its default."""
     try:
         return [apt.mirror(settings).main]
     except EnvironmentFailed:
@@ -180,7 +182,7 @@ def _mirror(settings: Settings) -> list[str]:
 
 
 def _compile_bytecode(tree: Path) -> None:
-    """Let the image's own Python compile its libraries, by its own loader: chroot would take root."""
+    """Compile the libraries with the image's Python and loader. chroot would need root."""
     libraries = sorted((tree / "usr/lib").glob("python3*"))
     subprocesses.run(
         [
@@ -195,6 +197,6 @@ def _compile_bytecode(tree: Path) -> None:
 
 
 def _versions(listing: str) -> dict[str, str]:
-    """Package versions from the names of .deb files: NAME_VERSION_ARCHITECTURE.deb, with ':' as %3a."""
+    """Return package versions from names of .deb files: NAME_VERSION_ARCHITECTURE.deb, with ':' as %3a."""
     fields = (name.split("_") for name in listing.split() if name.endswith(".deb"))
     return {name: unquote(version) for name, version, _architecture in fields}

@@ -1,3 +1,3 @@
-"""The running kernel as the one under test: no machine of its own, and nothing may stay behind."""
+"""Tests of the running kernel, without a VM. Nothing may be left behind."""
 
-HOST = "host"  # as a kernel's selector
+HOST = "host"  # kernel selector

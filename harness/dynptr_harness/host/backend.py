@@ -1,4 +1,4 @@
-"""The running kernel made ready: what it is, what it is not asked unbidden, what was left behind."""
+"""The backend that runs cells on the running kernel."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dynptr_harness.core.text import counted
 from dynptr_harness.guest_image import bpf_objects, erofs, payload, rootfs
 from dynptr_harness.guest_image.model import BootFiles
 from dynptr_harness.host import HOST
-from dynptr_harness.host.bpf_ids import new_since, present
+from dynptr_harness.host.bpf_ids import current_ids, new_since
 from dynptr_harness.host.machine import HostMachine
 from dynptr_harness.kernels.model import Kernel
 from dynptr_harness.runner.backend import Backend
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from dynptr_harness.guest_image.model import GuestImage
     from dynptr_harness.runner.timing import Timed
 
-NOTES = Path("/sys/kernel/notes")  # ELF notes of the running kernel, its build ID among them
-# What limits memory or rights of processes does so by settings of the whole kernel, as `sysctl` does. The
-# examples record what all processes write.
+NOTES = Path("/sys/kernel/notes")  # ELF notes of the running kernel with its build ID
+# Kinds of requests and fields of actions with effects on other processes. They change kernel settings or
+# cgroups, put load on all CPUs, or trace all processes (examples).
 DISTURBING_KINDS = frozenset({"example", "flood", "rights"})
 DISTURBING_ACTS = frozenset({"by_nobody", "memory"})
 
@@ -44,68 +44,69 @@ log = logging.getLogger(__name__)
 def ready(
     selectors: Sequence[str], plan: Plan, *, disturb: bool, settings: Settings, progress: Timed
 ) -> Backend:
-    """All that it takes to ask the running kernel.
+    """Return the backend for the running kernel.
 
     Args:
-        disturb: ask also what changes settings of the kernel for a moment, or floods the machine.
+        disturb: keep cells that change kernel settings temporarily or put load on the machine.
 
     Raises:
-        WrongUsage: other kernels were named with it, or nothing of the plan is left.
+        WrongUsage: there are other selectors, or no planned cell remains.
         EnvironmentFailed: this process is not root, or a tool failed.
     """
     if len(selectors) > 1:
         raise WrongUsage(
-            "the running kernel is asked alone", "run it by itself; `merge` puts results together"
+            "the running kernel cannot be combined with other kernels",
+            "test it in a separate run, and combine the results with `merge`",
         )
     if os.geteuid() != 0:
-        raise EnvironmentFailed("only root may load what `--kernel host` loads", "run it with sudo")
+        raise EnvironmentFailed("`--kernel host` loads BPF programs, which needs root", "run it with sudo")
     image = rootfs.ensure(settings, progress)
-    with progress.phase("unpacking the guest image for use on this host"):
+    with progress.phase("unpacking the guest image"):
         files = _files(image, settings)
-    before = present()
+    before = current_ids()
 
     def leave() -> None:
         if left := new_since(before):
             named = ", ".join(f"{kind} {number}" for kind, ids in left.items() for number in sorted(ids))
-            log.warning("the kernel has BPF objects of us or others that it had not before: %s", named)
+            log.warning("the kernel has BPF objects that it did not have before the run: %s", named)
         else:
-            progress.tell("the running kernel has no BPF object that it had not before")
+            progress.tell("the running kernel has no new BPF objects")
 
-    subject = PreparedKernel(HOST, _kernel(), files, Accelerator("none", "the running kernel"))
-    chosen = plan if disturb else _undisturbing(plan, progress)
+    prepared = PreparedKernel(HOST, _kernel(), files, Accelerator("none", "the running kernel"))
+    chosen = plan if disturb else _without_disturbing_cells(plan, progress)
 
-    async def start(subject: PreparedKernel, folder: Path, *, round_robin: bool) -> HostMachine:
-        del round_robin  # its processors are our own
-        return await HostMachine.start(subject, folder, disturb=disturb)
+    async def start(kernel: PreparedKernel, directory: Path, *, round_robin: bool) -> HostMachine:
+        del round_robin  # there are no vCPUs
+        return await HostMachine.start(kernel, directory, disturb=disturb)
 
-    return Backend((subject,), chosen, start, 1, "", image.packages, leave)
+    return Backend((prepared,), chosen, start, 1, "", image.packages, leave)
 
 
-def _undisturbing(plan: Plan, progress: Timed) -> Plan:
+def _without_disturbing_cells(plan: Plan, progress: Timed) -> Plan:
     cells = tuple(cell for cell in plan.cells if not disturbs(cell.request))
     if left_out := len(plan.cells) - len(cells):
         progress.tell(
-            f"{counted(left_out, 'cell')} left out: they change settings of the running kernel or flood the "
-            "machine; --disturb asks them, too"
+            f"{counted(left_out, 'cell')} left out, because they change kernel settings or put load on the "
+            "machine; --disturb runs them too"
         )
     if not cells:
-        raise WrongUsage("all that was chosen disturbs the running kernel", "add --disturb, or choose others")
+        raise WrongUsage("all selected cells disturb this machine", "add --disturb, or select other cells")
     return replace(plan, cells=cells)
 
 
 def disturbs(request: dict[str, Any]) -> bool:
-    """Whether a question has effects beyond the agent: settings of the whole kernel, or load on it."""
+    """Return True if a request affects other processes of this machine."""
     acts = (key for act in request.get("acts", ()) for key in act)
     return request["kind"] in DISTURBING_KINDS or "sysctl" in request or not DISTURBING_ACTS.isdisjoint(acts)
 
 
 def _files(image: GuestImage, settings: Settings) -> BootFiles:
-    """What the agent runs from: folders, where a machine has disks."""
+    """Unpack the guest image and the payload to directories. A VM has disks instead."""
     cache = Cache(settings.cache)
     content = payload.contents(objects=bpf_objects.compiled(paths.bpf_src(), cache))
-    tree = cache.entry("guest-tree", image.key, lambda folder: erofs.extract(image.root, folder / "root"))
+    tree = cache.entry("guest-tree", image.key, lambda entry: erofs.extract(image.root, entry / "root"))
     key = payload.key(content)
-    disk = cache.entry("payload-tree", key, lambda folder: payload.lay_out(content, folder / "payload"))
+    disk = cache.entry("payload-tree", key, lambda entry: payload.lay_out(content, entry / "payload"))
     nothing = Path(os.devnull)
     return BootFiles(nothing, nothing, tree / "root", disk / "payload", None, key)
 

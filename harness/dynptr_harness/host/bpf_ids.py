@@ -1,4 +1,4 @@
-"""The BPF objects that this kernel has, by their ids: what is there afterwards and was not before is ours."""
+"""The IDs of all BPF objects of the running kernel, to find objects that a run left behind."""
 
 from __future__ import annotations
 
@@ -9,16 +9,20 @@ import time
 from typing import TYPE_CHECKING
 
 from dynptr_harness.core.errors import EnvironmentFailed
+from dynptr_harness.protocol.uapi import SYS_BPF, BpfCommand
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Objects = dict[str, frozenset[int]]
 
-SYSCALL_BPF = {"x86_64": 321, "aarch64": 280, "s390x": 351}
-GET_NEXT_ID = {"program": 11, "map": 12, "link": 31}  # enum bpf_cmd; links since Linux 5.8
-PATIENCE = 5.0  # seconds; what is let go is freed after a grace period of RCU
-POLL = 0.05  # seconds; the kernel tells nobody that it has freed something
+GET_NEXT_ID = {
+    "program": BpfCommand.PROG_GET_NEXT_ID,
+    "map": BpfCommand.MAP_GET_NEXT_ID,
+    "link": BpfCommand.LINK_GET_NEXT_ID,  # since Linux 5.8
+}
+FREE_TIMEOUT = 5.0  # seconds; the kernel frees objects after an RCU grace period
+POLL = 0.05  # seconds; the kernel has no event for that
 
 libc = ct.CDLL(None, use_errno=True)
 
@@ -29,19 +33,23 @@ class _Attributes(ct.Structure):
     _fields_ = (("start_id", ct.c_uint32), ("next_id", ct.c_uint32), ("open_flags", ct.c_uint32))
 
 
-def present() -> Objects:
-    """The ids of all BPF objects, by their kind. Raises EnvironmentFailed where the kernel does not tell."""
+def current_ids() -> Objects:
+    """Return the IDs of all BPF objects by kind: 'program', 'map', 'link'.
+
+    Raises:
+        EnvironmentFailed: the kernel does not list them.
+    """
     return {kind: frozenset(_ids(kind, command)) for kind, command in GET_NEXT_ID.items()}
 
 
-def _ids(kind: str, command: int) -> Iterator[int]:
+def _ids(kind: str, command: BpfCommand) -> Iterator[int]:
     attributes = _Attributes()
-    number = SYSCALL_BPF[os.uname().machine]
+    number = SYS_BPF[os.uname().machine]
     while libc.syscall(number, command, ct.byref(attributes), ct.sizeof(attributes)) == 0:
         yield attributes.next_id
         attributes.start_id = attributes.next_id
     error = ct.get_errno()
-    if error != errno.ENOENT:  # which is how the list ends
+    if error != errno.ENOENT:  # the end of the list
         raise EnvironmentFailed(
             f"the kernel does not list its BPF {kind}s: {os.strerror(error)}",
             "run as root, on a kernel with CONFIG_BPF_SYSCALL",
@@ -49,10 +57,10 @@ def _ids(kind: str, command: int) -> Iterator[int]:
 
 
 def new_since(before: Objects) -> Objects:
-    """What is there now and was not before, once all that is about to be freed has been."""
-    give_up = time.monotonic() + PATIENCE
+    """Return the IDs that are not in `before`. Wait up to FREE_TIMEOUT for objects to be freed."""
+    give_up = time.monotonic() + FREE_TIMEOUT
     while True:
-        new = {kind: ids - before[kind] for kind, ids in present().items()}
+        new = {kind: ids - before[kind] for kind, ids in current_ids().items()}
         if not any(new.values()) or time.monotonic() > give_up:
             return {kind: ids for kind, ids in new.items() if ids}
         time.sleep(POLL)

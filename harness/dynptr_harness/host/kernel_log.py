@@ -1,52 +1,37 @@
-"""The log of the running kernel, from now on."""
+"""The log of the running kernel."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 from dynptr_harness.core.errors import EnvironmentFailed
 from dynptr_harness.core.kernel_log import SPLAT
-
-DEVICE = Path("/dev/kmsg")  # Documentation/ABI/testing/dev-kmsg: a record each time it is read
-LONGEST_RECORD = 8192
+from dynptr_harness.protocol.kmsg import DEVICE, KmsgReader
 
 
 class KernelLog:
-    """Reads what the kernel says.
+    """Collects what the kernel logs after this object was created.
 
     Attributes:
-        splats: every line so far in which it complained about itself.
+        splats: the lines of all WARN, BUG and stall messages so far.
     """
 
     def __init__(self) -> None:
         try:
-            self._device = os.fdopen(os.open(DEVICE, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0)
+            self._reader: KmsgReader | None = KmsgReader()
         except OSError as error:
             raise EnvironmentFailed(
-                f"cannot read the kernel's log {DEVICE}: {error.strerror}",
-                "run as root; a container has to be given the device",
+                f"cannot read the kernel log {DEVICE}: {error.strerror}",
+                "run as root; a container needs access to the device",
             ) from error
-        self._device.seek(0, os.SEEK_END)
         self.splats: list[str] = []
 
     def read(self) -> list[str]:
-        """What was said since this was called before. What the kernel said is there at once."""
-        said = []
-        while (record := self._next()) is not None:
-            # PRIORITY,SEQUENCE,MICROSECONDS,FLAGS;TEXT, then lines of properties
-            said.append(record.decode(errors="replace").partition(";")[2].partition("\n")[0])
-        self.splats += [line for line in said if SPLAT.match(line)]
-        return said
-
-    def _next(self) -> bytes | None:
-        if self._device.closed:
-            return None
-        try:
-            return self._device.read(LONGEST_RECORD)
-        except BrokenPipeError:  # what was not read in time was overwritten
-            return b""
+        """Return the messages since the last call; none after `close`."""
+        messages = self._reader.read() if self._reader else []
+        self.splats += [line for line in messages if SPLAT.match(line)]
+        return messages
 
     def close(self) -> None:
-        """Read no more."""
-        self._device.close()
+        """Stop reading."""
+        if self._reader:
+            self._reader.close()
+            self._reader = None

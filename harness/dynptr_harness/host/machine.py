@@ -1,4 +1,4 @@
-"""The running kernel as a machine. The agent is a process of this host, and the guest image is its root."""
+"""The agent as a process on the running kernel, with the guest image as its root directory."""
 
 from __future__ import annotations
 
@@ -31,23 +31,23 @@ GRACE = 5.0  # seconds for the agent to end by itself
 
 
 class HostMachine(AgentClient):
-    """The running kernel with an agent. The agent ends when its channel is closed, also by our end."""
+    """The running kernel with an agent. The agent ends when the channel is closed or this process ends."""
 
     def __init__(self, process: QemuProcess, channel: Channel, log: KernelLog) -> None:
         super().__init__(process, channel)
         self._log = log
 
     @classmethod
-    async def start(cls, subject: PreparedKernel, folder: Path, *, disturb: bool = False) -> HostMachine:
+    async def start(cls, kernel: PreparedKernel, directory: Path, *, disturb: bool = False) -> HostMachine:
         """Start the agent.
 
         Args:
-            folder: directory for its console.
-            disturb: allow changes to settings of the kernel.
+            directory: for the console file.
+            disturb: allow changes of kernel settings.
 
         Raises:
             EnvironmentFailed: a permission or a tool is missing.
-            MachineFailed: the agent does not start. It has ended.
+            MachineFailed: the agent did not start. It has ended.
         """
         log = KernelLog()
         pairs = [socket.socketpair() for _ in ("commands", "events")]
@@ -55,10 +55,10 @@ class HostMachine(AgentClient):
         argv = [
             *("env", f"DYNPTR_HARNESS_PORTS={theirs[0]},{theirs[1]}"),
             *ISOLATED,
-            *("sh", str(START), str(subject.files.root), str(subject.files.payload), "disturb" * disturb),
+            *("sh", str(START), str(kernel.files.root), str(kernel.files.payload), "disturb" * disturb),
         ]
         try:
-            process = await QemuProcess.start(argv, Console(folder / "console.txt"), theirs)
+            process = await QemuProcess.start(argv, Console(directory / "console.txt"), theirs)
         finally:
             for _, end in pairs:
                 end.close()
@@ -79,12 +79,12 @@ class HostMachine(AgentClient):
         before = len(self.splats)  # which reads the log
         messages: list[str] = []
 
-        def heard() -> dict[str, Any]:
+        def new_messages() -> dict[str, Any]:
             messages.extend(self._log.read())
             splats = self._log.splats[before:]
             return {"splats": splats, "console": "\n".join(messages)} if splats else {}
 
-        return heard
+        return new_messages
 
     async def pin_vcpus(self, processors: Sequence[int]) -> None:
         """Do nothing: there are no vCPUs."""
@@ -106,7 +106,7 @@ class HostMachine(AgentClient):
         except TimeoutError:
             kind, reason = FailureKind.HANG, late
         except NotTheProtocol as error:
-            kind, reason = FailureKind.LOST, f"the agent sent what is no message: {error}"
+            kind, reason = FailureKind.LOST, f"the agent sent an invalid message: {error}"
         except (EOFError, OSError):
             kind, reason = FailureKind.LOST, "the agent ended"
         await self.kill()

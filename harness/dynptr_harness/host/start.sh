@@ -1,6 +1,5 @@
-# Runs the agent on the running kernel, with the guest image as its root. It has mount and network namespaces
-# of its own, so that all that is mounted and configured here is gone with it; and it makes a control group,
-# which is removed here.
+# Runs the agent on the running kernel, with the guest image as its root. This shell has its own mount and network
+# namespaces, so that mounts and network devices vanish when it ends. It removes the agent's cgroup itself.
 
 root=$1 payload=$2 disturb=$3
 
@@ -8,7 +7,7 @@ mount --bind "$root" "$root"
 mount -o remount,bind,ro "$root"
 mount --bind "$payload" "$root/payload"
 mount -t proc proc "$root/proc"
-if [ -z "$disturb" ]; then # settings of the whole kernel; those of the network are this namespace's own
+if [ -z "$disturb" ]; then # network settings belong to the namespace and stay writable
     mount --bind "$root/proc/sys/kernel" "$root/proc/sys/kernel"
     mount -o remount,bind,ro "$root/proc/sys/kernel"
 fi

@@ -1,82 +1,70 @@
-"""Where a kernel comes from."""
+"""Kernels to test: files, container images, and Debian's packages."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dynptr_harness.core.errors import WrongUsage
-from dynptr_harness.kernels import bzimage, container_image
-from dynptr_harness.kernels.debian import source
-from dynptr_harness.kernels.selectors import is_set
+from dynptr_harness.kernels.bzimage import BzImageSource
+from dynptr_harness.kernels.container_image import ContainerImageSource
+from dynptr_harness.kernels.debian import DebianSource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Sequence
+    from pathlib import Path
 
     from dynptr_harness.core.progress import Progress
     from dynptr_harness.core.settings import Settings
-    from dynptr_harness.kernels.model import Kernel
+    from dynptr_harness.kernels.source import Choice, KernelSource
 
-__all__ = ["Choice", "choose"]
+__all__ = ["SOURCES", "choose", "path_of", "selector_help"]
 
-MENDING = (
-    "name a series such as 6.12, a release such as 6.12.107, a pattern such as '6.*', all, oldest or newest, "
-    "the path of a kernel image, or oci:IMAGE"
-)
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A kernel that was chosen and may have to be fetched yet.
-
-    Attributes:
-        selector: what the person said.
-        name: what tells it from other choices, for people too: its release, or its path.
-        fetch: gets it onto this machine's disk. Raises HarnessError.
-    """
-
-    selector: str
-    name: str
-    fetch: Callable[[], Kernel]
+# The first source that matches a selector is used. Prefixes such as 'oci:' precede paths, which may contain
+# anything, and a file named '6.12' precedes the series.
+SOURCES: tuple[KernelSource, ...] = (ContainerImageSource(), BzImageSource(), DebianSource())
 
 
 def choose(
     selectors: Sequence[str], *, settings: Settings, progress: Progress, modules: Path | None = None
 ) -> list[Choice]:
-    """The kernels that some selectors mean, in the order of the selectors, each once; none is fetched yet.
+    """Return the kernels that the selectors match, each once, without fetching them.
 
-    A selector is a series ('6.12'), a release or its leading part ('6.12.107'), a pattern of the shell over
-    series or releases, 'all', 'oldest', 'newest', the path of a bzImage, or 'oci:' and the name of a
-    container image; `modules` goes with a path only.
+    Args:
+        selectors: each belongs to one of `SOURCES`.
+        modules: directory of the modules of a kernel given as a file.
 
     Raises:
-        WrongUsage: a kernel does not exist.
-        EnvironmentFailed: the machine or the network failed.
+        WrongUsage: there is no such kernel, or the modules are for another kernel.
+        EnvironmentFailed: a tool or the network failed.
     """
     found: dict[str, Choice] = {}
     for selector in selectors:
-        for choice in _chosen(selector, settings, progress, modules):
+        source = _source_of(selector)
+        if not source:
+            several = "give --kernel once for each; " if "," in selector else ""
+            raise WrongUsage(f"{selector!r} is not a kernel", f"{several}name {selector_help('or')}")
+        if modules and not source.takes_modules:
+            raise WrongUsage(f"modules in {modules} were given with {selector!r}, which has its own modules")
+        for choice in source.choose(selector, settings=settings, progress=progress, modules=modules):
             found.setdefault(choice.name, choice)
     return list(found.values())
 
 
-def _chosen(selector: str, settings: Settings, progress: Progress, modules: Path | None) -> Iterator[Choice]:
-    """A source after the other looks whether it is meant; one that is new comes before Debian."""
-    is_image = selector.startswith(container_image.PREFIX)
-    if not is_image and ("/" in selector or (Path(selector).is_file() and not is_set(selector))):
-        kernel = bzimage.resolve(Path(selector), modules)
-        yield Choice(selector, kernel.origin, lambda: kernel)
-        return
-    if modules:
-        raise WrongUsage(f"modules in {modules} were given with {selector!r}, which brings its own")
-    if is_image:
-        yield Choice(selector, selector, partial(container_image.fetch, selector, settings, progress))
-        return
-    if "," in selector or not (is_set(selector) or re.match(r"\d+\.\d+", selector)):
-        several = "give --kernel once for each; " if "," in selector else ""
-        raise WrongUsage(f"{selector!r} is not a kernel", several + MENDING)
-    for each in source.choose(selector, settings, progress):
-        yield Choice(selector, each.kernel.release, partial(source.fetch, each, settings, progress))
+def path_of(selector: str) -> Path | None:
+    """Return the file that a selector names, or None if it names no file."""
+    source = _source_of(selector)
+    return source.path(selector) if source else None
+
+
+def selector_help(conjunction: str = "") -> str:
+    """Return a list of the selectors of all sources, the most used first.
+
+    Args:
+        conjunction: precedes the last one, in place of a comma.
+    """
+    *others, last = [source.help for source in reversed(SOURCES)]
+    return f"{', '.join(others)}{f' {conjunction} ' if conjunction else ', '}{last}"
+
+
+def _source_of(selector: str) -> KernelSource | None:
+    return next((source for source in SOURCES if source.matches(selector)), None)

@@ -1,31 +1,70 @@
-"""A kernel that the user gives as a file."""
+"""Kernels given as files."""
 
 from __future__ import annotations
 
-import hashlib
 import struct
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dynptr_harness.core.errors import WrongUsage
 from dynptr_harness.kernels.model import Kernel
+from dynptr_harness.kernels.selectors import is_set
+from dynptr_harness.kernels.source import Choice, KernelSource
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
+
+    from dynptr_harness.core.progress import Progress
+    from dynptr_harness.core.settings import Settings
 
 # The setup header of an x86 kernel image: Documentation/arch/x86/boot.rst in the kernel's source.
 MAGIC, MAGIC_OFFSET = b"HdrS", 0x202
-VERSION_POINTER_OFFSET = 0x20E  # where the version string is, less 0x200
+VERSION_POINTER_OFFSET = 0x20E  # the pointer is the offset of the version string, less 0x200
 HEADER_END = 0x210
 VERSION_LENGTH = 512
 
-MENDING = "give a bzImage of Linux for x86-64, such as arch/x86/boot/bzImage or /boot/vmlinuz-RELEASE"
+HINT = "give a bzImage of Linux for x86-64, such as arch/x86/boot/bzImage or /boot/vmlinuz-RELEASE"
+
+
+class BzImageSource(KernelSource):
+    """Kernels given as files."""
+
+    help = "the path of a bzImage"
+    takes_modules = True
+
+    def matches(self, selector: str) -> bool:
+        """Return True for a path: it contains a slash, or names a file in the current directory."""
+        return "/" in selector or (Path(selector).is_file() and not is_set(selector))
+
+    def choose(
+        self,
+        selector: str,
+        *,
+        settings: Settings,  # noqa: ARG002
+        progress: Progress,  # noqa: ARG002
+        modules: Path | None,
+    ) -> Iterator[Choice]:
+        """Yield the kernel. Read it now, to report a wrong file before other kernels are fetched."""
+        kernel = resolve(Path(selector), modules)
+        yield Choice(selector, kernel.origin, lambda: kernel)
+
+    def path(self, selector: str) -> Path:
+        """Return the selector, which is a path."""
+        return Path(selector)
 
 
 def resolve(image: Path, modules: Path | None) -> Kernel:
-    """The kernel in a bzImage, with the folder of its modules where some are needed.
+    """Return the kernel in a bzImage.
 
-    `modules` is …/lib/modules/RELEASE, or the root of a tree that has it. Raises WrongUsage.
+    Args:
+        image: the bzImage.
+        modules: …/lib/modules/RELEASE, or a root directory that contains it. None for no modules.
+
+    Raises:
+        WrongUsage: the file is not a bzImage, or the modules are for another kernel.
     """
+    import hashlib  # slow to import, and --help needs this module
+
     release = release_of(image)
     with image.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
@@ -40,29 +79,29 @@ def resolve(image: Path, modules: Path | None) -> Kernel:
 
 
 def release_of(image: Path) -> str:
-    """The release that a bzImage says it is. Raises WrongUsage when it is not one."""
+    """Return the release in the header of a bzImage. Raise WrongUsage if the file is not a bzImage."""
     try:
         with image.open("rb") as content:
             header = content.read(HEADER_END)
             if header[MAGIC_OFFSET : MAGIC_OFFSET + len(MAGIC)] != MAGIC or len(header) < HEADER_END:
-                raise WrongUsage(f"{image} is not a bootable kernel: it has no x86 setup header", MENDING)
+                raise WrongUsage(f"{image} is not a bootable kernel: it has no x86 setup header", HINT)
             (pointer,) = struct.unpack_from("<H", header, VERSION_POINTER_OFFSET)
             content.seek(pointer + 0x200)
             words = content.read(VERSION_LENGTH).split(b"\0")[0].decode("ascii", "replace").split()
     except OSError as error:
-        raise WrongUsage(f"cannot read the kernel {image}: {error.strerror}", MENDING) from error
+        raise WrongUsage(f"cannot read the kernel {image}: {error.strerror}", HINT) from error
     if not pointer or not words:
-        raise WrongUsage(f"{image} does not say which release it is", MENDING)
+        raise WrongUsage(f"{image} does not contain its release", HINT)
     return words[0]
 
 
 def _modules(given: Path, release: str) -> Path:
-    for place in (given, given / "lib/modules" / release, given / "usr/lib/modules" / release):
-        if (place / "modules.dep").is_file():
-            if place.name != release:
-                raise WrongUsage(f"the modules in {place} are not of the kernel's release {release}")
-            return place.absolute()
+    for directory in (given, given / "lib/modules" / release, given / "usr/lib/modules" / release):
+        if (directory / "modules.dep").is_file():
+            if directory.name != release:
+                raise WrongUsage(f"the modules in {directory} are not for the kernel release {release}")
+            return directory.absolute()
     raise WrongUsage(
         f"no modules of {release} in {given}: there is no modules.dep",
-        f"give the folder lib/modules/{release} that `make modules_install` made, after depmod",
+        f"give the directory lib/modules/{release} of `make modules_install`, after depmod",
     )

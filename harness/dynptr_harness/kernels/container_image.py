@@ -1,8 +1,7 @@
-"""A kernel out of a container image: the image is looked through, and never run.
+"""Kernels in container images. The image is searched, not run.
 
-The kernel is a bzImage whose name begins with vmlinuz or bzImage, in any folder (boot/vmlinuz-RELEASE,
-/vmlinuz, /kernel/bzImage); its modules, where it has some, are in a folder lib/modules/RELEASE, at any depth
-as well.
+The kernel is a bzImage whose name begins with vmlinuz or bzImage, in any directory: boot/vmlinuz-RELEASE,
+/vmlinuz, /kernel/bzImage. Its modules are in a directory lib/modules/RELEASE at any depth, if it has any.
 """
 
 from __future__ import annotations
@@ -11,17 +10,19 @@ import io
 import json
 import re
 import shutil
-import tarfile
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.core import subprocesses
-from dynptr_harness.core.cache import Cache
 from dynptr_harness.core.errors import WrongUsage
 from dynptr_harness.kernels import bzimage
 from dynptr_harness.kernels.model import Kernel
+from dynptr_harness.kernels.source import Choice, KernelSource
 
+# Modules that are slow to import are imported where they are used: --help and completion need the source.
 if TYPE_CHECKING:
+    import tarfile
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -32,23 +33,45 @@ if TYPE_CHECKING:
     from dynptr_harness.core.settings import Settings
 
 PREFIX = "oci:"
-KIND = "oci-kernels"  # of cache entry
+KIND = "oci-kernels"  # kind of cache entry
 PROVENANCE = "kernel.json"
 KERNEL = re.compile(r"(?:.*/)?(?:vmlinuz|bzImage)[^/]*")
 MODULE = re.compile(r"(?:.*/)?lib/modules/([^/]+/.+)")
 
-ROOM_MIB = 2000
+NEEDED_MIB = 2000
 DEPMOD_DEADLINE = 300.0
 
 
+class ContainerImageSource(KernelSource):
+    """Kernels in container images."""
+
+    help = f"{PREFIX}IMAGE for the kernel in a container image"
+
+    def matches(self, selector: str) -> bool:
+        """Return True for a selector with the prefix."""
+        return selector.startswith(PREFIX)
+
+    def choose(
+        self,
+        selector: str,
+        *,
+        settings: Settings,
+        progress: Progress,
+        modules: Path | None,  # noqa: ARG002
+    ) -> Iterator[Choice]:
+        """Yield the kernel. The image is pulled when the kernel is fetched."""
+        yield Choice(selector, selector, partial(fetch, selector, settings, progress))
+
+
 def fetch(selector: str, settings: Settings, progress: Progress) -> Kernel:
-    """The kernel in the image that `selector` names behind 'oci:', from the cache where that has it.
+    """Return the kernel of a selector. Pull the image if the cache does not have the kernel.
 
     Raises:
-        WrongUsage: there is no such image, or it has no kernel, or several.
+        WrongUsage: the image does not exist, or does not contain exactly one kernel.
         EnvironmentFailed: there is no container engine, or it failed.
     """
-    from dynptr_harness.containers import engine  # takes long, and few runs need it
+    from dynptr_harness.containers import engine
+    from dynptr_harness.core.cache import Cache
 
     name = selector.removeprefix(PREFIX)
     if not name:
@@ -56,12 +79,12 @@ def fetch(selector: str, settings: Settings, progress: Progress) -> Kernel:
     with engine.connected() as client:
         image = engine.image(client, name, progress, offline=settings.offline)
 
-        def build(folder: Path) -> None:
-            with progress.phase(f"taking the kernel out of {name}"):
-                _extract(client, image, name, folder)
+        def build(directory: Path) -> None:
+            with progress.phase(f"extracting the kernel from {name}"):
+                _extract(client, image, name, directory)
 
         key = str(image.id).removeprefix("sha256:")
-        entry = Cache(settings.cache).entry(KIND, key, build, room_mib=ROOM_MIB)
+        entry = Cache(settings.cache).entry(KIND, key, build, needed_mib=NEEDED_MIB)
         digest = next(iter(image.attrs.get("RepoDigests", ())), f"{name}, image {image.id}")
     facts = json.loads((entry / PROVENANCE).read_text())
     return Kernel(
@@ -74,41 +97,43 @@ def fetch(selector: str, settings: Settings, progress: Progress) -> Kernel:
     )
 
 
-def _extract(client: DockerClient, image: Image, name: str, folder: Path) -> None:
-    """Put vmlinuz, its modules where there are some, and the provenance into `folder`."""
-    modules = folder / "usr/lib/modules"
+def _extract(client: DockerClient, image: Image, name: str, directory: Path) -> None:
+    """Write vmlinuz, the modules and the provenance to a directory."""
+    modules = directory / "usr/lib/modules"
     modules.mkdir(parents=True)
-    (folder / "lib").symlink_to("usr/lib")  # depmod and modprobe look in either, by their version
+    (directory / "lib").symlink_to("usr/lib")  # depmod and modprobe use one or the other, by version
     with _content(client, image) as tar:
-        kernel = _only(_unpack(tar, folder / "found", modules), name)
-    kernel.image.rename(folder / "vmlinuz")
-    shutil.rmtree(folder / "found")
+        kernel = _only(_unpack(tar, directory / "found", modules), name)
+    kernel.image.rename(directory / "vmlinuz")
+    shutil.rmtree(directory / "found")
     for other in modules.iterdir():
         if other.name != kernel.release:
             shutil.rmtree(other)
     has_modules = (modules / kernel.release).is_dir()
     if has_modules:
         what = f"indexing modules of {kernel.release}"
-        subprocesses.run(["depmod", "-b", folder, kernel.release], what=what, deadline=DEPMOD_DEADLINE)
+        subprocesses.run(["depmod", "-b", directory, kernel.release], what=what, deadline=DEPMOD_DEADLINE)
     facts = {"release": kernel.release, "sha256": kernel.sha256, "modules": has_modules}
-    (folder / PROVENANCE).write_text(json.dumps(facts))
+    (directory / PROVENANCE).write_text(json.dumps(facts))
 
 
 @contextmanager
 def _content(client: DockerClient, image: Image) -> Iterator[tarfile.TarFile]:
-    """All files of an image, one after the other. The container that this takes is never started."""
+    """Yield the files of an image as a stream. This creates a container, which is never started."""
+    import tarfile
+
     container = client.containers.create(image, command=["never run"])
     try:
-        chunks: Any = container.export()  # an iterator over bytes, whatever the stubs say
-        stream = io.BufferedReader(_Stream(chunks))
+        chunks: Any = container.export()  # an iterator of bytes; the stubs are wrong
+        stream = io.BufferedReader(_ChunkReader(chunks))
         with tarfile.open(fileobj=stream, mode="r|") as tar:
             yield tar
     finally:
         container.remove(force=True)
 
 
-class _Stream(io.RawIOBase):
-    """Chunks of bytes as a file."""
+class _ChunkReader(io.RawIOBase):
+    """A file that reads from an iterator of bytes."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
@@ -129,7 +154,7 @@ class _Stream(io.RawIOBase):
 
 
 def _unpack(tar: tarfile.TarFile, found: Path, modules: Path) -> dict[str, Kernel]:
-    """Put modules into `modules`, what may be a kernel into `found`; the kernels there, by their place."""
+    """Write modules to `modules` and files that may be kernels to `found`. Return the kernels by path."""
     found.mkdir()
     kernels: dict[str, Kernel] = {}
     for member in tar:
@@ -145,22 +170,22 @@ def _unpack(tar: tarfile.TarFile, found: Path, modules: Path) -> dict[str, Kerne
         with target.open("wb") as file:
             shutil.copyfileobj(content, file)
         if target.parent == found:
-            with suppress(WrongUsage):  # called like a kernel, and is none
+            with suppress(WrongUsage):  # not a kernel, in spite of its name
                 kernels[member.name] = bzimage.resolve(target, None)
     return kernels
 
 
 def _only(kernels: dict[str, Kernel], image: str) -> Kernel:
-    """The kernel of an image; the same one in two places counts once."""
+    """Return the kernel of an image. Two equal files count as one kernel."""
     different = {kernel.sha256: place for place, kernel in kernels.items()}
     if not different:
         raise WrongUsage(
             f"there is no kernel in the image {image}",
-            "it must have a bzImage for x86-64 called vmlinuz* or bzImage*, in any folder",
+            "it must have a bzImage for x86-64 called vmlinuz* or bzImage*, in any directory",
         )
     if len(different) > 1:
         raise WrongUsage(
             f"there are several kernels in the image {image}: {', '.join(sorted(different.values()))}",
-            "copy the one that you mean out of it, and give its path to --kernel",
+            "copy one of them out of the image, and give its path to --kernel",
         )
     return next(iter(kernels.values()))

@@ -1,11 +1,11 @@
-"""A kernel: what can be booted, and the provenance that makes a result repeatable."""
+"""A kernel and its origin."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dynptr_harness.core.kernel_version import series_of
+from dynptr_harness.core.kernel_version import KernelVersion
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -13,19 +13,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Kernel:
-    """A kernel on this machine's disk, ready to boot.
+    """A kernel on the disk.
 
     Attributes:
-        release: what `uname -r` says in the guest, e.g. '6.12.117+deb13-cloud-amd64'; for a kernel
-            given as a file, the release read from its header.
-        arch: what `uname -m` says in the guest, e.g. 'x86_64'.
+        release: `uname -r` of the guest: '6.12.117+deb13-cloud-amd64'.
+        arch: `uname -m` of the guest: 'x86_64'.
         image: the bzImage.
-        modules: the folder that holds modules.dep (…/lib/modules/RELEASE), or None where everything
-            needed is built in.
-        sha256: of `image`, in hex.
-        package: name of the Debian package the image came in, or None.
-        package_version: its version, or None.
-        origin: for people: 'Debian trixie-security', or the path that was given.
+        modules: directory with modules.dep (…/lib/modules/RELEASE). None if everything needed is built in.
+        sha256: hash of the image, in hex.
+        package: name of the Debian package of the image, or None.
+        package_version: version of this package, or None.
+        origin: description of the origin: 'Debian trixie-security', or the path of the file.
     """
 
     release: str
@@ -39,5 +37,5 @@ class Kernel:
 
     @property
     def series(self) -> str:
-        """The kernel's series, e.g. '6.12'."""
-        return series_of(self.release)
+        """The series, such as '6.12'."""
+        return KernelVersion(self.release).series

@@ -1,6 +1,7 @@
-"""Scripts on their way to the agent and back: steps and outcomes go as the bytes that the program has.
+"""Scripts on the wire between host and agent.
 
-To make them of JSON objects, and objects of them, took a fifth of the time of an emulated guest.
+Steps and outcomes travel in hex, in the layout of the BPF program. The conversion from and to JSON objects
+takes a fifth of the run time of an emulated guest, so the host does it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ Message = dict[str, Any]
 
 
 def packed(request: Message) -> Message:
-    """The request as the agent takes it: in its acts struct step in hex for each step."""
+    """Return the request for the agent: each step of a script becomes struct step in hex."""
     if request.get("kind") != "script":
         return request
     return {**request, "acts": [_packed_act(act) for act in request["acts"]]}
@@ -34,10 +35,10 @@ def _packed_step(step: Message) -> str:
 
 
 def unpacked(request: Message, reply: Message) -> Message:
-    """The agent's reply to a request as it is judged: in its acts an object for each outcome.
+    """Return the agent's reply for the judge: each outcome of a script becomes a JSON object.
 
     Raises:
-        ValueError, TypeError, AttributeError: the reply is of another make.
+        ValueError, TypeError, AttributeError: the reply does not have the shape of the request.
     """
     if request.get("kind") != "script" or "acts" not in reply:
         return reply
@@ -49,5 +50,7 @@ def _unpacked_act(act: Message, seen: Message) -> Message:
     if not seen.get("outcomes"):
         return seen
     steps = act["steps"] if act["act"] == "event" else [act["step"]]
-    outcomes = zip(steps, seen["outcomes"], strict=False)  # an event that does not come ends the steps
-    return {**seen, "outcomes": [Outcome.of(told).reply(step) for step, told in outcomes]}
+    outcomes = zip(
+        steps, seen["outcomes"], strict=False
+    )  # the first event that does not occur ends the steps
+    return {**seen, "outcomes": [Outcome.of(outcome).reply(step) for step, outcome in outcomes]}

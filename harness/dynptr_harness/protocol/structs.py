@@ -1,6 +1,7 @@
-"""What the agent and a program tell each other, as C has it; the host writes and reads it, too.
+"""The C structures that the agent and a BPF program share.
 
-The structures mirror bpf_src/include/dynptr_harness.h. Nothing here needs BCC or a guest.
+The host reads and writes steps and outcomes too. Each structure mirrors the one of its name in
+bpf_src/include/dynptr_harness.h. tests/unit/protocol/test_c_header.py compares them.
 """
 
 from __future__ import annotations
@@ -13,20 +14,21 @@ MAX_ACCESSES = 6
 MAX_PAYLOAD = 64
 MAX_FILL = 64
 
-# What a field of an outcome holds until the program wrote it, as in C: no helper returns this.
+# The value of a number in an outcome until the program writes it. No helper returns it.
 UNSET = -(1 << 40)
 
+# The constants of the C enums, by their value.
 RELEASES = ("submit", "discard")  # enum release
-ORDERS = ("ABC", "ACB", "BAC", "BCA", "CAB", "CBA", "DBC")  # of struct step
-PAUSES = ("after A", "after B", "after release")  # enum pause
-OPS = (  # enum op, from 1
+ORDERS = ("ABC", "ACB", "BAC", "BCA", "CAB", "CBA", "DBC")  # enum order, prefix ORDER_
+PAUSES = ("after A", "after B", "after release")  # enum pause: 1 << index
+OPS = (  # enum op: index + 1
     *("write", "read", "slice", "slice-write", "query", "plain-output", "plain-reserve"),
     *("size", "is-null", "is-rdonly", "adjust", "kfunc-slice", "buffer-slice", "copy", "memset"),
     *("probe-read", "is-null-word", "rdwr-slice"),
 )
 
-# A reservation that is not wanted: no dynptr can be that large, so that it fails and changes nothing.
-UNWANTED = {"size": 0xFFFFFFFF, "flags": 0, "release": "submit", "release_flags": 0}
+# Fills an unused slot. It exceeds the maximum size of a dynptr, so it fails and does not change the ring.
+UNUSED_SLOT = {"size": 0xFFFFFFFF, "flags": 0, "release": "submit", "release_flags": 0}
 
 
 class Reservation(ct.Structure):
@@ -41,7 +43,7 @@ class Reservation(ct.Structure):
 
     @classmethod
     def of(cls, request: dict[str, Any]) -> Reservation:
-        """A reservation as it is asked for: size, flags, release, release_flags."""
+        """Convert a request with the fields as keys. `release` is a name from RELEASES."""
         return cls(**{**request, "release": RELEASES.index(request["release"])})
 
 
@@ -59,7 +61,7 @@ class Access(ct.Structure):
 
     @classmethod
     def of(cls, request: dict[str, Any]) -> Access:
-        """An access as it is asked for: op, slot, source, len, offset, flags."""
+        """Convert a request with the fields as keys. `op` is a name from OPS."""
         return cls(**{**request, "op": OPS.index(request["op"]) + 1})
 
 
@@ -77,12 +79,12 @@ class Step(ct.Structure):
 
     @classmethod
     def of(cls, request: dict[str, Any]) -> Step:
-        """A step as it is asked for: slots, accesses, order, payload in hex, perhaps pauses."""
+        """Convert a request with the keys slots, accesses, order, payload (hex) and, optionally, pauses."""
         payload = bytes.fromhex(request["payload"])
         step = cls(order=ORDERS.index(request["order"]), access_cnt=len(request["accesses"]))
-        step.pauses = sum(1 << PAUSES.index(place) for place in request.get("pauses", ()))
-        wanted = request["slots"] + [UNWANTED] * (MAX_SLOTS - len(request["slots"]))
-        step.slots[:] = [Reservation.of(slot) for slot in wanted]
+        step.pauses = sum(1 << PAUSES.index(pause) for pause in request.get("pauses", ()))
+        slots = request["slots"] + [UNUSED_SLOT] * (MAX_SLOTS - len(request["slots"]))
+        step.slots[:] = [Reservation.of(slot) for slot in slots]
         for i, access in enumerate(request["accesses"]):
             step.accesses[i] = Access.of(access)
         step.payload[: len(payload)] = payload
@@ -111,32 +113,33 @@ class Outcome(ct.Structure):
 
     @classmethod
     def unset(cls) -> Outcome:
-        """An outcome of which the program wrote nothing yet."""
+        """Return an outcome with UNSET in every number."""
         outcome = cls()
         outcome._numbers[:] = [UNSET] * _NUMBERS
         return outcome
 
     @classmethod
-    def of(cls, told: str) -> Outcome:
-        """The outcome that a program left, in hex; what is missing of `data` is zero.
+    def of(cls, text: str) -> Outcome:
+        """Parse an outcome in hex. The end of `data` may be missing: it becomes zeros.
 
         Raises:
-            ValueError: that is no outcome.
+            ValueError: the text is not hex or has the wrong length.
         """
-        octets = bytes.fromhex(told)
+        octets = bytes.fromhex(text)
         if not cls.data.offset <= len(octets) <= ct.sizeof(cls):
             raise ValueError(f"an outcome of {len(octets)} bytes")
         return cls.from_buffer_copy(octets.ljust(ct.sizeof(cls), b"\0"))
 
     @property
     def _numbers(self) -> ct.Array[ct.c_int64]:
-        """All that is before `data`."""
+        """Every field before `data`."""
         return (ct.c_int64 * _NUMBERS).from_buffer(self)
 
     def reply(self, step: dict[str, Any]) -> dict[str, Any]:
-        """The outcome of this step as it is judged: what the program never wrote is None.
+        """Return the outcome of a step for the judge.
 
-        Positions are lists of three numbers, in the order of struct position.
+        It has the slots and accesses of the step only. A number that the program did not write is None. A
+        position is a list of three numbers, in the order of struct position. `data` is in hex.
         """
         slots, accesses = len(step["slots"]), len(step["accesses"])
         numbers = [None if number == UNSET else number for number in self._numbers]
@@ -168,3 +171,28 @@ class Fill(ct.Structure):
         ("granted", ct.c_uint64),
         ("error", ct.c_int64),
     )
+
+
+class Trigger(ct.Structure):
+    """struct trigger."""
+
+    _fields_ = (("armed", ct.c_uint32), ("tgid", ct.c_uint32))
+
+
+class Control(ct.Structure):
+    """struct control."""
+
+    _fields_ = (
+        ("fired", ct.c_uint32),
+        ("has_step", ct.c_uint32),
+        ("words", ct.c_uint64 * 2),
+        ("fill", Fill),
+        ("step", Step),
+        ("outcome", Outcome),
+    )
+
+
+class Pauses(ct.Structure):
+    """struct pauses."""
+
+    _fields_ = (("reached", ct.c_uint64), ("resumed", ct.c_uint64), ("limit", ct.c_uint64))

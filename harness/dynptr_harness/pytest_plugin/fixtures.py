@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.commands.user_program import COMPILE_DEADLINE, CompileFailed, FileRefused, UserProgram
 from dynptr_harness.conformance import plan
-from dynptr_harness.conformance.judge import version_of
 from dynptr_harness.conformance.prog_types import PROG_TYPES
 from dynptr_harness.core.errors import HarnessError, WrongUsage
+from dynptr_harness.core.kernel_version import KernelVersion
 from dynptr_harness.core.refusal import Refusal, Refuser, refusal
 from dynptr_harness.core.text import printable
 
@@ -32,10 +32,10 @@ class Refused(HarnessError):
     """libbpf or the kernel rejected the load or attach of a program.
 
     Attributes:
-        by: who refused it: 'libbpf', 'kernel map creation', 'verifier', 'kernel' or 'attach'.
+        by: 'libbpf', 'kernel map creation', 'verifier', 'kernel' or 'attach'.
         errno: errno of bpf(2), or 0 if the kernel lacks the program type.
-        reason: the line that states the problem.
-        log: whole verifier log, or the messages of libbpf; '' if there are none.
+        reason: one line.
+        log: verifier log or libbpf's messages; '' if there are none.
     """
 
     def __init__(self, name: str, why: Refusal) -> None:
@@ -76,7 +76,7 @@ class Guest:
     @property
     def version(self) -> Version:
         """Kernel version, such as (6, 12) for '6.12.117+deb13-cloud-amd64'."""
-        return version_of(self.facts["release"])
+        return KernelVersion(self.facts["release"]).major_minor
 
     def run(self, *argv: str, stdin: bytes = b"", timeout: float = DEADLINE) -> Ran:
         """Run a command in the guest and wait for it, at most `timeout` seconds.
@@ -89,7 +89,7 @@ class Guest:
         return Ran(reply["status"], *(base64.b64decode(reply[name]) for name in ("stdout", "stderr")))
 
     def ask(self, request: dict[str, Any], deadline: float = DEADLINE) -> dict[str, Any]:
-        """Send a request to the agent and return its reply. See harness/dynptr_harness/guest/__main__.py."""
+        """Send a request to the agent and return its reply; see dynptr_harness.guest.agent.dispatcher."""
         return self._session.run(self.machine.ask(request, deadline))
 
     def given(self, source: UserProgram) -> GivenSource:
@@ -101,30 +101,30 @@ class Bpf:
     """Loads programs from C files in the guest.
 
     Args:
-        folder: base directory of relative paths.
+        directory: base of relative paths.
     """
 
-    def __init__(self, guest: Guest, folder: Path) -> None:
+    def __init__(self, guest: Guest, directory: Path) -> None:
         self._guest = guest
-        self._folder = folder
+        self._directory = directory
 
     def load(self, path: Path | str, function: str | None = None, prog_type: str | None = None) -> Program:
         """Compile a file and load a program from it.
 
         Args:
-            path: C file or BPF object. clang on this machine compiles a C file with SEC() for libbpf; BCC
-                in the guest compiles any other.
+            path: C file or BPF object. clang on this machine compiles a C file with SEC() for libbpf. BCC in
+                the guest compiles any other.
             function: name of the program; needed if the file has several.
-            prog_type: program type, in any case of letters; default: the type in SEC().
+            prog_type: program type, in upper or lower case; default: the type in SEC().
 
         Raises:
             Refused: libbpf or the kernel rejected the program, or the kernel lacks the type.
-            WrongUsage: the file cannot be read, the type does not exist, or no type is given and the file
-                has no SEC().
+            WrongUsage: the file cannot be read, the type does not exist, or neither `prog_type` nor SEC()
+                names one.
             AssertionError: clang rejected the file.
         """
         __tracebackhide__ = True  # show the line of the test; the message has the rest
-        source = UserProgram.read(self._folder / path)
+        source = UserProgram.read(self._directory / path)
         if not prog_type and source.loader == "bcc":
             raise WrongUsage(f"{source.name} has no SEC(): name a prog_type")
         try:
@@ -151,7 +151,7 @@ class Bpf:
 
 
 def _known(prog_type: str) -> str:
-    """Return the name of a program type given in any case of letters."""
+    """Return the name of a program type in upper case."""
     names = [each.name for each in PROG_TYPES]
     (name,) = plan.select(names, [prog_type], what="program type", command="types")
     return name
@@ -168,7 +168,7 @@ class Program:
 
     @contextmanager
     def attached(self) -> Iterator[None]:
-        """Attach the program within this context, to the event of its type or as SEC() says.
+        """Attach the program within this context, to the event of its type or by its section.
 
         Raises:
             Refused: the kernel rejected the attach.
@@ -186,7 +186,7 @@ class Program:
         """Trigger the event of the program type once and return its result. See `dynptr-harness types`.
 
         Raises:
-            WrongUsage: the program was loaded as SEC() says, so its event is unknown.
+            WrongUsage: the program was loaded by its section, so its event is unknown.
         """
         if not self._fires:
             raise WrongUsage(f"the event of {self.name} is not known: trigger it with machine.run")

@@ -126,27 +126,27 @@ def _prog_types(node: pytest.Item) -> list[str]:
 
 @pytest.fixture
 def kernel(request: pytest.FixtureRequest, dynptr_harness_kernel: str) -> Kernel:
-    """The kernel under test: `release`, `package` and so on. Skips the test if min_kernel is newer."""
-    from dynptr_harness.conformance.judge import version_of
+    """The kernel under test, with `release` and `package`. Skips the test if min_kernel is newer."""
+    from dynptr_harness.core.kernel_version import KernelVersion
     from dynptr_harness.pytest_plugin import stash
 
-    found = stash.session(request.config).subject(dynptr_harness_kernel).kernel
+    found = stash.session(request.config).prepared(dynptr_harness_kernel).kernel
     marker = request.node.get_closest_marker("min_kernel")
-    if marker and version_of(found.release) < version_of(marker.args[0]):
+    if marker and KernelVersion(found.release).major_minor < KernelVersion(marker.args[0]).major_minor:
         pytest.skip(f"{found.release} is older than {marker.args[0]}")
     return found
 
 
 @pytest.fixture
 def prog_type(dynptr_harness_prog_type: str) -> str:
-    """A program type in lower case: each of the marker prog_types, or each of all."""
+    """A program type in lower case. The marker prog_types selects the types; the default is all."""
     return dynptr_harness_prog_type
 
 
 @pytest.fixture
 def machine(
     request: pytest.FixtureRequest,
-    kernel: Kernel,
+    kernel: Kernel,  # noqa: ARG001  (it may skip the test)
     dynptr_harness_kernel: str,
 ) -> Iterator[Guest]:
     """A fresh VM with the kernel under test; see dynptr_harness.pytest_plugin.fixtures.Guest."""
@@ -155,8 +155,8 @@ def machine(
     from dynptr_harness.pytest_plugin.fixtures import Guest
 
     session = stash.session(request.config)
-    kernel = session.subject(dynptr_harness_kernel).kernel
-    guest = Guest(session, session.machine(dynptr_harness_kernel), kernel)
+    prepared = session.prepared(dynptr_harness_kernel)
+    guest = Guest(session, session.machine(dynptr_harness_kernel), prepared.kernel)
     yield guest
     session.clear()
     console = guest.console.read_text(errors="replace")

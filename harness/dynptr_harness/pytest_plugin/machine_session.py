@@ -45,23 +45,23 @@ class MachineSession:
         """Run a coroutine and return its result."""
         return self._runner.run(work)
 
-    def subject(self, selector: str) -> PreparedKernel:
+    def prepared(self, selector: str) -> PreparedKernel:
         """Return a kernel, prepared on first use.
 
         Raises:
-            HarnessError: as `dynptr_harness.vm.prepare.prepare`.
+            HarnessError: see `dynptr_harness.vm.prepare.prepare`.
         """
-        (subject,) = self._machines(selector).subjects
-        return subject
+        (prepared,) = self._machines(selector).kernels
+        return prepared
 
     def machine(self, selector: str) -> Machine:
         """Start and return a fresh VM of this kernel.
 
         Raises:
-            HarnessError: as `subject`, or the VM does not start.
+            HarnessError: see `prepared`, or the VM does not start.
         """
         self.clear()
-        self._machine = self.run(self._machines(selector).start(self.subject(selector)))
+        self._machine = self.run(self._machines(selector).start(self.prepared(selector)))
         return self._machine
 
     def answer(
@@ -73,7 +73,7 @@ class MachineSession:
             every: returns all selected cells of this kernel; cells with the same request share a result.
 
         Raises:
-            HarnessError: as `subject`.
+            HarnessError: see `prepared`.
         """
         if selector not in self._jobs:
             self._jobs[selector] = self._job(selector, tuple(every()))
@@ -103,9 +103,9 @@ class MachineSession:
             for query in batch.queries
             for cell in query.cells
         }
-        folder = self._machines(selector).folder
+        folder = self._machines(selector).directory
         return KernelJob(
-            self.subject(selector), Plan(cells), Isolation.CASE, folder, Silent(), first_alone=True
+            self.prepared(selector), Plan(cells), Isolation.CASE, folder, Silent(), first_alone=True
         )
 
     def _machines(self, selector: str) -> Machines:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from dynptr_harness.pytest_plugin.machine_session import MachineSession
 
-if TYPE_CHECKING:
-    from dynptr_harness.pytest_plugin.machine_session import MachineSession as SessionType
-
-SESSION: pytest.StashKey[SessionType] = pytest.StashKey()
+SESSION: pytest.StashKey[MachineSession] = pytest.StashKey()
 
 
 def session(config: pytest.Config) -> MachineSession:

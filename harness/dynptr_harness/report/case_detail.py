@@ -1,4 +1,4 @@
-"""One case for people, with all there is to know of it."""
+"""The output of `cases show`: everything about one case."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from rich.text import Text
 from dynptr_harness.conformance.c_sources import functions_of
 from dynptr_harness.conformance.case import COMPARED_IN
 from dynptr_harness.conformance.groups import GROUPS, group_of
-from dynptr_harness.conformance.judge import HELPER_SINCE
-from dynptr_harness.conformance.kfuncs import KFUNCS
+from dynptr_harness.core.kernel_version import HELPER_SINCE
 from dynptr_harness.core.text import columns
+from dynptr_harness.protocol.kfuncs import KFUNCS
 from dynptr_harness.report.case_list import version_text
 from dynptr_harness.report.describe import describe
 
@@ -29,20 +29,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CaseReport:
-    """Everything about one case, as something rich prints."""
+    """Everything about one case, printable with rich."""
 
     case: Case
     prog_types: Sequence[ProgType]
     programs: Programs
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        """What rich calls to print this."""
+        """Yield the parts for rich to print."""
         width = None if options.no_wrap else options.max_width
-        yield Text.assemble((self.case.id, "bold"), f"  {self.case.title}")
+        title = Text("\n".join(columns([(self.case.id, self.case.title)], width)))
+        title.stylize("bold", 0, len(self.case.id))
+        yield title
         yield Text("\n".join(columns(self._facts(), width)))
         yield from self._section(self._heading(), describe(self.case.experiment), width)
         for difference in self.case.differences:
-            yield from self._section(_heading(difference), _instead(self.case, difference), width)
+            yield from self._section(_heading(difference), _changed_lines(self.case, difference), width)
         yield from self._code(highlighted=console.is_terminal)
 
     def _facts(self) -> list[tuple[str, str]]:
@@ -63,18 +65,19 @@ class CaseReport:
         ]
 
     def _heading(self) -> str:
-        but = ", but see below" if self.case.differences else ""
-        since = "" if self.case.without_helper else f", on kernels since {version_text(HELPER_SINCE)}"
-        return f"What is done -> what must come of it{since}{but}"
+        since = "" if self.case.without_helper else f" since {version_text(HELPER_SINCE)}"
+        but = " except as below" if self.case.differences else ""
+        kernels = f", on kernels{since}{but}" if since or but else ""
+        return f"Steps -> expected result{kernels}"
 
     def _section(self, heading: str, lines: Sequence[str], width: int | None) -> Iterator[RenderableType]:
-        yield Text(f"\n{heading}", "bold")
+        yield Text("\n" + "\n".join(columns([(heading,)], width)), "bold")
         for line in lines:
             text = line.lstrip()
             yield Text("\n".join(columns([(" " * (len(line) - len(text)), text)], width)))
 
     def _code(self, *, highlighted: bool) -> Iterator[RenderableType]:
-        """The functions; where there is one for each type, the first."""
+        """Yield the C functions; only the first if each type has its own."""
         applying = [prog_type for prog_type in self.prog_types if self.case.applies(prog_type)]
         macros: set[str] = set()
         for name in functions_of(self.case, applying[:1]):
@@ -97,11 +100,11 @@ def _heading(difference: Difference) -> str:
         [*([f"since {since}"] if since else []), *([f"before {before}"] if before else [])]
     )
     kind = "a known defect" if difference.defect else "an expected difference"
-    return f"Kernels {kernels or 'of any version'} may show instead, {kind}: {difference.source}"
+    return f"Kernels {kernels or 'of any version'} may differ, {kind}: {difference.source}"
 
 
-def _instead(case: Case, difference: Difference) -> list[str]:
-    """The lines that say something else than those of the newest kernels."""
+def _changed_lines(case: Case, difference: Difference) -> list[str]:
+    """Return the lines that differ from those for the newest kernels."""
     usual, other = describe(case.experiment), describe(difference.experiment)
     if len(usual) != len(other):
         return other
@@ -109,7 +112,7 @@ def _instead(case: Case, difference: Difference) -> list[str]:
 
 
 def c_source(text: str, *, highlighted: bool) -> Syntax | Text:
-    """C code as something rich prints."""
+    """Return C code, printable with rich."""
     if not highlighted:
         return Text(text)
     return Syntax(text, "c", theme="ansi_dark", background_color="default", tab_size=8, word_wrap=True)

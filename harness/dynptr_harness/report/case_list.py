@@ -1,4 +1,4 @@
-"""The catalogue as a list."""
+"""The output of `cases`: the catalogue as a list."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from dynptr_harness.conformance.case import Case, Difference
     from dynptr_harness.conformance.prog_types import ProgType, Version
 
-_NAMED_TYPES = 3  # as many are named in the list, more are counted
+_NAMED_TYPES = 3  # more types than this are counted, not named
+_NARROW = 104  # columns of a terminal below which GROUP is left out and several types are only counted
 
 
 def as_document(
     cases: Sequence[Case], exceptions: Mapping[str, str], prog_types: Sequence[ProgType]
 ) -> dict[str, Any]:
-    """The catalogue for `cases --json`."""
+    """Return the document of `cases --json`."""
     return {
         "cases": [
             {
@@ -43,25 +44,41 @@ def as_lines(
     prog_types: Sequence[ProgType],
     width: int | None = None,
 ) -> Iterator[str]:
-    """The catalogue for `cases`: a case a line, and then what is no test; wrapped where there is a width."""
+    """Yield the lines of `cases`: each case, then the requirements without a case.
+
+    Args:
+        exceptions: requirements without a case of their own, with the reason.
+        width: columns of the terminal, to wrap the titles; None for one line for each case.
+    """
     if cases:
+        narrow = width is not None and width < _NARROW
+        named = 1 if narrow else _NAMED_TYPES
         rows = [
-            (case.id, group_of(case.id), _types(case, prog_types), " ".join(case.loaders), case.title)
-            for case in cases
+            ("ID", "GROUP", "TYPES", "LOADERS", "TITLE"),
+            *(
+                (
+                    case.id,
+                    group_of(case.id),
+                    _types(case, prog_types, named),
+                    " ".join(case.loaders),
+                    case.title,
+                )
+                for case in cases
+            ),
         ]
-        yield from columns([("ID", "GROUP", "TYPES", "LOADERS", "TITLE"), *rows], width)
+        yield from columns([(row[0], *row[2:]) for row in rows] if narrow else rows, width)
     if cases and exceptions:
         yield ""
     if exceptions:
-        yield "No tests of their own:"
+        yield "Requirements without a case of their own:"
         yield from columns(list(exceptions.items()), width)
 
 
-def _types(case: Case, prog_types: Sequence[ProgType]) -> str:
+def _types(case: Case, prog_types: Sequence[ProgType], named: int) -> str:
     if not case.types:
         return "all"
     names = [prog_type.name for prog_type in prog_types if case.applies(prog_type)]
-    return " ".join(names) if len(names) <= _NAMED_TYPES else f"{len(names)} of {len(prog_types)}"
+    return " ".join(names) if len(names) <= named else f"{len(names)} of {len(prog_types)}"
 
 
 def _difference(difference: Difference) -> dict[str, Any]:
@@ -74,5 +91,5 @@ def _difference(difference: Difference) -> dict[str, Any]:
 
 
 def version_text(version: Version | None) -> str | None:
-    """'6.12' for (6, 12)."""
+    """Return '6.12' for (6, 12)."""
     return ".".join(map(str, version)) if version else None

@@ -1,4 +1,4 @@
-"""The catalogue as a page of the documentation: what there is, what not, and what kernels get wrong."""
+"""The page docs/catalogue.md: cases by group, known defects, requirements without a case, selftests."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 HEAD = """\
 # The catalogue
 
-This page is made from the rows of `harness/dynptr_harness/conformance`. `dynptr-harness cases show ID`
-tells all of one case: what is done, what must be seen on which kernel and why, and the C programs."""
+`make docs` generates this page from the rows of `harness/dynptr_harness/conformance`. `dynptr-harness cases
+show ID` prints the steps of a case, the expected result on each kernel, the reason, and the C programs."""
 
 SELFTESTS_HEAD = """\
 ## The kernel's own selftests
 
-Which case sees what a program of `tools/testing/selftests/bpf/progs` sees, for all programs of Linux 6.1,
-6.12 and 7.3 that concern a dynptr of a ring buffer. None of them reads a record as user space does."""
+The case that covers each program of `tools/testing/selftests/bpf/progs`, for all programs of Linux 6.1, 6.12
+and 7.3 that use a dynptr of a ring buffer. No selftest reads records from user space."""
 
 
 def as_markdown(
@@ -29,7 +29,7 @@ def as_markdown(
     exceptions: Mapping[str, str],
     selftests: Mapping[str, Mapping[str, tuple[str, ...] | str]],
 ) -> str:
-    """The page, with a line feed at its end."""
+    """Return the page."""
     parts = (
         _groups(cases, exceptions),
         _defects(cases),
@@ -43,7 +43,7 @@ def as_markdown(
 def _groups(cases: Sequence[Case], exceptions: Mapping[str, str]) -> Iterator[str]:
     yield "## Cases by group"
     yield ""
-    yield from _row("group", "about", "cases", "differ by version", "no test")
+    yield from _row("group", "about", "cases", "differ by version", "no case")
     yield from _row("---", "---", "--:", "--:", "--:")
     for group, about in GROUPS.items():
         members = [case for case in cases if group_of(case.id) == group]
@@ -55,11 +55,11 @@ def _groups(cases: Sequence[Case], exceptions: Mapping[str, str]) -> Iterator[st
 
 
 def _defects(cases: Sequence[Case]) -> Iterator[str]:
-    yield "## What kernels get wrong"
+    yield "## Known defects"
     yield ""
-    yield "A kernel that shows this has the verdict `known-defect`."
+    yield "A kernel with such a defect gets the verdict `known-defect`."
     yield ""
-    yield from _row("case", "what must hold", "kernels", "what they do")
+    yield from _row("case", "what must hold", "kernels", "defect")
     yield from _row("---", "---", "---", "---")
     for case in cases:
         for difference in case.differences:
@@ -73,16 +73,16 @@ def _kernels(difference: Difference) -> str:
 
 
 def _exceptions(exceptions: Mapping[str, str]) -> Iterator[str]:
-    yield "## Rows that are no test of their own"
+    yield "## Requirements without a case of their own"
     yield ""
-    yield from _row("row", "reason")
+    yield from _row("requirement", "reason")
     yield from _row("---", "---")
     for name, reason in sorted(exceptions.items()):
         yield from _row(name, reason)
 
 
 def _cases(cases: Sequence[Case]) -> Iterator[str]:
-    """All cases, each with an anchor that other pages link to."""
+    """Yield all cases. Other pages link to their anchors."""
     yield "## Cases"
     yield ""
     yield from _row("case", "what must hold")

@@ -1,4 +1,4 @@
-"""The kernels as jobs for a CI service: one job a kernel, and one that merges what they found."""
+"""CI jobs: one for each kernel, and one that merges their results."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _REPORTS = "--html matrix.html --markdown matrix.md --junit matrix.xml"
 
 
 def as_json(releases: Sequence[str]) -> str:
-    """The kernels as a list, for any other service."""
+    """Return the kernels as a JSON list, for any other CI service."""
     return json.dumps(_rows(releases), indent=1)
 
 
 def as_github(releases: Sequence[str]) -> str:
-    """The `matrix` of a strategy in GitHub Actions, in one line as a job's output must be."""
+    """Return the `matrix` of a strategy in GitHub Actions, on one line because it is the output of a job."""
     return json.dumps({"include": _rows(releases)})
 
 
 def as_gitlab(releases: Sequence[str]) -> str:
-    """A child pipeline of GitLab CI, as JSON, which is YAML: it runs a kernel a job, then merges."""
+    """Return a child pipeline of GitLab CI. It is JSON, which is also YAML."""
     pipeline = {
         "default": {"image": _IMAGE, "before_script": list(_SET_UP)},
         "stages": ["run", "report"],

@@ -1,4 +1,4 @@
-"""A comparison of two results for people, as JSON, and as Markdown: a line for all that changed alike."""
+"""A comparison of two results on a terminal, as JSON, and as Markdown. Equal changes share a line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.text import Text
 from dynptr_harness.core.text import columns, counted, excerpt, printable
 from dynptr_harness.report.markup import code, details, plain, table
 from dynptr_harness.results.comparison import Kind
-from dynptr_harness.results.notes import Asked
+from dynptr_harness.results.notes import CellsByCase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,13 +35,19 @@ _COUNTED = {
     Kind.CHANGED: "changed",
     Kind.NEW: "new",
 }
-_SHOWN = 50  # lines of one kind; the JSON has them all
-_LONGEST = 400  # characters of what was expected and seen
+_SHOWN = 50  # lines of each kind; the JSON has all
+_LONGEST = 400  # characters of an expected and a seen result
 _INDENT = "  "
 
 
 class Line(NamedTuple):
-    """What changed alike: in which kernel, of which cases and in which types, from what to what."""
+    """Cells of one kernel that changed in the same way.
+
+    Attributes:
+        place: the program types.
+        became: the old and the new verdict.
+        cells: number of cells.
+    """
 
     kernel: str
     cases: str
@@ -53,14 +59,15 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True)
 class ComparisonReport:
-    """The comparison as something rich prints."""
+    """The comparison, printable with rich."""
 
     comparison: Comparison
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        """What rich calls to print this."""
+        """Yield the parts for rich to print."""
         width = None if options.no_wrap else options.max_width
-        yield Text(printable("\n".join(headings(self.comparison))), "bold")
+        rows = [(printable(line),) for line in headings(self.comparison)]
+        yield Text("\n".join(columns(rows, width)), "bold")
         for kind, (heading, style) in _HEADINGS.items():
             lines = list(lines_of(self.comparison, kind))
             if lines:
@@ -68,14 +75,13 @@ class ComparisonReport:
             for line in lines[:_SHOWN]:
                 yield from _line(line, width)
             if len(lines) > _SHOWN:
-                yield Text(f"{_INDENT}... and {_cells(lines[_SHOWN:])} more; --json writes them all")
-        yield Text(
-            f"\n{summary(self.comparison)}", "bold red" if self.comparison.regressions else "bold green"
-        )
+                yield Text(f"{_INDENT}... and {_cells(lines[_SHOWN:], 'more cell')}; --json writes all")
+        end = "\n".join(columns([(summary(self.comparison),)], width))
+        yield Text(f"\n{end}", "bold red" if self.comparison.regressions else "bold green")
 
 
 def headings(comparison: Comparison) -> Iterator[str]:
-    """What is compared with what: the two runs, and the kernels of which the release changed."""
+    """Yield the two runs, and the kernels whose release changed or that only one run has."""
     yield f"before: {_origin(comparison.before)}"
     yield f"after:  {_origin(comparison.after)}"
     for before, after in comparison.pairs:
@@ -90,38 +96,40 @@ def headings(comparison: Comparison) -> Iterator[str]:
 
 
 def summary(comparison: Comparison) -> str:
-    """The changes counted, in one line."""
+    """Return the number of changes of each kind, in one line."""
     counts = [f"{len(comparison.of(kind))} {words}" for kind, words in _COUNTED.items()]
     end = counted(len(comparison.regressions), "regression") if comparison.regressions else "no regression"
     return f"{', '.join(counts)}, {comparison.same} the same: {end}"
 
 
 def lines_of(comparison: Comparison, kind: Kind) -> Iterator[Line]:
-    """The changes of one kind; those of one case are one line, and cases of which the same is to be said.
+    """Yield the changes of one kind. Equal changes of a case, and cases with equal changes, share a line.
 
-    Of a kernel that is new or missing as a whole only the new cells that are not as expected.
+    A kernel that only one result has contributes only its new unexpected cells.
     """
     result = comparison.before if kind is Kind.MISSING else comparison.after
     whole = {before or after for before, after in comparison.pairs if not (before and after)}
-    asked = {kernel.release: Asked.of(result.cells_of(kernel)) for kernel in result.run.kernels}
+    by_case = {kernel.release: CellsByCase.of(result.cells_of(kernel)) for kernel in result.run.kernels}
     of_case: dict[tuple[str, str, str, str], list[Change]] = {}
     for change in comparison.of(kind):
         if change.cell.kernel in whole and (change.after is None or change.after.ok):
             continue
         seen = "" if kind in {Kind.MISSING, Kind.NEW} else change.cell.seen
-        of_case.setdefault((change.cell.kernel, change.cell.case, _became(change), seen), []).append(change)
+        of_case.setdefault((change.cell.kernel, change.cell.case, _verdict_change(change), seen), []).append(
+            change
+        )
     alike: dict[tuple[str, str, str, str], list[tuple[str, list[Change]]]] = {}
     for (kernel, case, became, seen), changes in of_case.items():
-        place = asked[kernel].where([change.cell for change in changes])
+        place = by_case[kernel].where([change.cell for change in changes])
         alike.setdefault((kernel, place, became, seen), []).append((case, changes))
     for (kernel, place, became, _seen), cases in alike.items():
-        names = asked[kernel].names([case for case, _changes in cases])
+        names = by_case[kernel].names([case for case, _changes in cases])
         total = sum(len(changes) for _case, changes in cases)
         yield Line(kernel, names, place, became, total, cases[0][1][0])
 
 
 def as_document(comparison: Comparison) -> dict[str, Any]:
-    """The comparison for `diff --json`: every changed cell."""
+    """Return the document of `diff --json`, with every changed cell."""
     return {
         "regression": bool(comparison.regressions),
         "counts": {**{kind.value: len(comparison.of(kind)) for kind in Kind}, "same": comparison.same},
@@ -143,7 +151,7 @@ def as_document(comparison: Comparison) -> dict[str, Any]:
 
 
 def as_markdown(comparison: Comparison) -> str:
-    """The comparison for a job's summary or a comment: regressions open, the rest folded."""
+    """Return the comparison for a job summary or a comment: regressions unfolded, other changes folded."""
     sign = "❌" if comparison.regressions else "✅"
     parts = [f"### {sign} Compared with the baseline: {summary(comparison)}"]
     parts.append("\n".join(f"- {printable(line)}" for line in headings(comparison)))
@@ -157,7 +165,7 @@ def as_markdown(comparison: Comparison) -> str:
         ]
         body = table(["case", "where", "kernel", "was -> is", "seen"], rows)
         if len(lines) > _SHOWN:
-            body += f"\n\nand {_cells(lines[_SHOWN:])} more"
+            body += f"\n\nand {_cells(lines[_SHOWN:], 'more cell')}"
         title = f"{heading} ({_cells(lines)})"
         is_open = kind in {Kind.NEW_FAILURE, Kind.MISSING}
         parts.append(f"#### {title}\n\n{body}" if is_open else details(title, body))
@@ -169,8 +177,8 @@ def _line(line: Line, width: int | None) -> Iterator[RenderableType]:
     yield Text("\n".join(columns([("", text)], width)))
     after = line.example.after
     if after and not after.ok:
-        for label, said in (("expected:", after.expected), ("seen:", after.seen)):
-            rows = [(f"{_INDENT * 2}{label:9}", excerpt(said, _LONGEST))]
+        for label, text in (("expected:", after.expected), ("seen:", after.seen)):
+            rows = [(f"{_INDENT * 2}{label:9}", excerpt(text, _LONGEST))]
             yield Text("\n".join(columns(rows, width)))
 
 
@@ -178,15 +186,15 @@ def _shown(line: Line) -> str:
     return "" if line.example.after is None else line.example.after.seen
 
 
-def _became(change: Change) -> str:
+def _verdict_change(change: Change) -> str:
     before, after = (_word(cell) for cell in (change.before, change.after))
     if change.before is None or change.after is None:
         return after if change.before is None else f"was {before}"
-    return f"{before} -> {after}" if before != after else f"{after}, and something else is seen"
+    return f"{before} -> {after}" if before != after else f"{after}, with another result"
 
 
 def _word(cell: CellResult | None) -> str:
-    """The verdict, in capitals when it is not the expected one."""
+    """Return the verdict, in capitals if it is not the expected one."""
     return "" if cell is None else cell.verdict.value if cell.ok else cell.verdict.upper()
 
 
@@ -196,8 +204,8 @@ def _answer(cell: CellResult | None) -> dict[str, Any] | None:
     return {"verdict": cell.verdict.value, "ok": cell.ok, "expected": cell.expected, "seen": cell.seen}
 
 
-def _cells(lines: Sequence[Line]) -> str:
-    return counted(sum(line.cells for line in lines), "cell")
+def _cells(lines: Sequence[Line], noun: str = "cell") -> str:
+    return counted(sum(line.cells for line in lines), noun)
 
 
 def _origin(result: RunResult) -> str:

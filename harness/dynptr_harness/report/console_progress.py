@@ -1,4 +1,4 @@
-"""Progress on standard error: a live line on a terminal, plain lines with times everywhere else."""
+"""Progress on standard error: live lines on a terminal, otherwise plain lines with times."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
     from dynptr_harness.core.progress import Progress
 
-_PLAIN_INTERVAL = 5.0  # seconds between lines of detail where they cannot overwrite each other
+_PLAIN_INTERVAL = 5.0  # seconds between lines of detail that cannot overwrite each other
 
 
 def for_console(console: Console) -> Progress:
-    """The progress that fits where `console` writes to."""
+    """Return live progress for a terminal, otherwise plain progress."""
     return Live(console) if console.file.isatty() and not console.is_dumb_terminal else Plain(console)
 
 
 class Live:
-    """A line for each running phase, with its last detail and its time; a line stays for each that ended."""
+    """Shows a live line for each running phase, and leaves a line for each ended one."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -43,7 +43,7 @@ class Live:
 
     @contextmanager
     def phase(self, title: str) -> Iterator[Callable[[str], None]]:
-        """Show one phase; phases may be nested."""
+        """Show one phase. Phases can be nested."""
         if not self._bars.tasks:
             self._bars.start()
         task, begin = self._bars.add_task(escape(title), total=None, detail=""), time.monotonic()
@@ -63,7 +63,7 @@ class Live:
 
 
 class Plain:
-    """A line when a phase begins, a line now and then while it runs, a line when it ends."""
+    """Prints a line when a phase starts, every few seconds while it runs, and when it ends."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -71,7 +71,7 @@ class Plain:
 
     @contextmanager
     def phase(self, title: str) -> Iterator[Callable[[str], None]]:
-        """Show one phase; phases may be nested."""
+        """Show one phase. Phases can be nested."""
         begin = shown = time.monotonic()
         self._line(title)
 

@@ -1,4 +1,4 @@
-"""A demonstration for people: what was done, each record that came of it, and what its bytes mean."""
+"""The output of `demo`: the calls or events, each record with its meaning, and the verdict."""
 
 from __future__ import annotations
 
@@ -25,48 +25,50 @@ SHOWN = 60  # characters of a payload
 
 _PHASES = {
     "before": "before the example is attached",
-    "attached": "while it is attached",
-    "after": "after it was detached",
+    "attached": "while the example is attached",
+    "after": "after the example is detached",
 }
 
 
 @dataclass(frozen=True)
 class Firings:
-    """What the event of a type brought: before its example was attached, while, and after."""
+    """The records of a type's event before, while and after its example is attached."""
 
     prog_type: ProgType
     facts: Mapping[str, Any]
     reply: Reply
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        """What rich calls to print this."""
-        yield Text(f"the event: {self.prog_type.event}\n")
+        """Yield the parts for rich to print."""
+        yield Text(f"event: {self.prog_type.event}\n")
         for phase, words in _PHASES.items():
             if seen := self.reply.get(phase):
                 ran = f"the program ran {counted(seen['fired'], 'time')}"
-                yield Text.assemble((f"{words}: ", "bold"), f"{ran}, {_records(seen['polled'])} announced")
+                yield Text.assemble(
+                    (f"{words}: ", "bold"), f"{ran}, {_records(seen['polled'])} reported by poll"
+                )
                 for record in seen["records"]:
                     yield from self._record(record)
 
     def _record(self, record: str) -> Iterator[RenderableType]:
-        """struct record of bpf_src/include/dynptr_harness.h."""
+        """Yield the fields of a struct record of bpf_src/include/dynptr_harness.h."""
         yield Text(f"  {record}", "cyan")
         number, fired, *words = struct.unpack(f"{_order(self.facts)}IIQQ", bytes.fromhex(record))
         yield Text(f"  prog_type  {number}: BPF_PROG_TYPE_{self.prog_type.name.partition('/')[0]}")
-        yield Text(f"  fired      {fired}: it is the record of this firing")
-        yield Text(f"  words      {', '.join(f'{word:#018x}' for word in words)}: what the agent asked for")
+        yield Text(f"  fired      {fired}: number of the run that wrote the record")
+        yield Text(f"  words      {', '.join(f'{word:#018x}' for word in words)}: as requested by the agent")
 
 
 @dataclass(frozen=True)
-class Calls:
-    """What the calls brought that an example watched."""
+class ExampleRecords:
+    """The calls that an example watched, and their records."""
 
     example: Example
     facts: Mapping[str, Any]
     reply: Reply
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        """What rich calls to print this."""
+        """Yield the parts for rich to print."""
         order, records = _order(self.facts), self.reply.get("records", ())
         own = [
             data
@@ -77,7 +79,7 @@ class Calls:
             name = "write" if len(call) == 1 else "writev"
             buffers = ", ".join(_shown(buffer) for buffer in call)
             yield Text.assemble((f"{name}: ", "bold"), buffers)
-            yield Text(f"  a record of {counted(len(record), 'byte')}", "cyan")
+            yield Text(f"  record of {counted(len(record), 'byte')}", "cyan")
             for field in self._fields(order, record):
                 yield Text(f"  {field}")
 
@@ -101,14 +103,14 @@ class Calls:
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """Whether that was right."""
+class DemoVerdict:
+    """The verdict of a demonstration."""
 
     judgement: Judgement
     release: str
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        """What rich calls to print this."""
+        """Yield the parts for rich to print."""
         word = self.judgement.verdict.value
         yield Text.assemble(
             "\n", (f"{word}: ", "bold green" if self.judgement.ok else "bold red"), f"Linux {self.release}"

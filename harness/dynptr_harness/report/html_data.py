@@ -1,4 +1,4 @@
-"""What the HTML page knows of a result, small: every word and text once, cells as columns of numbers."""
+"""The data of the HTML page: each text once, and the cells as columns of numbers."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from dynptr_harness.results.comparison import Comparison
     from dynptr_harness.results.model import KernelRun, RunResult
 
-MISSING = "missing"  # stands where a verdict would: the baseline has the cell, and the result has not
+MISSING = "missing"  # in place of a verdict, for a cell that only the baseline has
 _NONE = -1
 _FACTS = ("package", "package_version", "origin", "sha256", "arch", "accelerator", "accelerator_reason")
 _GUEST_FACTS = ("version", "bcc", "libbpf", "clang", "clang_of_objects", "python")
 
 
 class _Numbered:
-    """Things by number, each once."""
+    """Numbers hashable objects in the order of their first use."""
 
     def __init__(self, known: Iterable[Hashable] = ()) -> None:
         self._numbers = {each: number for number, each in enumerate(known)}
@@ -36,12 +36,12 @@ class _Numbered:
         return self._numbers.setdefault(thing, len(self._numbers))
 
     def all(self) -> list[Any]:
-        """In the order of their numbers."""
+        """Return the objects in the order of their numbers."""
         return list(self._numbers)
 
 
-class Index:
-    """The data of the page, in two parts: `document` for the matrix, `texts` and `functions` for details."""
+class PageData:
+    """The data of the page: `document` for the matrix, `texts` and `functions` for details."""
 
     def __init__(self, result: RunResult, catalogue: Catalogue, comparison: Comparison | None) -> None:
         self._result = result
@@ -63,19 +63,19 @@ class Index:
 
     @property
     def texts(self) -> list[str]:
-        """What the numbers in the answers stand for."""
+        """The texts that the answers refer to by number."""
         return self._texts.all()
 
     @property
     def functions(self) -> list[str]:
-        """Every C function that a case or a program type is about."""
+        """The C functions of all cases and program types on the page."""
         shown = set(self._cases.all())
         cases = [case for case in self._catalogue.cases if case.id in shown]
         named = [name for case in cases for name in functions_of(case, ())]
         return list(dict.fromkeys([*named, *filter(None, map(self._example, self._types.all()))]))
 
     def document(self) -> dict[str, Any]:
-        """What the page needs to show the matrix."""
+        """Return the data of the matrix."""
         run = self._result.run
         return {
             "run": {
@@ -121,7 +121,7 @@ class Index:
             column.append(value)
 
     def _missing(self) -> list[tuple[CellResult, str]]:
-        """The cells that only the baseline has, each with the kernel that it should be of."""
+        """Return the cells that only the baseline has, each with the kernel that lacks it."""
         if not self._comparison:
             return []
         became = {pair.before: pair.after for pair in self._comparison.pairs if pair.before and pair.after}
@@ -160,11 +160,11 @@ class Index:
         return next((each.event for each in self._catalogue.prog_types if each.name == name), "")
 
     def _is_of_type(self, case: Case) -> bool:
-        """Whether the case is about the example of each program type, and not about functions of its own."""
+        """Return True if the functions of the case are the examples of the program types."""
         return not functions_of(case, ()) and bool(functions_of(case, self._catalogue.prog_types))
 
     def _example(self, name: str) -> str:
-        """The function that is the example of a program type."""
+        """Return the example function of a program type, or ''."""
         prog_types = [each for each in self._catalogue.prog_types if each.name == name]
         case = next(filter(self._is_of_type, self._catalogue.cases), None)
         return next(iter(functions_of(case, prog_types)), "") if case else ""

@@ -1,4 +1,4 @@
-"""The result as one self-contained HTML page: the files of html/ with the data in them, and no network."""
+"""The report as one self-contained HTML page: the files of html/ and the data. It needs no network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 
-from dynptr_harness.report.html_data import Index
+from dynptr_harness.report.html_data import PageData
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,16 +29,16 @@ _SCRIPTS = tuple(f"{name}.js" for name in _NAMES)
 
 
 def as_html(result: RunResult, catalogue: Catalogue, comparison: Comparison | None = None) -> str:
-    """The page.
+    """Return the page.
 
-    What the matrix needs is unpacked when the page opens, texts and programs when the first details are
-    looked at: both are packed, for a full matrix has 100,000 cells and the same texts again and again.
+    The data is compressed, because a full matrix has 100,000 cells. The page unpacks the matrix when it
+    opens, and texts and programs when it first shows details.
 
     Args:
-        catalogue: for titles, sources and the C programs; cells of cases that it does not have are shown too.
-        comparison: of a baseline with this result, to mark what changed.
+        catalogue: for titles, sources and C programs. Cells of cases that it lacks are shown too.
+        comparison: comparison with a baseline, to mark changes.
     """
-    index = Index(result, catalogue, comparison)
+    index = PageData(result, catalogue, comparison)
     return Template(_file("page.html")).substitute(
         style="\n".join(map(_file, _STYLES)),
         script="\n".join(map(_file, _SCRIPTS)),
@@ -48,7 +48,7 @@ def as_html(result: RunResult, catalogue: Catalogue, comparison: Comparison | No
 
 
 def _programs(programs: Programs, names: Iterable[str]) -> dict[str, Any]:
-    """The C functions with highlighting, each as often as it is named differently."""
+    """Return the path and the highlighted code of each C function, by name."""
     lexer, formatter = get_lexer_by_name("c"), HtmlFormatter(nowrap=True, classprefix="c-")
     shown = {}
     for name in names:
@@ -60,7 +60,7 @@ def _programs(programs: Programs, names: Iterable[str]) -> dict[str, Any]:
 
 
 def _packed(document: object) -> str:
-    """Fit for DecompressionStream('deflate') behind atob()."""
+    """Pack a document for atob() and DecompressionStream('deflate')."""
     text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
     return base64.b64encode(zlib.compress(text.encode("utf-8", "replace"), 9)).decode()
 

@@ -1,4 +1,4 @@
-"""The result as JUnit XML, the way CI systems read it: a suite a kernel, a class a program type."""
+"""The report as JUnit XML for CI systems: a suite for each kernel, a class for each program type."""
 # mypy: disable-error-code="no-untyped-call"
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 
 def as_junit(result: RunResult) -> bytes:
-    """The whole result as UTF-8 XML.
+    """Return the report as UTF-8 XML.
 
-    An unexpected answer is a failure, a missing one an error: never a skip, which CI systems show as good.
+    An unexpected result is a failure, a missing one an error. Neither is a skip, because CI systems show
+    skips as good.
     """
     root = JUnitXml("dynptr-harness")
     for kernel in result.run.kernels:

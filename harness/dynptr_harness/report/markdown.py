@@ -1,4 +1,4 @@
-"""The result as Markdown, for the summary of a CI job: what matters on the first screen, the rest folded."""
+"""The report as Markdown for the summary of a CI job: a short overview, and folded details."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from dynptr_harness.core.errors import ExitStatus
 from dynptr_harness.core.text import counted
 from dynptr_harness.report.comparison import as_markdown as comparison_as_markdown
 from dynptr_harness.report.markup import code, details, plain, table
-from dynptr_harness.results.failures import alike
+from dynptr_harness.results.failures import unexpected_groups
 from dynptr_harness.results.model import COMPLETE
-from dynptr_harness.results.notes import Asked, remarks
+from dynptr_harness.results.notes import CellsByCase, notes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dynptr_harness.results.comparison import Comparison
     from dynptr_harness.results.model import KernelRun, RunResult
 
-_SHOWN = 50  # answers that are not as expected
+_SHOWN = 50  # rows of unexpected results
 _HEADINGS = {
     ExitStatus.AS_EXPECTED: "✅ Every cell is as expected",
     ExitStatus.NOT_AS_EXPECTED: "❌ Not every cell is as expected",
@@ -31,11 +31,11 @@ _HEADINGS = {
 
 
 def as_markdown(result: RunResult, cases: Sequence[CaseHead], comparison: Comparison | None = None) -> str:
-    """The whole report, less than the mebibyte that GitHub takes: the cells themselves are in other files.
+    """Return the report. It stays below GitHub's limit of 1 MiB, because it does not list every cell.
 
     Args:
-        cases: the catalogue's, for titles and their order.
-        comparison: with a baseline, if there is one.
+        cases: cases of the catalogue, for titles and order.
+        comparison: comparison with a baseline.
     """
     titles = {case.id: case.title for case in cases}
     parts = [f"## {_HEADINGS[result.status]}", _totals(result), _kernels(result)]
@@ -48,10 +48,10 @@ def as_markdown(result: RunResult, cases: Sequence[CaseHead], comparison: Compar
         cells = result.cells_of(kernel)
         if kernel.guest:
             parts.append(details(f"Linux {kernel.release}: matrix", _matrix(cells, list(titles))))
-        rows = [[each.verdict.value, plain(each.cases), plain(each.text)] for each in remarks(cells, titles)]
+        rows = [[each.verdict.value, plain(each.cases), plain(each.text)] for each in notes(cells, titles)]
         if rows:
             heading = f"Linux {kernel.release}: known defects, documented differences, absences"
-            parts.append(details(heading, table(["verdict", "cases", "what"], rows)))
+            parts.append(details(heading, table(["verdict", "cases", "description"], rows)))
     parts.append(details("Provenance", _provenance(result)))
     return "\n\n".join(parts) + "\n"
 
@@ -67,7 +67,7 @@ def _totals(result: RunResult) -> str:
 
 
 def _kernels(result: RunResult) -> str:
-    """A row a kernel, a column a verdict that there is."""
+    """Return a table with a row for each kernel and a column for each verdict that occurs."""
     shown = [verdict for verdict in Verdict if result.totals.verdicts[verdict]]
     rows = []
     for kernel in result.run.kernels:
@@ -82,34 +82,35 @@ def _kernels(result: RunResult) -> str:
 
 
 def _problems(result: RunResult, titles: Mapping[str, str]) -> Iterator[str]:
-    asked = {kernel.release: Asked.of(result.cells_of(kernel)) for kernel in result.run.kernels}
-    problems = alike(result, list(titles))
+    by_case = {kernel.release: CellsByCase.of(result.cells_of(kernel)) for kernel in result.run.kernels}
+    problems = unexpected_groups(result, list(titles))
     if not problems:
         return
     rows = []
     for cells in problems[:_SHOWN]:
         first = cells[0]
-        names = asked[first.kernel].names(list(dict.fromkeys(cell.case for cell in cells)))
-        where = f"{asked[first.kernel].where(cells)} ({first.kernel})"
+        names = by_case[first.kernel].names(list(dict.fromkeys(cell.case for cell in cells)))
+        where = f"{by_case[first.kernel].where(cells)} ({first.kernel})"
         rows.append(
             [first.verdict.upper(), plain(names), plain(where), code(first.expected), code(first.seen)]
         )
     yield "### Not as expected"
     yield table(["verdict", "case", "where", "expected", "seen"], rows)
     if more := sum(map(len, problems[_SHOWN:])):
-        yield f"and {counted(more, 'cell')} more"
+        yield f"and {counted(more, 'more cell')}"
 
 
 def _stopped(kernel: KernelRun, result: RunResult) -> Iterator[str]:
     if kernel.stopped:
         missing = sum(cell.verdict is Verdict.NOT_RUN for cell in result.cells_of(kernel))
-        yield f"**Linux {plain(kernel.release)}: {missing} cells not run: {plain(kernel.stopped)}**"
+        not_run = f"{counted(missing, 'cell')} not run"
+        yield f"**Linux {plain(kernel.release)}: {not_run}: {plain(kernel.stopped)}**"
     for splat in kernel.splats:
         yield f"**Linux {plain(kernel.release)}, outside of cells:** {code(splat)}"
 
 
 def _matrix(cells: Sequence[CellResult], order: Sequence[str]) -> str:
-    """A row a program type, a column a group; what is not as expected stands out."""
+    """Return a table with a row for each program type and a column for each group."""
     place = {group_of(case): number for number, case in enumerate(reversed(order))}
     groups = sorted({group_of(cell.case) for cell in cells}, key=lambda group: -place.get(group, -1))
     rows = []

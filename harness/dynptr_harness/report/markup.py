@@ -1,4 +1,4 @@
-"""Markdown as GitHub and GitLab show it: tables, folded parts, and text that stays text."""
+"""Markdown for GitHub and GitLab: tables, folded parts, and escaped text."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from dynptr_harness.core.text import excerpt, printable
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_LONGEST = 300  # characters of what a kernel said
+_LONGEST = 300  # characters of a kernel's message
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9 .,:;()=/+-]")
 _ACTIVE = re.compile(r"([\\`*_{}\[\]<>|~@])")
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table; the fields are Markdown."""
+    """Return a table. The fields are Markdown."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def details(title: str, body: str) -> str:
-    """A part that is folded until it is clicked on."""
+    """Return a part that is folded until it is clicked."""
     return f"<details><summary>{html.escape(title)}</summary>\n\n{body}\n\n</details>"
 
 
 def plain(text: str) -> str:
-    """Text in which nothing is Markdown, in one line."""
+    """Return text on one line with all Markdown escaped."""
     return _ACTIVE.sub(r"\\\1", " ".join(printable(text).split()))
 
 
 def code(text: str) -> str:
-    """What a kernel said, cut to a reasonable length, fit for a table; nothing for nothing."""
-    # Markdown is looked for in HTML, too, and not in what a character reference stands for.
+    """Return a kernel's message as code for a table, cut to `_LONGEST` characters; '' for ''."""
+    # Renderers look for Markdown inside HTML too, but not in character references.
     escaped = _NOT_PLAIN.sub(lambda found: f"&#{ord(found[0])};", excerpt(text, _LONGEST))
     return f"<code>{escaped}</code>" if escaped else ""

@@ -1,4 +1,4 @@
-"""The matrix on a terminal: one row a program type, one column a case, or a group of cases where few fit."""
+"""The matrix on a terminal: one row for each program type, one column for each case or group of cases."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from dynptr_harness.conformance.cell import CellResult
 
-# What stands in a cell for verdicts whose word is too long for a column.
+# Words for verdicts that are too long for a column.
 _SHORT = {
     Verdict.EXPECTED_DIFFERENCE: "differs",
     Verdict.KNOWN_DEFECT: "known",
@@ -39,7 +39,7 @@ _SIGNS = {
     Verdict.NOT_RUN: "-",
 }
 _WRONG = "NO"
-# What stands behind a count for answers that are as expected and yet no plain pass; also their order.
+# Marks behind a count for results that are as expected but not `pass`, in this order.
 _MARKS = {
     Verdict.KNOWN_DEFECT: "k",
     Verdict.EXPECTED_DIFFERENCE: "d",
@@ -51,7 +51,7 @@ _FIRST, _LAST = "program type", "time"
 
 
 class CaseHead(Protocol):
-    """What a heading and a legend need of a case of the catalogue."""
+    """The part of a case that headings and the legend show."""
 
     @property
     def id(self) -> str:
@@ -59,11 +59,7 @@ class CaseHead(Protocol):
 
     @property
     def title(self) -> str:
-        """What the case is about, in one line."""
-
-    @property
-    def column(self) -> str:
-        """A short heading."""
+        """The requirement, in one line."""
 
 
 Row = list["CellResult"]  # the cells of one program type on one kernel
@@ -82,10 +78,10 @@ class _Layout:
 
     Attributes:
         columns: from left to right.
-        write: what to write for the results of one program type in one column.
-        gap: blanks between columns.
-        signs: what stands for verdicts that are not written out.
-        key: what else is to be known.
+        write: returns the text for the results of one program type in one column.
+        gap: number of spaces between columns.
+        signs: abbreviations of verdicts.
+        key: explanation of the other signs.
     """
 
     columns: tuple[_Column, ...]
@@ -102,12 +98,12 @@ class _Layout:
         return max(len(column.heading), *(self.entry(row, column).cell_len for row in rows)) + self.gap
 
     def fits(self, rows: Sequence[Row], room: int) -> bool:
-        """Whether all columns fit side by side; hundreds of cells are measured only if the headings fit."""
+        """Return True if all columns fit side by side. Cells are measured only if the headings fit."""
         headings = sum(len(column.heading) + self.gap for column in self.columns)
         return headings <= room and sum(self.width(column, rows) for column in self.columns) <= room
 
     def bands(self, rows: Sequence[Row], room: int) -> list[list[_Column]]:
-        """The columns, cut into as many tables as it takes for each to fit."""
+        """Return the columns, divided into tables that fit."""
         bands: list[list[_Column]] = []
         left = 0
         for column in self.columns:
@@ -124,13 +120,13 @@ class _Layout:
 
 
 class Matrix:
-    """All cells of a run laid out for one width; every kernel's table has the same columns.
+    """All cells of a run laid out for one width. The tables of all kernels have the same columns.
 
-    A case that was done through several loaders stands once, with the worst of its verdicts.
+    A case with several loaders appears once, with the worst of its verdicts.
 
     Args:
         cells: of all kernels; at least one.
-        cases: the catalogue's cases in their order; those without a cell are left out.
+        cases: cases of the catalogue, in order; those without a cell are left out.
         width: of the terminal, in characters.
     """
 
@@ -145,7 +141,10 @@ class Matrix:
         )
 
     def of_kernel(self, release: str) -> Iterator[RenderableType]:
-        """The table of one kernel; several, one under the other, where the columns do not fit."""
+        """Yield the table of one kernel, or several if the columns do not fit side by side.
+
+        Each of several tables omits the program types to which none of its columns applies.
+        """
         rows = _rows([cell for cell in self._cells if cell.kernel == release])
         for band in self._bands:
             table = self._layout.table()
@@ -153,16 +152,19 @@ class Matrix:
             for column in band:
                 table.add_column(column.heading, no_wrap=True)
             table.add_column(_LAST, justify="right", no_wrap=True)
+            shown = frozenset().union(*(column.cases for column in band))
             for (_kernel, prog_type), row in rows.items():
+                if len(self._bands) > 1 and shown.isdisjoint(cell.case for cell in row):
+                    continue
                 table.add_row(prog_type, *(self._layout.entry(row, column) for column in band), _time(row))
             yield table
 
     def legend(self) -> list[tuple[str, str]]:
-        """The headings of the columns, and what each means."""
+        """Return the heading and the meaning of each column."""
         return [(column.heading, column.meaning) for column in self._layout.columns]
 
     def key(self) -> str:
-        """What the words and signs in the columns mean."""
+        """Return the meaning of the abbreviations and signs in the columns."""
         shown = dict.fromkeys(cell.verdict for cell in self._cells)
         explained = [
             f"{sign} = {verdict}" for verdict, sign in self._layout.signs.items() if verdict in shown
@@ -177,7 +179,7 @@ class Matrix:
 
 
 def _merged(cells: Sequence[CellResult]) -> list[CellResult]:
-    """One cell for all loaders of a case: the worst one, with the time that all took."""
+    """Merge the cells of all loaders of a case: the worst one, with the total time."""
     merged: dict[tuple[str, str, str], CellResult] = {}
     for cell in cells:
         key = (cell.kernel, cell.prog_type, cell.case)
@@ -189,7 +191,7 @@ def _merged(cells: Sequence[CellResult]) -> list[CellResult]:
 
 
 def _badness(cell: CellResult) -> tuple[bool, bool, int]:
-    """Wrong answers before missing ones, and both before what is as expected."""
+    """Return a sort key: failures are worse than missing answers, and both worse than expected results."""
     as_expected = [Verdict.PASS, *reversed(_MARKS)]
     rank = as_expected.index(cell.verdict) if cell.verdict in as_expected else len(as_expected)
     return (not cell.ok, cell.verdict not in UNANSWERED, rank)
@@ -203,11 +205,14 @@ def _rows(cells: Sequence[CellResult]) -> Mapping[tuple[str, str], Row]:
 
 
 def _fit(rows: Sequence[Row], heads: Sequence[CaseHead], room: int) -> tuple[_Layout, list[list[_Column]]]:
-    """The richest layout that fits in `room`, and its columns, table by table."""
-    meanings = [f"{head.id}  {printable(head.title)}" for head in heads]
+    """Return the most detailed layout that fits in `room`, and the columns of each table."""
+    titles = [printable(head.title) for head in heads]
     ids = [frozenset({head.id}) for head in heads]
-    named = tuple(map(_Column, (head.column for head in heads), ids, meanings))
-    numbered = tuple(map(_Column, map(str, range(1, len(heads) + 1)), ids, meanings))
+    named = tuple(map(_Column, (head.id for head in heads), ids, titles))
+    numbered = tuple(
+        _Column(str(number), frozenset({head.id}), f"{head.id}  {title}")
+        for number, (head, title) in enumerate(zip(heads, titles, strict=True), 1)
+    )
     capitals = "CAPITALS = not as expected"
     for layout in (
         _Layout(named, _timed_words, _SHORT, capitals),
@@ -237,7 +242,7 @@ def _time(row: Row) -> str:
 
 
 def _style(verdicts: Collection[Verdict]) -> str:
-    """Of answers that are all as expected: what a person should know of the kernel is not green."""
+    """Return the style of expected results: not green if they show a defect or an absence."""
     return "yellow" if {Verdict.KNOWN_DEFECT, Verdict.ABSENT} & set(verdicts) else "green"
 
 

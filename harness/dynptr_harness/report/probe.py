@@ -1,4 +1,4 @@
-"""Answers of kernels to users' programs: a matrix with the reasons below it, or JSON."""
+"""Answers of kernels to users' programs: a matrix followed by the reasons, or JSON."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class Answer:
     """Answer of one kernel to one function in one type.
 
     Attributes:
-        kernel: its release.
-        function: the program.
-        prog_type: the type that it was loaded into, or its section.
+        kernel: kernel release.
+        function: name of the program.
+        prog_type: program type of the load, or the section.
         errno: errno of the refusal, if there is one.
-        reason: the line that states the problem.
-        log: whole verifier log, or the lines of libbpf; after a crash, the end of the console.
+        reason: one line.
+        log: verifier log or libbpf's messages; after a crash, the end of the console.
         refused_by: a `Refuser`, or 'crash'; '' if the program is accepted.
-        file: the file, as named on the command line.
+        file: the file as given on the command line.
     """
 
     kernel: str
@@ -57,17 +57,17 @@ class Answer:
 
 @dataclass(frozen=True)
 class ProbeReport:
-    """The answers as something rich prints. Lines are never cut off.
+    """A rich renderable of the answers. It does not crop lines.
 
     Attributes:
-        with_log: show whole logs in place of reasons.
+        with_log: show whole logs instead of reasons.
     """
 
     answers: Sequence[Answer]
     with_log: bool = False
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
-        """Print this; called by rich."""
+        """Render the matrix and the reasons; called by rich."""
         yield from self._matrix()
         several = len({answer.file for answer in self.answers}) > 1
         refused = [answer for answer in self.answers if not answer.accepted]
@@ -99,7 +99,7 @@ class ProbeReport:
             yield line
 
     def _kind(self, answer: Answer) -> str:
-        """Return the reason without what counts references. Kernels differ in that."""
+        """Return the reason without reference IDs, which differ between kernels."""
         return _REFERENCE.sub("", self._why(answer))
 
     def _why(self, answer: Answer) -> str:
@@ -119,7 +119,7 @@ def _grouped(items: Iterable[Answer], key: Callable[[Answer], Key]) -> Iterator[
 
 
 def _headings(answers: Sequence[Answer], *, with_file: bool) -> Iterator[str]:
-    """Yield lines that name all programs, types and kernels of some answers, in as few lines as possible."""
+    """Yield as few lines as possible that name the programs, types and kernels of all answers."""
     kernels = {
         program: tuple(dict.fromkeys(answer.kernel for answer in alike))
         for program, alike in _grouped(answers, lambda each: (each.file, each.function, each.prog_type))
@@ -144,7 +144,7 @@ def _listed(names: Sequence[str]) -> str:
 def as_document(answers: Sequence[Answer], files: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """Return the answers for `--json`.
 
-    `file` and `loader` are null if there are several files.
+    With several files, `file` and `loader` are null.
 
     Args:
         files: each file with its loader.

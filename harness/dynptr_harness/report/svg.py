@@ -1,4 +1,4 @@
-"""The matrix as a picture for a README: a row a program type, a column a kernel; light and dark."""
+"""The matrix as an SVG picture: a row for each program type, a column for each kernel; light and dark."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 from dynptr_harness.conformance.verdict import Verdict
 from dynptr_harness.core.kernel_version import series_of
-from dynptr_harness.core.text import printable
+from dynptr_harness.core.text import counted, printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,12 +25,12 @@ _GAP = 2
 _HEAD = 62
 _FOOT = 30
 _NARROWEST = 560  # for the title and the key
-# Behind a count: answers that are as expected and yet no plain pass.
+# Marks behind a count for results that are as expected but not `pass`.
 _MARKS = {Verdict.KNOWN_DEFECT: "k", Verdict.EXPECTED_DIFFERENCE: "d", Verdict.ABSENT: "a"}
 
 
 def as_svg(result: RunResult) -> str:
-    """The picture, as large as it takes; text is text, and nothing is fetched."""
+    """Return the picture. Its text is selectable, and it refers to no other file."""
     kernels = result.run.kernels
     types = sorted({_type(cell) for cell in result.cells})
     width = max(2 * _MARGIN + _NAMES + _COLUMN * len(kernels), _NARROWEST)
@@ -40,7 +40,7 @@ def as_svg(result: RunResult) -> str:
         height=str(height), role="img",
     )  # fmt: skip
     totals = result.totals
-    title = f"bpf_ringbuf_reserve_dynptr: {totals.ok} of {totals.planned} cells as expected"
+    title = f"bpf_ringbuf_reserve_dynptr: {totals.ok} of {counted(totals.planned, 'cell')} as expected"
     SubElement(svg, "title").text = title
     SubElement(svg, "style").text = _style()
     SubElement(svg, "rect", {"class": "page", "width": "100%", "height": "100%", "rx": "8"})
@@ -63,7 +63,7 @@ def as_svg(result: RunResult) -> str:
 
 
 def _type(cell: CellResult) -> str:
-    """The program type without the way to attach it: all ways are one row, or the picture is too tall."""
+    """Return the program type. All attach variants share a row, to keep the picture short."""
     return cell.prog_type.partition("/")[0]
 
 
@@ -75,7 +75,7 @@ def _cell(svg: Element, x: int, y: int, cells: Sequence[CellResult]) -> None:
 
 
 def _summary(cells: Sequence[CellResult]) -> tuple[str, str]:
-    """The class and the text of a box."""
+    """Return the class and the text of a box."""
     good = [cell.verdict for cell in cells if cell.ok]
     if len(good) < len(cells):
         return "wrong", f"{len(good)}/{len(cells)}"
@@ -89,6 +89,6 @@ def _text(svg: Element, x: float, y: float, text: str, kind: str) -> None:
 
 
 def _style() -> str:
-    folder = files("dynptr_harness.report").joinpath("html")
+    directory = files("dynptr_harness.report").joinpath("html")
     names = ("palette.css", "picture.css")
-    return "\n".join(folder.joinpath(name).read_text(encoding="utf-8") for name in names)
+    return "\n".join(directory.joinpath(name).read_text(encoding="utf-8") for name in names)

@@ -1,4 +1,4 @@
-"""What a result says of each program type, kernel by kernel: loaded, attached, fired, and how many cases."""
+"""The output of `types --result`: load, attach and firing of each program type on each kernel."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from dynptr_harness.conformance.prog_types import ProgType
     from dynptr_harness.results.model import KernelRun, RunResult
 
-# The cases that fire a type's example: one for all types and ways to attach them, one a type.
+# Cases that fire the example of a type: one for all types and attach variants, and one for each type.
 _FIRING = ("ATT-002", "AVL-")
 _UNLOADED = frozenset({Verdict.REJECTED, Verdict.NOT_ALLOWED, Verdict.ABSENT})
 _RAN = frozenset({Verdict.PASS, Verdict.EXPECTED_DIFFERENCE, Verdict.KNOWN_DEFECT})
@@ -25,16 +25,15 @@ _NOT_KNOWN, _NOT_REACHED = "?", "-"
 
 @dataclass(frozen=True)
 class TypeRow:
-    """One program type on one kernel, or another way to attach it.
+    """One program type, or another attach variant of it, on one kernel.
 
     Attributes:
         kernel: the release.
         prog_type: the name.
-        listed: whether the helper's documentation lists the type.
-        loaded, attached, fired: 'yes', 'no', or the verdict that ended it there; '-' for what was not come
-            to, '?' where the result does not say.
-        as_expected, cases: cells of the type.
-        event: what fires it.
+        listed: True if the helper's documentation lists the type.
+        loaded, attached, fired: 'yes', 'no', or the verdict of a failure; '-' if not reached, '?' if unknown.
+        as_expected, cases: number of expected cells, and of all cells.
+        event: the event that fires it.
     """
 
     kernel: str
@@ -49,7 +48,7 @@ class TypeRow:
 
 
 def rows(result: RunResult, prog_types: Sequence[ProgType]) -> Iterator[TypeRow]:
-    """A row for each type that each kernel was asked about, in the order of `prog_types`."""
+    """Yield a row for each type that was run on each kernel, in the order of `prog_types`."""
     for kernel in result.run.kernels:
         cells = result.cells_of(kernel)
         for prog_type in prog_types:
@@ -67,7 +66,7 @@ def rows(result: RunResult, prog_types: Sequence[ProgType]) -> Iterator[TypeRow]
 
 
 def unknown_types(kernel: KernelRun, prog_types: Sequence[ProgType]) -> list[str]:
-    """The program types that the kernel knows by its own BTF, and this harness does not: newer than it."""
+    """Return the program types in the BTF of the kernel that the harness does not know."""
     known = {prog_type.name for prog_type in prog_types}
     return [
         f"{name} ({number})"
@@ -77,16 +76,16 @@ def unknown_types(kernel: KernelRun, prog_types: Sequence[ProgType]) -> list[str
 
 
 def as_lines(table: Sequence[TypeRow]) -> Iterator[tuple[str, ...]]:
-    """The rows as text, with a heading."""
-    yield "program type", "listed", "loaded", "attached", "fired", "as expected"
+    """Yield a heading and the rows as text."""
+    yield "program type", "listed", "loaded", "attached", "fired", "ok"
     for row in table:
         listed = "yes" if row.listed else "no"
-        counted = f"{row.as_expected}/{row.cases}"
-        yield row.prog_type, listed, row.loaded, row.attached, row.fired, counted
+        ok = f"{row.as_expected}/{row.cases}"
+        yield row.prog_type, listed, row.loaded, row.attached, row.fired, ok
 
 
 def _stages(cells: Sequence[CellResult]) -> tuple[str, str, str]:
-    """How far the type's example came: loaded, attached, fired."""
+    """Return (loaded, attached, fired) of the type's example."""
     cell = next((cell for cell in cells if cell.case.startswith(_FIRING)), None)
     if not cell or cell.verdict in UNANSWERED | {Verdict.HANG, Verdict.CRASH}:
         return _NOT_KNOWN, _NOT_KNOWN, _NOT_KNOWN

@@ -1,4 +1,4 @@
-"""A result as a baseline for a repository: what later results are compared with, a kernel series a file."""
+"""Baselines: results to compare later results with, one file for each kernel series."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from dynptr_harness.conformance.verdict import Verdict
 from dynptr_harness.core.errors import WrongUsage
 from dynptr_harness.core.kernel_version import series_of
+from dynptr_harness.core.text import counted
 from dynptr_harness.results.json_format import as_document
 from dynptr_harness.results.model import UNANSWERED, RunResult
 
@@ -20,18 +21,18 @@ if TYPE_CHECKING:
 
 
 def baselines(result: RunResult) -> Iterator[tuple[str, str]]:
-    """The series of each kernel, and its baseline as JSON: a result with a cell a line.
+    """Yield each kernel series and its baseline as JSON: a result with one line for each cell.
 
-    Left out is what no comparison needs, or what is another in every run: times, logs, consoles, paths of
-    this machine, and what was seen in a pass, which is what its case asks for.
+    A baseline lacks what differs between runs or is not compared: times, logs, consoles, paths of this
+    machine, and the observations of passed cells.
 
     Raises:
-        WrongUsage: a cell has no answer, so there is nothing to compare with.
+        WrongUsage: a cell has no answer.
     """
     if missing := sum(cell.verdict in UNANSWERED for cell in result.cells):
         raise WrongUsage(
-            f"{missing} of {len(result.cells)} cells have no answer: that is no baseline",
-            "make a baseline of a run in which every cell was answered",
+            f"cannot make a baseline: {missing} of {counted(len(result.cells), 'cell')} without an answer",
+            "use a run in which every cell has an answer",
         )
     series = dict.fromkeys(series_of(kernel.release) for kernel in result.run.kernels)
     for name in series:
@@ -52,7 +53,7 @@ def _cell(cell: CellResult) -> CellResult:
 
 
 def _as_json(result: RunResult) -> str:
-    """Indented, and a cell a line, so that a change of a cell is a change of a line."""
+    """Return indented JSON with one line for each cell, for readable diffs."""
     document = as_document(result)
     cells = ",\n".join(f"  {json.dumps(cell)}" for cell in document.pop("cells"))
     rest = json.dumps(document, indent=1)

@@ -1,4 +1,4 @@
-"""What changed from one result, such as a baseline, to another: cell by cell, the same kernel or series."""
+"""Comparison of two results, such as a baseline and a run, cell by cell."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dynptr_harness.conformance.verdict import Verdict
 from dynptr_harness.core.errors import ExitStatus
-from dynptr_harness.core.kernel_version import series_of
-from dynptr_harness.results.merge import numbers
+from dynptr_harness.core.kernel_version import KernelVersion, series_of
 from dynptr_harness.results.model import UNANSWERED, RunResult, key_of
 
 if TYPE_CHECKING:
@@ -19,23 +18,23 @@ if TYPE_CHECKING:
     from dynptr_harness.conformance.cell import CellResult
     from dynptr_harness.results.model import KernelRun, Key
 
-# What a kernel says of itself differs from boot to boot in addresses, and in who ran on which processor.
+# Parts of kernel messages that differ from boot to boot.
 _PASSING = re.compile(r"0x[0-9a-f]+|\b(?:CPU|PID|UID): ?\d+")
 
 
 class Kind(StrEnum):
-    """How a cell changed; the order is that of a report."""
+    """How a cell changed, in the order of reports."""
 
     NEW_FAILURE = "new-failure"  # was as expected, and no longer is
-    MISSING = "missing"  # is not there any more
+    MISSING = "missing"  # only in the old result
     FIXED = "fixed"  # was not as expected, and now is
-    CHANGED = "changed"  # as good as before, but of another verdict; or no pass, and something else was seen
-    NEW = "new"  # was not there before
+    CHANGED = "changed"  # still expected or unexpected, with another verdict or another observation
+    NEW = "new"  # only in the new result
 
 
 @dataclass(frozen=True)
 class Change:
-    """A cell that is not what it was; it is None where it was not, or is no more."""
+    """A changed cell in the old and in the new result; None in a result without it."""
 
     kind: Kind
     before: CellResult | None
@@ -43,21 +42,21 @@ class Change:
 
     @property
     def cell(self) -> CellResult:
-        """The cell as it is, or as it was last."""
+        """The new cell, or the old one if it is missing."""
         cell = self.after or self.before
         assert cell  # noqa: S101  (a change has one of them)
         return cell
 
     @property
     def is_regression(self) -> bool:
-        """The cell was as expected and no longer is, or is missing."""
+        """True if the cell was as expected and no longer is, or is missing."""
         return self.kind is Kind.NEW_FAILURE or (
             self.kind is Kind.MISSING and self.before is not None and self.before.ok
         )
 
 
 class Pair(NamedTuple):
-    """A kernel's release before and after; None where there is no such kernel."""
+    """The release of a kernel before and after; None in a result without it."""
 
     before: str | None
     after: str | None
@@ -65,13 +64,12 @@ class Pair(NamedTuple):
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything that changed.
+    """The comparison of two results.
 
     Attributes:
-        before, after: the two results.
-        pairs: which kernel became which, in the order of `after`, then those that are gone.
-        changes: in the order of `after`, then those that are missing.
-        same: how many cells did not change.
+        pairs: the compared kernels in the order of `after`, then those that are missing.
+        changes: changed cells in the order of `after`, then those that are missing.
+        same: number of unchanged cells.
     """
 
     before: RunResult
@@ -81,20 +79,20 @@ class Comparison:
     same: int
 
     def of(self, kind: Kind) -> list[Change]:
-        """The changes of one kind."""
+        """Return the changes of one kind."""
         return [change for change in self.changes if change.kind is kind]
 
     @property
     def regressions(self) -> list[Change]:
-        """What was as expected and no longer is, or is missing."""
+        """The changes that are regressions."""
         return [change for change in self.changes if change.is_regression]
 
     @property
     def run_status(self) -> ExitStatus:
-        """What `after` says of its kernels when failures are excused that were known before.
+        """The exit status of a run when failures of the baseline are excused.
 
-        A regression, or a new cell that is not as expected, speaks against a kernel; but a cell without an
-        answer does not, and is not excused either.
+        Regressions and new unexpected cells count against a kernel. Cells without an answer do not, but they
+        are not excused either.
         """
         wrong = [*self.regressions, *self.of(Kind.NEW)]
         if any(change.after is None or _is_wrong(change.after) for change in wrong):
@@ -105,7 +103,7 @@ class Comparison:
 
 
 def compare(before: RunResult, after: RunResult) -> Comparison:
-    """What changed; a kernel is compared with the one of its release, else with one of its series."""
+    """Compare two results. Kernels are matched by release, otherwise by series."""
     pairs = _pairs(before.run.kernels, after.run.kernels)
     now = {pair.before: pair.after for pair in pairs if pair.before and pair.after}
     was = {_key(cell, now.get(cell.kernel, "")): cell for cell in before.cells}
@@ -121,14 +119,14 @@ def compare(before: RunResult, after: RunResult) -> Comparison:
     return Comparison(before, after, tuple(pairs), tuple(changes), same)
 
 
-def only_asked(
-    after: RunResult, before: RunResult, asked: Callable[[CellResult], bool] = lambda _cell: True
+def restricted(
+    after: RunResult, before: RunResult, selects: Callable[[CellResult], bool] = lambda _cell: True
 ) -> RunResult:
-    """`before` without the kernels that `after` says nothing of, and without cells that were not `asked`."""
+    """Return `before` without the kernels that `after` lacks, and only with cells that `selects` accepts."""
     pairs = _pairs(before.run.kernels, after.run.kernels)
     releases = {pair.before for pair in pairs if pair.after}
     kernels = tuple(kernel for kernel in before.run.kernels if kernel.release in releases)
-    cells = tuple(cell for cell in before.cells if cell.kernel in releases and asked(cell))
+    cells = tuple(cell for cell in before.cells if cell.kernel in releases and selects(cell))
     return RunResult(replace(before.run, kernels=kernels), cells, len(cells))
 
 
@@ -137,7 +135,7 @@ def _key(cell: CellResult, kernel: str) -> Key:
 
 
 def _pairs(before: Sequence[KernelRun], after: Sequence[KernelRun]) -> list[Pair]:
-    """Those of the same release first; of those left in a series the newest becomes the newest."""
+    """Match kernels of the same release, then the newest of each series and architecture."""
     left = {kernel.release: kernel for kernel in before}
     found = {kernel.release: kernel.release for kernel in after if left.pop(kernel.release, None)}
     for kernel in _newest_first(each for each in after if each.release not in found):
@@ -150,14 +148,14 @@ def _pairs(before: Sequence[KernelRun], after: Sequence[KernelRun]) -> list[Pair
 
 
 def _newest_first(kernels: Iterable[KernelRun]) -> list[KernelRun]:
-    return sorted(kernels, key=lambda kernel: numbers(kernel.release), reverse=True)
+    return sorted(kernels, key=lambda kernel: KernelVersion(kernel.release), reverse=True)
 
 
 def _kind(before: CellResult | None, after: CellResult) -> Kind | None:
-    """How a cell changed, or None.
+    """Return how a cell changed, or None.
 
-    What a pass shows is what its case asks for, so it says nothing more of the kernel that it is another
-    than before: the case was changed.
+    The observation of a passed cell follows from its case. If it differs, the case was changed, not the
+    kernel.
     """
     if not before:
         return Kind.NEW
@@ -165,12 +163,14 @@ def _kind(before: CellResult | None, after: CellResult) -> Kind | None:
         return Kind.FIXED if after.ok else Kind.NEW_FAILURE
     if before.verdict is not after.verdict:
         return Kind.CHANGED
-    if after.verdict is not Verdict.PASS and _lasting(before.seen) != _lasting(after.seen):
+    if after.verdict is not Verdict.PASS and _without_volatile_parts(before.seen) != _without_volatile_parts(
+        after.seen
+    ):
         return Kind.CHANGED
     return None
 
 
-def _lasting(seen: str) -> str:
+def _without_volatile_parts(seen: str) -> str:
     return _PASSING.sub("*", seen)
 
 

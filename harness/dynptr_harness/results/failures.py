@@ -1,4 +1,4 @@
-"""The answers that are not as expected, put together where the same is to be said of them."""
+"""Groups of unexpected results that a report shows together."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ if TYPE_CHECKING:
     from dynptr_harness.results.model import RunResult
 
 
-def alike(result: RunResult, order: Sequence[str]) -> list[list[CellResult]]:
-    """The cells that are not as expected, those together of which the same is to be said.
+def unexpected_groups(result: RunResult, order: Sequence[str]) -> list[list[CellResult]]:
+    """Return the unexpected cells, grouped by result, without cells that were not run.
 
-    That is so for the cells of one case; and where there was no answer, for all that have one reason.
+    A group has cells of one case, or cells without an answer for one reason.
+
+    Args:
+        order: IDs of the cases, in the order of the catalogue.
     """
     found: dict[tuple[object, ...], list[CellResult]] = {}
     place = {case: number for number, case in enumerate(order)}

@@ -1,4 +1,4 @@
-"""Results in files: read one, several, or all in a folder."""
+"""Reading of result files and directories."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def read(paths: Sequence[Path]) -> RunResult:
-    """The one result of some files; a folder stands for the JSON files in it.
+    """Read results and merge them. A directory stands for its *.json files.
 
     Raises:
-        WrongUsage: there is no such file, one is no result, or two contradict each other.
+        WrongUsage: a file is missing or not a result, or results contradict each other.
     """
     return merge([(str(file), _read(file)) for path in paths for file in _files(path)])
 
@@ -29,7 +29,7 @@ def _files(path: Path) -> list[Path]:
         return [path]
     files = sorted(path.glob("*.json"))
     if not files:
-        raise WrongUsage(f"no *.json in the folder {path}", "give a result, or a folder with results")
+        raise WrongUsage(f"no *.json in the directory {path}", "give a result, or a directory of results")
     return files
 
 

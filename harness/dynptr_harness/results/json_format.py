@@ -1,4 +1,4 @@
-"""The result as JSON, in the format that schema/result-1.schema.json describes."""
+"""Results as JSON, in the format of schema/result-1.schema.json."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ if TYPE_CHECKING:
 
 
 def schema_text() -> str:
-    """The JSON Schema of the current format, as it is published."""
+    """Return the JSON Schema of the current format as text."""
     return files("dynptr_harness.results").joinpath("schema/result-1.schema.json").read_text(encoding="utf-8")
 
 
 def schema() -> dict[str, Any]:
-    """The same as data."""
+    """Return the JSON Schema of the current format."""
     loaded: dict[str, Any] = json.loads(schema_text())
     return loaded
 
 
 def as_json(result: RunResult) -> str:
-    """The whole result as JSON text; see `as_document`."""
+    """Return a result as JSON text; see `as_document`."""
     return json.dumps(as_document(result), indent=1, allow_nan=False) + "\n"
 
 
 def as_document(result: RunResult) -> dict[str, Any]:
-    """The whole result; `reason`, `log` and `console` of a cell are left out where there are none."""
+    """Return a result as a JSON object. Fields of a cell that are None are left out."""
     return {
         "schema_version": result.schema_version,
         "run": asdict(result.run),

@@ -1,4 +1,4 @@
-"""A result read back from its JSON: checked against the schema first, so that readers can rely upon it."""
+"""Reading of results from JSON, with validation against the schema."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import jsonschema_rs
 from dynptr_harness.conformance.cell import CellResult
 from dynptr_harness.conformance.verdict import Verdict
 from dynptr_harness.core.errors import WrongUsage
+from dynptr_harness.core.text import counted
 from dynptr_harness.results.json_format import schema
 from dynptr_harness.results.model import SCHEMA_VERSION, KernelRun, Phase, Provenance, RunResult, key_of
 
@@ -19,31 +20,31 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_MEND = "give a file that `run --json` or `merge --json` wrote"
+_HINT = "give a file that `run --json` or `merge --json` wrote"
 
 
 def from_json(text: bytes, name: str) -> RunResult:
-    """The result that a file holds; fields that this version does not know are left out.
+    """Read a result. Unknown fields are ignored.
 
     Args:
         text: content of the file.
-        name: of the file, for messages.
+        name: name of the file, for messages.
 
     Raises:
-        WrongUsage: it is no result, or one of another format, or it contradicts itself.
+        WrongUsage: it is not a result, has another format, or contradicts itself.
     """
     document = _document(text, name)
     version = document.get("schema_version")
     if version is not None and version != SCHEMA_VERSION:
         raise WrongUsage(
             f"{name} is a result of format {version}, and this version reads format {SCHEMA_VERSION}",
-            "use the version of dynptr-harness that wrote it, or make the result anew",
+            "use the version of dynptr-harness that wrote it, or repeat the run",
         )
-    # A Rust implementation, because a matrix has 100,000 cells: the one in Python takes half a minute.
+    # Implemented in Rust: the Python one takes half a minute for the 100,000 cells of a full matrix.
     error = next(jsonschema_rs.validator_for(schema()).iter_errors(document), None)
     if error:
         where = "/".join(map(str, error.instance_path)) or "the top"
-        raise WrongUsage(f"{name} is not a result of dynptr-harness: at {where}: {error.message}", _MEND)
+        raise WrongUsage(f"{name} is not a result of dynptr-harness: at {where}: {error.message}", _HINT)
     return _result(document, name)
 
 
@@ -51,9 +52,9 @@ def _document(text: bytes, name: str) -> dict[str, Any]:
     try:
         document = json.loads(text)
     except ValueError as error:
-        raise WrongUsage(f"{name} is not JSON: {error}", _MEND) from error
+        raise WrongUsage(f"{name} is not JSON: {error}", _HINT) from error
     if not isinstance(document, dict):
-        raise WrongUsage(f"{name} is not a result of dynptr-harness: it is no JSON object", _MEND)
+        raise WrongUsage(f"{name} is not a result of dynptr-harness: it is not a JSON object", _HINT)
     return document
 
 
@@ -62,14 +63,14 @@ def _result(document: Mapping[str, Any], name: str) -> RunResult:
     cells = tuple(_cell(each) for each in document["cells"])
     planned = document["totals"]["planned"]
     if planned != len(cells):
-        raise WrongUsage(f"{name} is damaged: {planned} cells were planned, and it has {len(cells)}", _MEND)
+        raise WrongUsage(f"{name} is damaged: it has {len(cells)} of {counted(planned, 'cell')}", _HINT)
     releases = {kernel.release for kernel in provenance.kernels}
     keys = set()
     for cell in cells:
         if cell.kernel not in releases:
-            raise WrongUsage(f"{name} is damaged: it says nothing of the kernel {cell.kernel}", _MEND)
+            raise WrongUsage(f"{name} is damaged: it lacks the kernel {cell.kernel}", _HINT)
         if key_of(cell) in keys:
-            raise WrongUsage(f"{name} is damaged: it has the cell {' '.join(key_of(cell))} twice", _MEND)
+            raise WrongUsage(f"{name} is damaged: it has the cell {' '.join(key_of(cell))} twice", _HINT)
         keys.add(key_of(cell))
     return RunResult(provenance, cells, planned)
 
@@ -89,7 +90,7 @@ def _cell(fields_: Mapping[str, Any]) -> CellResult:
 
 
 def _made(kind: type[T], document: Mapping[str, Any], **converted: Any) -> T:
-    """A dataclass from the fields of a JSON object that it has, some of them converted; a list is a tuple."""
+    """Make a dataclass from a JSON object. Lists become tuples; `converted` replaces fields."""
     names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
     known = {name: value for name, value in document.items() if name in names}
     tuples = {name: tuple(value) for name, value in known.items() if isinstance(value, list)}

@@ -1,12 +1,12 @@
-"""One result of several: of runs of other kernels, or of other cells of the same kernels."""
+"""Merging of results: runs of different kernels, or of different cells of a kernel."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dynptr_harness.core.errors import WrongUsage
+from dynptr_harness.core.kernel_version import KernelVersion
 from dynptr_harness.results.model import COMPLETE, KernelRun, Provenance, RunResult, key_of
 
 if TYPE_CHECKING:
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from dynptr_harness.conformance.cell import CellResult
     from dynptr_harness.results.model import Key
 
-Named = tuple[str, RunResult]  # a result, and the file that it came from
+Named = tuple[str, RunResult]  # the name of a file and its result
 
 
 def merge(results: Sequence[Named]) -> RunResult:
-    """The result that has all kernels, oldest first, and all cells; the order of `results` has no say.
+    """Merge results into one with all kernels, oldest first, and all cells. Their order does not matter.
 
-    A cell may be in several of them when its answer is the same, and is taken once.
+    A cell that several results have appears once.
 
     Raises:
-        WrongUsage: a cell has two answers, or two kernels have one release.
+        WrongUsage: a cell has two different answers, or two kernels have the same release.
     """
     if len(results) == 1:
         return results[0][1]
@@ -44,16 +44,17 @@ def _kernels(results: Sequence[Named]) -> tuple[KernelRun, ...]:
             known = merged.get(kernel.release)
             if known and (known.sha256, known.append) != (kernel.sha256, kernel.append):
                 raise WrongUsage(
-                    f"{first[kernel.release]} and {name} are of two kernels of one release, {kernel.release}",
+                    f"{first[kernel.release]} and {name} have different kernels of one release, "
+                    f"{kernel.release}",
                     "merge results of the same kernel image and arguments, or of different releases",
                 )
             first.setdefault(kernel.release, name)
             merged[kernel.release] = _together(known, kernel) if known else kernel
-    return tuple(sorted(merged.values(), key=lambda kernel: (numbers(kernel.release), kernel.release)))
+    return tuple(sorted(merged.values(), key=lambda kernel: KernelVersion(kernel.release)))
 
 
 def _together(one: KernelRun, other: KernelRun) -> KernelRun:
-    """One kernel that was booted in two runs."""
+    """Merge two runs of one kernel."""
     return replace(
         one,
         accelerator=_words([one.accelerator, other.accelerator]) or None,
@@ -76,7 +77,7 @@ def _cells(results: Sequence[Named]) -> list[CellResult]:
                 raise WrongUsage(
                     f"{first} and {name} contradict each other: {' '.join(key_of(cell))} is "
                     f"{known.verdict} in one and {cell.verdict} in the other",
-                    "merge shards that asked different cells; compare two runs with `diff`",
+                    "merge runs of different cells; compare two runs with `diff`",
                 )
     return [cell for _name, cell in cells.values()]
 
@@ -105,10 +106,5 @@ def _provenance(results: Iterable[RunResult], kernels: tuple[KernelRun, ...]) ->
 
 
 def _words(words: Iterable[str | None], between: str = ", ") -> str:
-    """Those that there are, each once."""
+    """Join the distinct words that are not empty."""
     return between.join(dict.fromkeys(word for word in words if word))
-
-
-def numbers(release: str) -> tuple[int, ...]:
-    """The numbers in a kernel's release, by which kernels are put in order: (6, 12, 117, 13, 64)."""
-    return tuple(map(int, re.findall(r"\d+", release)))

@@ -1,4 +1,4 @@
-"""The result of one run, as every report shows it: where it came from, its cells and their totals."""
+"""The result of a run: provenance, cells and totals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 COMPLETE = "complete"
 
-# Verdicts that say nothing of the kernel: there was no answer to judge.
+# Verdicts of cells without an answer to judge.
 UNANSWERED = frozenset({Verdict.LOST, Verdict.NOT_RUN})
 
 
@@ -24,13 +24,13 @@ Key = tuple[str, str, str, str]
 
 
 def key_of(cell: CellResult) -> Key:
-    """What tells a cell from every other of a result: kernel, program type, case and loader."""
+    """Return (kernel, program type, case, loader), which identifies a cell in a result."""
     return cell.kernel, cell.prog_type, cell.case, cell.loader
 
 
 @dataclass(frozen=True)
 class Phase:
-    """One phase of the work and how long it took, in seconds of wall-clock time."""
+    """A phase of the run and its duration in seconds of wall-clock time."""
 
     title: str
     seconds: float
@@ -38,23 +38,22 @@ class Phase:
 
 @dataclass(frozen=True)
 class KernelRun:
-    """One kernel of a run: what was booted, under what, and what its guest measured.
+    """A kernel of a run.
 
     Attributes:
-        selector: what the person asked for, e.g. '6.12'.
+        selector: as given on the command line, such as '6.12'.
         release, arch, package, package_version, sha256, origin: as in `dynptr_harness.kernels.model.Kernel`.
-        accelerator: what the first machine ran under, as its guest measured it; None when it did not boot.
-        accelerator_asked: what QEMU was asked to use.
-        accelerator_reason: for people: why this accelerator was chosen.
-        guest: the facts that the agent of the first machine reported (versions, LSM list, timings ...);
-            empty when no machine booted.
-        boots: how many machines were started for this kernel.
-        restores: how many of them went on from a snapshot and did not boot.
-        consoles: paths of the whole console of each of them, in order.
-        stopped: why the cells that are not-run were not run; None when all were.
-        last_console: the last console lines of the machine because of which it stopped.
-        splats: what the kernel said against itself while it was not being asked, such as at boot.
-        append: kernel arguments that the person added.
+        accelerator: accelerator that the first guest measured; None if it did not boot.
+        accelerator_asked: accelerator requested from QEMU.
+        accelerator_reason: why this accelerator was chosen.
+        guest: facts from the agent of the first machine (versions, LSM list, timings); empty if none booted.
+        boots: number of machines started.
+        restores: number of machines that started from a snapshot.
+        consoles: path of the console of each machine, in order.
+        stopped: why cells were not run; None if all were.
+        last_console: last console lines of the machine that ended the run.
+        splats: warnings and errors of the kernel outside of requests, such as at boot.
+        append: kernel arguments of the user.
     """
 
     selector: str
@@ -79,20 +78,20 @@ class KernelRun:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What is needed to repeat a run.
+    """Everything needed to repeat a run.
 
     Attributes:
         harness: version of this tool.
         started: UTC, ISO 8601.
-        seconds: wall-clock time of everything.
+        seconds: wall-clock time of the run.
         ended: 'complete', or why the run ended early.
         qemu: version of QEMU.
         guest_packages: version of every package in the guest image, by name.
-        kernels: the kernels of the run, in the order in which they were asked for.
-        phases: the phases of the work, in the order in which they began.
-        shards: the runs that this one is merged of; empty for a run that was done as one.
-        jobs: how many machines there may have been at a time; None for a merged run.
-        isolation: as in `dynptr_harness.runner.isolation.Isolation`; of a merged run every one, with commas.
+        kernels: in the order of the command line.
+        phases: in the order of their start.
+        shards: runs that were merged; empty for a single run.
+        jobs: maximum number of machines at a time; None for a merged run.
+        isolation: as in `dynptr_harness.runner.isolation.Isolation`; comma-separated for a merged run.
     """
 
     harness: str
@@ -110,7 +109,7 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Totals:
-    """The cells counted. `planned` equals `run` + `not_run`, and `run` equals `ok` + `not_ok`."""
+    """Numbers of cells. `planned` equals `run` + `not_run`, and `run` equals `ok` + `not_ok`."""
 
     planned: int
     run: int
@@ -122,7 +121,7 @@ class Totals:
 
 @dataclass(frozen=True)
 class RunResult:
-    """Everything a report can say about a run."""
+    """The result of a run."""
 
     run: Provenance
     cells: tuple[CellResult, ...]
@@ -135,21 +134,21 @@ class RunResult:
 
     @property
     def totals(self) -> Totals:
-        """The cells counted by verdict, and by whether the answer is the expected one."""
+        """The numbers of cells by verdict and by expectation."""
         verdicts = {word.value: sum(cell.verdict is word for cell in self.cells) for word in Verdict}
         run = [cell for cell in self.cells if cell.verdict is not Verdict.NOT_RUN]
         ok = sum(cell.ok for cell in run)
         return Totals(self.planned, len(run), self.planned - len(run), ok, len(run) - ok, verdicts)
 
     def cells_of(self, kernel: KernelRun) -> tuple[CellResult, ...]:
-        """The cells of one kernel of this run, in the order in which they were planned."""
+        """Return the cells of one kernel, in the order of the plan."""
         return tuple(cell for cell in self.cells if cell.kernel == kernel.release)
 
     @property
     def status(self) -> ExitStatus:
-        """What the run says: all as expected; a kernel that is not; or that nothing could be said.
+        """The exit status: all as expected, a failed cell, or only missing answers.
 
-        A cell without an answer never counts as expected, and never speaks against a kernel.
+        A cell without an answer is not as expected, but does not count against a kernel.
         """
         unexpected = [cell.verdict for cell in self.cells if not cell.ok]
         if not unexpected:

@@ -1,4 +1,4 @@
-"""Batches: the planned cells of a kernel, divided into what one machine runs in one go."""
+"""Batches: the planned cells of a kernel, divided into parts for one machine each."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dynptr_harness.kernels.model import Kernel
     from dynptr_harness.runner.batches import Query
 
-SHOWN_AT_ONCE = 5  # unexpected results of a kernel that are shown while the rest runs
+SHOWN_EARLY = 5  # unexpected results of a kernel that are shown while the rest runs
 
 
 class ResultCollector:
@@ -49,7 +49,7 @@ class ResultCollector:
     def add(self, query: Query, observed: Observation, facts: Mapping[str, Any]) -> None:
         """Judge the observation for each cell of the query.
 
-        The first unexpected results are shown at once.
+        The first unexpected results are shown immediately.
 
         Args:
             facts: of the agent.
@@ -77,11 +77,11 @@ class ResultCollector:
     def _show(self, cell: CellResult) -> None:
         self.unexpected += 1
         why = next(iter(cell.seen.splitlines()), "")
-        if self.unexpected <= SHOWN_AT_ONCE:
+        if self.unexpected <= SHOWN_EARLY:
             self._progress.tell(
                 f"{cell.verdict.upper()} {cell.case} in {cell.prog_type}, {cell.kernel}: {why}"
             )
-        if self.unexpected == SHOWN_AT_ONCE:
+        if self.unexpected == SHOWN_EARLY:
             self._progress.tell(f"{cell.kernel}: further unexpected results are shown at the end")
 
     def _judged(self, planned: PlannedCell, observed: Observation, facts: Mapping[str, Any]) -> CellResult:

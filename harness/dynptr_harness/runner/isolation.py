@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Isolation(StrEnum):
-    """When a fresh machine replaces one that still works."""
+    """When a fresh machine replaces a working one."""
 
     RUN = "run"  # never
     TYPE = "type"  # for each program type

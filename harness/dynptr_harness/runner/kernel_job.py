@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.core.errors import EnvironmentFailed, HarnessError
+from dynptr_harness.core.text import counted
 from dynptr_harness.results.model import KernelRun
 from dynptr_harness.runner.batches import cut
 from dynptr_harness.runner.collector import ResultCollector
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from dynptr_harness.runner.session import Boot, Observation
     from dynptr_harness.vm.prepare import PreparedKernel
 
-LOSSES_IN_A_ROW = 3  # a kernel stops after so many lost machines without a reply in between
+LOSSES_IN_A_ROW = 3  # machines lost in a row, without a reply, after which a kernel stops
 
 
 def always(_kernel: PreparedKernel) -> bool:
@@ -45,7 +46,7 @@ class KernelJob:
 
     Attributes:
         workers: number of workers that run cells of this kernel.
-        stopped: why no more cells run, None while they do.
+        stopped: reason why no more cells run, or None.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class KernelJob:
         self.stopped: str | None = None
         self._prepared = prepared
         self._results = ResultCollector(prepared.kernel, plan.cells, progress)
-        self._title = f"asking {prepared.kernel.release}, {len(plan.cells)} cells"
+        self._title = f"running {counted(len(plan.cells), 'cell')} on {prepared.kernel.release}"
         self._batches = deque(cut(plan.cells, isolation))
         self._folder = folder
         self._progress = progress
@@ -139,7 +140,7 @@ class KernelJob:
         return Session(machine, self._add_splats)
 
     def _check(self, facts: Mapping[str, Any]) -> None:
-        """Compare what the guest reports with what was requested.
+        """Compare the facts of the guest with the request.
 
         Raises:
             EnvironmentFailed: it runs another kernel.
@@ -158,8 +159,10 @@ class KernelJob:
         if isinstance(failed, MachineFailed):
             self._consoles.append(str(failed.console))
         if self._facts and self.workers > 1:
-            release, others = self._prepared.kernel.release, self.workers - 1
-            self._progress.tell(f"{release}: a further machine did not start, {others} go on: {failed.fact}")
+            release, others = self._prepared.kernel.release, counted(self.workers - 1, "other machine")
+            self._progress.tell(
+                f"{release}: a machine did not start, the run continues on {others}: {failed.fact}"
+            )
             return
         self.stopped = f"no fresh machine: {failed.fact}" if self._facts else failed.fact
         self._last_console = failed.tail if isinstance(failed, MachineFailed) else None

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from dynptr_harness.core import cgroups, memory
 
-ROOT = Path("/")
 # Memory of QEMU in addition to the guest's. With emulation, most of it is translated code.
 OVERHEAD_MIB = 512
 
@@ -24,10 +19,9 @@ def default(memory_mib: int) -> int:
     Args:
         memory_mib: memory of a guest, in MiB.
     """
-    quotas = (int(quota) / int(period) for quota, period in _limits("cpu.max"))
+    quotas = (int(quota) / int(period) for quota, period in cgroups.limits("cpu.max"))
     processors = min([len(os.sched_getaffinity(0)), *quotas])
-    memory = min([_available_mib(), *(int(limit) / 2**20 for (limit,) in _limits("memory.max"))])
-    return max(1, int(min(processors, memory // (memory_mib + OVERHEAD_MIB))))
+    return max(1, int(min(processors, memory.available_mib() // (memory_mib + OVERHEAD_MIB))))
 
 
 @dataclass(frozen=True)
@@ -60,19 +54,3 @@ def cpu_slots(jobs: int) -> list[CpuSlot]:
     if not 1 < jobs == len(processors):
         return [CpuSlot(round_robin=round_robin) for _ in range(jobs)]
     return [CpuSlot(processors[first:] + processors[:first], round_robin) for first in range(jobs)]
-
-
-def _available_mib() -> int:
-    """Return the memory that can be used without swapping (MemAvailable, Linux 3.14)."""
-    found = re.search(r"^MemAvailable: +(\d+) kB$", (ROOT / "proc/meminfo").read_text(), re.MULTILINE)
-    return int(found[1]) >> 10 if found else 0
-
-
-def _limits(name: str) -> Iterator[list[str]]:
-    """Yield the words of this file in each of our control groups (version 2) that sets a limit."""
-    ours = re.search(r"^0::/(.*)$", (ROOT / "proc/self/cgroup").read_text(), re.MULTILINE)
-    group = ROOT / "sys/fs/cgroup" / (ours[1] if ours else "")
-    for directory in (group, *group.parents):
-        file = directory / name
-        if file.exists() and (words := file.read_text().split())[0] != "max":
-            yield words

@@ -63,7 +63,7 @@ def run(
         qemu: version of QEMU, for the provenance.
         guest_packages: version of each package, for the provenance.
         jobs: maximum number of machines at a time.
-        isolation: when a fresh machine replaces one that still works.
+        isolation: when a fresh machine replaces a working one.
         first_alone: see `KernelJob`.
     """
     kernel_jobs = [

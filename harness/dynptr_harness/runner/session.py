@@ -36,7 +36,7 @@ class AgentMachine(Protocol):
 
     @property
     def splats(self) -> list[str]:
-        """All warnings, oopses and the like of the kernel so far, one line each."""
+        """All warnings and oopses of the kernel so far, one line each."""
 
     async def ask(self, request: dict[str, Any], deadline: float) -> dict[str, Any]:
         """Send one request and return the reply."""
@@ -50,7 +50,7 @@ class AgentMachine(Protocol):
         """Pin each vCPU to one CPU of the host, in this order."""
 
     async def kill(self) -> None:
-        """End the guest at once. Do nothing if it has ended already."""
+        """End the guest immediately. Do nothing if it has ended already."""
 
 
 class Boot(Protocol):
@@ -89,7 +89,7 @@ class Observation:
 
 
 class Session:
-    """The use of one machine.
+    """Runs queries on one machine.
 
     Args:
         machine: fresh and not shared.
@@ -97,7 +97,7 @@ class Session:
 
     Attributes:
         usable: True if the machine can run more requests: it runs, and no request failed. A failed experiment
-            may leave anything behind in the guest.
+            may leave the guest in any state.
     """
 
     def __init__(self, machine: AgentMachine, outside: Callable[[list[str]], None]) -> None:
@@ -123,7 +123,7 @@ class Session:
                     yield each
 
     async def _observe_some(self, requests: Sequence[dict[str, Any]]) -> AsyncGenerator[Observation]:
-        """Yield observations of the first requests, at least of one."""
+        """Yield observations of the first requests, at least one."""
         begin = time.monotonic()
         try:
             await self._reset_warnings()

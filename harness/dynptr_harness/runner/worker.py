@@ -24,7 +24,7 @@ class Worker:
     Args:
         kernel_jobs: in the order of the command line.
         boot: starts a machine.
-        isolation: when a fresh machine replaces one that still works.
+        isolation: when a fresh machine replaces a working one.
         slot: CPUs of the worker's machines.
     """
 

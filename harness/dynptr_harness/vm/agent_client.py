@@ -78,7 +78,7 @@ class AgentClient(ABC):
         Args:
             wanted: talks to the agent. May raise EOFError (the port is closed) and NotTheProtocol.
             deadline: seconds.
-            late: reason of the failure after the deadline.
+            late: reason for the failure after the deadline.
         """
 
     async def ask(self, request: dict[str, Any], deadline: float) -> dict[str, Any]:
@@ -99,10 +99,10 @@ class AgentClient(ABC):
         self._requests += 1
         number = self._requests
         late = f"no reply to request {number} after {deadline:g} s"
-        heard = self._listen()
+        kernel_messages = self._listen()
         event = await self._within(self._channel.answer(request, number), deadline, late)
-        # The kernel's messages before the reply were in the pipe before it. They have been read with it.
-        return _reply_of(event, heard())
+        # The kernel's messages before the reply entered the pipe before it, so they have been read.
+        return _reply_of(event, kernel_messages())
 
     async def request_batch(
         self, requests: Sequence[dict[str, Any]], deadline: float
@@ -117,21 +117,21 @@ class AgentClient(ABC):
             deadline: seconds for each.
 
         Yields:
-            each reply, as `ask`.
+            each reply, like `ask`.
 
         Raises:
-            RequestFailed, MachineFailed: as `ask`, for the first request without a reply.
+            RequestFailed, MachineFailed: see `ask`, for the first request without a reply.
         """
         first = self._requests + 1
         self._requests += len(requests)
-        heard = self._listen()
+        kernel_messages = self._listen()
         sent = self._channel.ask_in_turn(requests, first)
         await self._within(sent, deadline, f"the agent took no request for {deadline:g} s")
         for number, request in enumerate(requests, first):
             late = f"no reply to request {number} after {deadline:g} s"
             event = await self._within(self._channel.answer_to(request, number), deadline, late)
             kernel_logged = event.get("kernel_logged", True)
-            yield _reply_of(event, heard() if kernel_logged else {})
+            yield _reply_of(event, kernel_messages() if kernel_logged else {})
             if kernel_logged:
                 return
 
@@ -146,7 +146,7 @@ class AgentClient(ABC):
             silence: seconds without an event after which the machine counts as hung.
 
         Raises:
-            RequestFailed, MachineFailed: as `ask`.
+            RequestFailed, MachineFailed: see `ask`.
         """
         self._requests += 1
         number = self._requests
@@ -184,7 +184,7 @@ class AgentClient(ABC):
         return facts
 
     def _start_failed(self, log: str) -> MachineFailed:
-        """Return the failure of an agent that could not start, for its traceback."""
+        """Return the failure of an agent that could not start, from its traceback."""
         reason = f"the agent could not start: {_last_line(log)}"
         return self._failed(FailureKind.BOOT, reason, log)
 

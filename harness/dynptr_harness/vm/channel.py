@@ -1,6 +1,6 @@
-"""Messages to and from the guest agent: JSON objects, one a line, over two one-way virtio ports.
+"""Messages to and from the agent: lines of JSON over two one-way virtio ports.
 
-On the way scripts are packed; see packed.py.
+Scripts are packed; see `dynptr_harness.protocol.codec`.
 """
 
 from __future__ import annotations
@@ -15,39 +15,39 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
 
-# A reply may hold verifier logs of several MiB; a guest that sends more on one line is out of its mind.
+# Replies contain verifier logs of several MiB. A longer line is an error of the guest.
 LONGEST_LINE = 64 << 20
 
 
 class NotTheProtocol(Exception):
-    """The guest sent something that is no message."""
+    """The guest sent an invalid message."""
 
 
 class Channel:
-    """The host's ends of the ports 'commands' and 'events'. Raises EOFError when the guest is gone."""
+    """The host's ends of the ports 'commands' and 'events'."""
 
     def __init__(self, commands: socket.socket, events: socket.socket) -> None:
         self._sockets = (commands, events)
         self._streams: list[asyncio.StreamWriter] = []
 
     async def open(self) -> None:
-        """Start to read and write."""
+        """Open the streams of both sockets."""
         commands, events = self._sockets
         _, self._commands = await asyncio.open_unix_connection(sock=commands)
         self._events, backward = await asyncio.open_unix_connection(sock=events, limit=LONGEST_LINE)
         self._streams = [self._commands, backward]
 
     async def send(self, message: dict[str, Any]) -> None:
-        """Send one message to the guest."""
+        """Send a message."""
         self._commands.write(json.dumps(message).encode() + b"\n")
         await self._commands.drain()
 
     async def receive(self) -> dict[str, Any]:
-        """The next message of the guest.
+        """Return the next message.
 
         Raises:
-            EOFError: the guest's end is closed.
-            NotTheProtocol: the line is no JSON object.
+            EOFError: the guest closed its port.
+            NotTheProtocol: the line is not a JSON object.
         """
         try:
             line = await self._events.readline()
@@ -64,9 +64,9 @@ class Channel:
         return message
 
     async def first_event(self) -> dict[str, Any]:
-        """What the agent says first: that it is ready, with its facts, or that it failed.
+        """Return the first event of the agent: ready, with its facts, or failed.
 
-        Raises EOFError and NotTheProtocol as `receive`.
+        Raises EOFError and NotTheProtocol like `receive`.
         """
         event = await self.receive()
         if event.get("event") != "failed" and not isinstance(event.get("facts"), dict):
@@ -74,23 +74,23 @@ class Channel:
         return event
 
     async def answer(self, request: dict[str, Any], number: int) -> dict[str, Any]:
-        """The event with the reply to a request, or with the agent's error.
+        """Send a request and return the event with its reply or with the agent's error.
 
-        Raises EOFError and NotTheProtocol as `receive`.
+        Raises EOFError and NotTheProtocol like `receive`.
         """
         await self.send({**packed(request), "id": number})
         return await self.answer_to(request, number)
 
     async def ask_in_turn(self, requests: Sequence[dict[str, Any]], first: int) -> None:
-        """Send requests that the agent goes through without waiting for us, numbered from `first`."""
+        """Send requests that the agent carries out in turn, numbered from `first`."""
         numbered = [{**packed(request), "id": number} for number, request in enumerate(requests, first)]
         await self.send({"in_turn": numbered})
 
     async def answer_to(self, request: dict[str, Any], number: int) -> dict[str, Any]:
-        """As `answer`, to a request that was sent.
+        """Return the event that answers a request sent before, like `answer`.
 
-        The event also has `kernel_logged`: True if the kernel logged anything meanwhile. If so, or with an
-        error, the agent passes over what else it was asked with this.
+        "kernel_logged" in the event is True if the kernel logged anything meanwhile. After this and after an
+        error the agent skips the remaining requests.
         """
         event = await self.receive()
         is_reply = event.get("event") == "reply" and isinstance(event.get("reply"), dict)
@@ -104,7 +104,7 @@ class Channel:
         return event
 
     def close(self) -> None:
-        """Give up both sockets."""
+        """Close both sockets."""
         for stream in self._streams:
             stream.transport.abort()
         if not self._streams:

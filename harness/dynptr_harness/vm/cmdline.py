@@ -1,7 +1,7 @@
-"""Kernel arguments of a person's own, beside those that a machine needs: taken, or refused with the reason.
+"""Kernel arguments given by the user. Arguments that would break the harness are rejected.
 
-Names and quotes are those of Documentation/admin-guide/kernel-parameters.rst: '-' and '_' are the same in a
-name, double quotes keep spaces in a value, and of an argument that comes twice the later one counts.
+The syntax is that of Documentation/admin-guide/kernel-parameters.rst: '-' and '_' are the same in a name,
+double quotes keep spaces in a value, and a later argument overrides an earlier one.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 WORD = re.compile(r'(?:[^\s"]|"[^"]*")+')
-LONGEST = 1500  # characters; x86 cuts a command line off behind 2047, and the machine's own take some 300
-LOWEST_LOGLEVEL = 5  # below it the console lacks the WARN and BUG lines that fail a case
+LONGEST = 1500  # characters. x86 cuts the line after 2047, and the harness uses about 300.
+LOWEST_LOGLEVEL = 5  # a lower one hides the WARN and BUG lines that fail a case
 
 _CONSOLE = "the console is read from the first serial port"
-_PANIC = "a kernel that panics or oopses must reset at once, which is how a crash is seen"
+_PANIC = "the harness detects a crash by the immediate reset after a panic or oops"
 _FIRST_PROCESS = "the first process starts the agent"
 REFUSED = {
     "console": _CONSOLE,
     "earlyprintk": _CONSOLE,
-    "quiet": f"it hides WARN and BUG lines; the console's level is {LOWEST_LOGLEVEL} without it",
+    "quiet": f"it hides WARN and BUG lines; the log level is {LOWEST_LOGLEVEL} without it",
     "oops": _PANIC,
     "panic": _PANIC,
     "panic_on_oops": _PANIC,
@@ -36,14 +36,14 @@ REFUSED = {
     "noinitrd": _FIRST_PROCESS,
     "--": _FIRST_PROCESS,
 }
-OURS = "dynptr_harness."
+RESERVED_PREFIX = "dynptr_harness."
 
 
 def words(texts: Iterable[str]) -> tuple[str, ...]:
-    """The single arguments in some texts of arguments.
+    """Split texts into single kernel arguments.
 
     Raises:
-        WrongUsage: a quote is not closed, there is too much, or the machine could not do its work with one.
+        WrongUsage: a quote is not closed, the arguments are too long, or one would break the harness.
     """
     found: list[str] = []
     for text in texts:
@@ -52,22 +52,22 @@ def words(texts: Iterable[str]) -> tuple[str, ...]:
         found += WORD.findall(text)
     if len(" ".join(found)) > LONGEST:
         raise WrongUsage(
-            f"--append has more than {LONGEST} characters", "leave some out: the kernel would cut them off"
+            f"--append has more than {LONGEST} characters", "leave some out: the kernel would cut the line"
         )
     for word in found:
         if reason := _refused(word):
-            raise WrongUsage(f"--append {word} cannot be: {reason}", "leave it out")
+            raise WrongUsage(f"--append {word} is not allowed: {reason}", "leave it out")
     return tuple(found)
 
 
 def _refused(word: str) -> str:
-    """Why an argument cannot be, or ''."""
+    """Return the reason why an argument is not allowed, or ''."""
     name, _, value = word.replace('"', "").partition("=")
     name = name.replace("-", "_") if name != "--" else name
-    if name.startswith(OURS):
-        return "it is the harness's own"
+    if name.startswith(RESERVED_PREFIX):
+        return "the harness uses these names"
     if name == "loglevel" and not (value.isdecimal() and int(value) >= LOWEST_LOGLEVEL):
-        return f"WARN and BUG lines are on the console from level {LOWEST_LOGLEVEL} on"
+        return f"the console shows WARN and BUG lines only from level {LOWEST_LOGLEVEL} on"
     if name == "lsm" and "bpf" not in value.split(","):
-        return "without bpf in it LSM programs are attached and never run"
+        return "without bpf, LSM programs attach and never run"
     return REFUSED.get(name, "")

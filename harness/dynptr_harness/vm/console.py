@@ -1,4 +1,4 @@
-"""The guest's console: kept whole in a file, its last lines and its alarms at hand."""
+"""The guest's console: a file, its last lines, and its panics and splats."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from dynptr_harness.core.kernel_log import PANIC, SPLAT, without_timestamp
 if TYPE_CHECKING:
     from pathlib import Path
 
-TAIL_LINES = 120  # an oops and the panic that follows, each with registers and a call trace
+TAIL_LINES = 120  # enough for an oops and its panic, each with registers and a call trace
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\r")
 
 
 class Console:
-    """What the guest says on its first serial port, and QEMU on its own behalf.
+    """The output of the guest's first serial port and of QEMU itself.
 
     Args:
-        path: where it is kept.
-        earlier: what the guest said before it was saved, for one that goes on from a snapshot.
+        path: file to write.
+        earlier: console of the saved machine, for a restored one.
 
     Attributes:
-        path: file with every byte.
-        size: bytes in it so far.
-        panic: what the kernel said when it gave up, else None.
-        splats: every line in which the kernel complained about itself.
-        notes: what our own boot scripts said (lines that begin with 'dynptr-harness: ').
-        panicked: set as soon as `panic` is.
+        path: file with the whole output.
+        size: bytes in the file so far.
+        panic: message of the kernel's panic, or None.
+        splats: first lines of WARN, BUG and stall messages.
+        notes: lines of our boot scripts, which begin with 'dynptr-harness: '.
+        panicked: set together with `panic`.
     """
 
     def __init__(self, path: Path, earlier: bytes = b"") -> None:
@@ -45,7 +45,7 @@ class Console:
         self._earlier = earlier
 
     async def follow(self, stream: asyncio.StreamReader) -> None:
-        """Read `stream` to its end."""
+        """Read the stream until it ends."""
         rest = b""
         with self.path.open("wb", buffering=0) as file:
             chunk = self._earlier or await stream.read(1 << 16)
@@ -60,24 +60,24 @@ class Console:
             self._take(rest)
 
     def keep(self, name: str, text: str) -> None:
-        """Write `text` to a file beside the console's."""
+        """Write text to a file beside the console."""
         self.path.with_name(name).write_text(text)
 
     def since(self, position: int) -> str:
-        """What was said after the first `position` bytes, without escape sequences."""
+        """Return the output after the first `position` bytes, without escape sequences."""
         with self.path.open("rb") as file:
             file.seek(position)
             return ESCAPE.sub("", file.read().decode(errors="replace"))
 
     def tail(self) -> str:
-        """The last lines, without escape sequences."""
+        """Return the last lines, without escape sequences."""
         return "\n".join(self._last)
 
     def _take(self, raw: bytes) -> None:
         line = ESCAPE.sub("", raw.decode(errors="replace"))
         self._last.append(line)
         text = without_timestamp(line)
-        if found := PANIC.search(line):  # not match: a program may have left a line half written
+        if found := PANIC.search(line):  # not match: the line may begin with the output of a program
             self.panic = self.panic or found.group(1)
             self.panicked.set()
         elif SPLAT.match(text):

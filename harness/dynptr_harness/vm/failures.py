@@ -1,4 +1,4 @@
-"""How a machine can fail, told apart by evidence."""
+"""The kinds of failures of a machine, and their evidence."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 
 
 class FailureKind(StrEnum):
-    """What became of the machine."""
+    """The kind of a failure."""
 
-    BOOT = "boot"  # it never got to an agent that answers
+    BOOT = "boot"  # the agent never became ready
     CRASH = "crash"  # the kernel panicked or reset itself
-    HANG = "hang"  # QEMU lives and the agent does not answer
-    LOST = "lost"  # QEMU or the agent ended for a reason that is not the kernel's
+    HANG = "hang"  # QEMU runs, and the agent does not answer
+    LOST = "lost"  # QEMU or the agent ended for a reason other than the kernel
 
 
 class MachineFailed(HarnessError):
-    """The machine is of no more use; by the time this is raised its QEMU is gone.
+    """A machine failed. Its QEMU has ended.
 
     Attributes:
-        kind: what became of it.
-        reason: the evidence, one line.
-        tail: the last lines of the console.
-        console: the file with the whole console.
+        kind: kind of the failure.
+        reason: evidence, on one line.
+        tail: last lines of the console.
+        console: file with the whole console.
     """
 
     def __init__(self, kind: FailureKind, reason: str, *, tail: str, console: Path) -> None:
@@ -43,12 +43,12 @@ class MachineFailed(HarnessError):
 
 
 def explain_end(console: Console, status: int, shutdown: str | None) -> tuple[FailureKind, str]:
-    """Why QEMU ended by itself.
+    """Return kind and reason of an unexpected end of QEMU.
 
     Args:
-        console: the guest's console, read to the end.
-        status: QEMU's exit status, negative for a signal.
-        shutdown: reason in QMP's SHUTDOWN event ('guest-reset', 'guest-shutdown', ...), if one came.
+        console: the console, read to its end.
+        status: exit status of QEMU, negative for a signal.
+        shutdown: reason in QMP's SHUTDOWN event ('guest-reset', 'guest-shutdown', ...), or None.
     """
     if console.panic:
         return FailureKind.CRASH, console.panic

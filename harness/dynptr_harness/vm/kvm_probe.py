@@ -50,9 +50,9 @@ def choose(files: BootFiles, *, settings: Settings) -> Accelerator:
         digest.update(part.read_bytes())
     key = digest.hexdigest()[:24]
 
-    def answer(folder: Path) -> None:
-        failure = asyncio.run(probe(files, folder / "console.txt"))
-        (folder / "answer.json").write_text(json.dumps({"failure": failure}))
+    def answer(directory: Path) -> None:
+        failure = asyncio.run(probe(files, directory / "console.txt"))
+        (directory / "answer.json").write_text(json.dumps({"failure": failure}))
 
     entry = Cache(settings.cache).entry("kvm-probe", key, answer)
     failure = json.loads((entry / "answer.json").read_text())["failure"]
@@ -65,11 +65,11 @@ async def probe(files: BootFiles, transcript: Path) -> str | None:
     """Boot kernel and initramfs with KVM, up to the first process.
 
     Returns:
-        None if the kernel reached user space, else the reason of the failure.
+        None if the kernel reached user space, else the reason for the failure.
     """
     console = Console(transcript)
-    features = qemu.probe(Accelerator("kvm", "probe"))
-    argv = qemu.command(files, features, memory_mib=512, cmdline=(PROBE_ARGUMENT,))
+    accelerator = Accelerator("kvm", "probe")
+    argv = qemu.boot_command(files, accelerator, memory_mib=512, cpus=1, cmdline=[PROBE_ARGUMENT])
     process = await QemuProcess.start(argv, console)
     try:
         await asyncio.wait({process.ended}, timeout=PROBE_DEADLINE)
@@ -95,6 +95,6 @@ def confirm(chosen: Accelerator, facts: Mapping[str, Any]) -> None:
     measured = facts.get("accelerator", "unknown")
     if chosen.name != "none" and measured not in ("unknown", chosen.name):
         raise EnvironmentFailed(
-            f"QEMU was asked for {chosen.name}, but the guest measures {measured}",
-            "look whether qemu-system-x86_64 on PATH is a wrapper that changes its arguments",
+            f"QEMU was started with {chosen.name}, but the guest measures {measured}",
+            "check if qemu-system-x86_64 on PATH is a wrapper that changes its arguments",
         )

@@ -1,4 +1,4 @@
-"""Machines for what a person wants to do with a kernel: made ready together, started one by one."""
+"""The start of machines for one or several kernels."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Options:
-    """What a machine is made of beside its kernel; the fields are options of commands.
+    """The options of a machine. The fields are options of commands.
 
     Attributes:
-        modules: folder of modules, for a single kernel that is given as a file.
-        accelerator: 'kvm', 'tcg', or 'auto' for KVM where it works.
-        append: texts of kernel arguments, as `dynptr_harness.vm.cmdline.words` takes them.
-        cpus: processors of the guest.
-        memory_mib: memory of the guest in MiB.
-        snapshot: start from a snapshot, made where there is none.
+        modules: directory of the modules of a kernel given as a file.
+        accelerator: 'kvm', 'tcg', or 'auto' for KVM if it works.
+        append: kernel arguments, as for `dynptr_harness.vm.cmdline.words`.
+        cpus: number of vCPUs.
+        memory_mib: memory in MiB.
+        snapshot: start from a snapshot. Create it if there is none.
     """
 
     modules: Path | None = None
@@ -50,24 +50,27 @@ class Options:
 
 
 class Machines:
-    """Starts machines of some kernels.
+    """Prepares kernels and starts machines with them.
 
     Args:
         selectors: kernels as in `dynptr_harness.kernels.choose`.
+        options: options of all machines.
+        settings: the settings.
+        progress: shows the preparation.
 
     Attributes:
-        subjects: the kernels.
-        guest_packages: version of every package of the guest image, by name.
+        kernels: the prepared kernels.
+        guest_packages: versions of the packages in the guest image, by name.
 
     Raises:
         WrongUsage: `options.append` is not valid.
-        HarnessError: as `dynptr_harness.vm.prepare.prepare`.
+        HarnessError: see `dynptr_harness.vm.prepare.prepare`.
     """
 
     def __init__(
         self, selectors: Sequence[str], options: Options, *, settings: Settings, progress: Progress
     ) -> None:
-        self.subjects, image = prepare(
+        self.kernels, image = prepare(
             selectors,
             settings=settings,
             progress=progress,
@@ -84,58 +87,59 @@ class Machines:
         self._started = 0
 
     @cached_property
-    def folder(self) -> Path:
-        """Gets the consoles."""
+    def directory(self) -> Path:
+        """The directory of the consoles. Created on first use."""
         return run_dir.create(self._settings.cache)
 
     async def start(
-        self, subject: PreparedKernel, folder: Path | None = None, *, round_robin: bool = False
+        self, prepared: PreparedKernel, directory: Path | None = None, *, round_robin: bool = False
     ) -> Machine:
-        """A machine that nobody has asked anything; whoever has it ends it.
+        """Start a fresh machine. The caller ends it.
 
         Args:
-            folder: for its console; else one of our own.
-            round_robin: its processors had better take turns, which only those can that are emulated.
+            prepared: the kernel.
+            directory: directory of its console. None for a new one in `directory`.
+            round_robin: let emulated vCPUs take turns on one thread. KVM ignores it.
 
         Raises:
-            HarnessError: it does not come up, or is not what was asked for.
+            HarnessError: the machine does not start, or runs on another accelerator than chosen.
         """
         self._started += 1
-        spec = self._spec(subject, round_robin=round_robin)
-        place = folder or self.folder / f"{subject.kernel.release}-{self._started}"
-        machine = await self._start(spec, place)
+        spec = self._spec(prepared, round_robin=round_robin)
+        home = directory or self.directory / f"{prepared.kernel.release}-{self._started}"
+        machine = await self._start(spec, home)
         try:
-            confirm(subject.accelerator, machine.facts)
+            confirm(prepared.accelerator, machine.facts)
         except BaseException:
             await machine.kill()
             raise
         return machine
 
-    def leaves_snapshot(self, subject: PreparedKernel) -> bool:
-        """Whether the next machine of a kernel boots, and leaves a snapshot from which others go on."""
-        return self._snapshots is not None and not self._snapshots.has(self._spec(subject))
+    def leaves_snapshot(self, prepared: PreparedKernel) -> bool:
+        """Return True if the next machine of a kernel boots and creates a snapshot for the others."""
+        return self._snapshots is not None and not self._snapshots.has(self._spec(prepared))
 
-    def _spec(self, subject: PreparedKernel, *, round_robin: bool = False) -> Spec:
+    def _spec(self, prepared: PreparedKernel, *, round_robin: bool = False) -> Spec:
         return Spec(
-            subject.files,
-            subject.accelerator,
+            prepared.files,
+            prepared.accelerator,
             self._options.memory_mib,
             self._options.cpus,
-            subject.append,
-            round_robin=round_robin and subject.accelerator.name == "tcg",
+            prepared.append,
+            round_robin=round_robin and prepared.accelerator.name == "tcg",
         )
 
-    def visit(self, subject: PreparedKernel, work: Callable[[Machine], Awaitable[T]]) -> T:
-        """What comes of some work with a machine of its own, which ends with the work.
+    def visit(self, prepared: PreparedKernel, work: Callable[[Machine], Awaitable[T]]) -> T:
+        """Start a machine, return the result of some work with it, and end it.
 
         Raises:
             Interrupted: a signal ended the work.
-            HarnessError: as `start`, and what the work raises.
+            HarnessError: see `start`, or raised by the work.
         """
         done: list[T] = []
 
         async def stay() -> None:
-            machine = await self.start(subject)
+            machine = await self.start(prepared)
             try:
                 done.append(await work(machine))
             finally:

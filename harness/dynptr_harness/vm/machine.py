@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 # Seconds for QEMU to end by itself, after "quit" or after a panic of the kernel.
 GRACE = 5.0
-SAVED_HERE = b"\n--- the machine was saved here, and goes on from that ---\n"
+SAVED_HERE = b"\n--- saved here; the restored machine continues ---\n"
 
 # The package logs every end of a connection as an error. MachineFailed says what it means.
 logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)
@@ -59,18 +59,18 @@ class Machine(AgentClient):
         self._migration = Migration(self._monitor, process.ended)
 
     @classmethod
-    async def boot(cls, spec: Spec, folder: Path, *, boot_deadline: float = 120) -> Machine:
+    async def boot(cls, spec: Spec, directory: Path, *, boot_deadline: float = 120) -> Machine:
         """Boot a guest and wait for its agent.
 
         Args:
-            folder: directory for console.txt. Created if it is missing.
+            directory: directory for console.txt. Created if it is missing.
             boot_deadline: seconds from the start of QEMU to the agent's ready message.
 
         Raises:
             EnvironmentFailed: QEMU is missing or too old.
             MachineFailed: of kind BOOT. QEMU has ended.
         """
-        machine = await cls._start(spec, Console(folder / CONSOLE))
+        machine = await cls._start(spec, Console(directory / CONSOLE))
         try:
             machine.facts = await machine._ready(boot_deadline)
         except BaseException:
@@ -79,13 +79,13 @@ class Machine(AgentClient):
         return machine
 
     @classmethod
-    async def restore(cls, spec: Spec, saved: Path, *, folder: Path, deadline: float) -> Machine:
+    async def restore(cls, spec: Spec, saved: Path, *, directory: Path, deadline: float) -> Machine:
         """Restore a saved machine. The files of the saved machine do not change.
 
         Args:
             spec: equal to the spec of the machine that was saved.
             saved: directory that `save` filled.
-            folder: directory for console.txt, which begins with the console of the saved machine.
+            directory: directory for console.txt, which begins with the console of the saved machine.
             deadline: seconds from the start of QEMU to the agent's first answer.
 
         Raises:
@@ -93,7 +93,7 @@ class Machine(AgentClient):
             HarnessError: the restore failed. QEMU has ended.
         """
         facts = json.loads((saved / FACTS).read_text())
-        console = Console(folder / CONSOLE, (saved / CONSOLE).read_bytes() + SAVED_HERE)
+        console = Console(directory / CONSOLE, (saved / CONSOLE).read_bytes() + SAVED_HERE)
         # The open file stays complete if another process removes the snapshot meanwhile.
         with (saved / STATE).open("rb") as state:
             number = state.fileno()
@@ -130,25 +130,25 @@ class Machine(AgentClient):
                 theirs.close()
         return cls(process, {name: ours for name, (ours, _) in pairs.items()}, spec.accelerator)
 
-    async def save(self, folder: Path) -> None:
-        """Write the state of the machine to a directory, then let the guest run on.
+    async def save(self, directory: Path) -> None:
+        """Write the state of the machine to a directory, then let the guest continue.
 
         Raises:
-            EnvironmentFailed: the state could not be written. The guest runs on.
-            MachineFailed: the guest does not run on. QEMU has ended.
+            EnvironmentFailed: the state could not be written. The guest continues.
+            MachineFailed: the guest could not continue. QEMU has ended.
         """
-        shutil.copyfile(self.console, folder / CONSOLE)
-        (folder / FACTS).write_text(json.dumps(self.facts))
-        failure = await self._migration.save(folder / STATE)
+        shutil.copyfile(self.console, directory / CONSOLE)
+        (directory / FACTS).write_text(json.dumps(self.facts))
+        failure = await self._migration.save(directory / STATE)
         try:
             async with asyncio.timeout(GRACE):
-                await self._migration.go_on()
+                await self._migration.resume()
         except (QMPError, TimeoutError):
-            raise await self._post_mortem("it does not go on after it was saved") from None
+            raise await self._post_mortem("it does not continue after it was saved") from None
         if failure:
             raise EnvironmentFailed(f"the machine could not be saved: {failure}")
         # A power failure of the host must not leave a file of the right size with holes in it.
-        with (folder / STATE).open("rb") as state:
+        with (directory / STATE).open("rb") as state:
             await asyncio.to_thread(os.fsync, state.fileno())
 
     @property
@@ -204,11 +204,11 @@ class Machine(AgentClient):
         console = self._process.console
         before, position = len(console.splats), console.size
 
-        def heard() -> dict[str, Any]:
+        def new_messages() -> dict[str, Any]:
             splats = console.splats[before:]
             return {"splats": splats, "console": console.since(position)} if splats else {}
 
-        return heard
+        return new_messages
 
     async def _ready(self, deadline: float) -> dict[str, Any]:
         try:
@@ -230,7 +230,7 @@ class Machine(AgentClient):
         await self._channel.answer({"kind": "resume", "now": time.time()}, 0)
 
     async def _connect(self) -> None:
-        # If QEMU ends at once, the console has the reason. The package asserts that a new connection is
+        # If QEMU ends immediately, the console has the reason. The package asserts that a new connection is
         # still open.
         with contextlib.suppress(QMPError, AssertionError):
             await self._monitor.connect(self._sockets["monitor"])
@@ -249,14 +249,14 @@ class Machine(AgentClient):
                 return talk.result()
         except NotTheProtocol as error:
             await self.kill()
-            raise self._failed(FailureKind.LOST, f"the guest sent what is no message: {error}") from None
+            raise self._failed(FailureKind.LOST, f"the guest sent an invalid message: {error}") from None
         except (EOFError, OSError):
-            late = "the guest closed its port, and QEMU goes on"
+            late = "the guest closed its port, and QEMU is still running"
             await asyncio.wait({ended}, timeout=GRACE)
         finally:
             talk.cancel()
             panicked.cancel()
-            await asyncio.wait({talk, panicked})  # both have let go of the sockets
+            await asyncio.wait({talk, panicked})  # both have released the sockets
         raise await self._post_mortem(late)
 
     async def _post_mortem(self, late: str) -> MachineFailed:
@@ -277,8 +277,8 @@ class Machine(AgentClient):
         """Write the registers of every vCPU to a file, to debug the hang."""
         command = {"command-line": "info registers -a"}
         with contextlib.suppress(QMPError, TimeoutError):
-            said = await asyncio.wait_for(self._monitor.execute("human-monitor-command", command), GRACE)
-            self._process.console.keep("registers.txt", str(said))
+            output = await asyncio.wait_for(self._monitor.execute("human-monitor-command", command), GRACE)
+            self._process.console.keep("registers.txt", str(output))
 
     async def _monitor_closed(self) -> None:
         """Wait until all of QEMU's messages on the monitor are read."""

@@ -22,7 +22,7 @@ RUN_STATE_POLL = 0.005  # seconds
 # mapped-ram: each page has a fixed place in the file, and pages of zeros are not written.
 # multifd: several threads write and read.
 CAPABILITIES = ("events", "mapped-ram", "multifd")
-# No limit in bytes a second. QEMU's default, 128 MiB, is for networks: a save took 2.3 s in place of 0.2.
+# No limit in bytes per second. QEMU's default, 128 MiB, is for networks: a save took 2.3 s instead of 0.2.
 PARAMETERS = {"max-bandwidth": 0}
 
 
@@ -39,7 +39,7 @@ class Migration:
         self._ended = ended
 
     async def save(self, state: Path) -> str | None:
-        """Stop the guest and write its state to a file. Return the reason of a failure, else None."""
+        """Stop the guest and write its state to a file. Return the reason for a failure, else None."""
         try:
             async with asyncio.timeout(SAVE_DEADLINE):
                 await self._monitor.execute("stop")
@@ -52,15 +52,15 @@ class Migration:
             return str(error)
 
     async def load(self, descriptor: int) -> str | None:
-        """Read the state from an inherited file descriptor. Return the reason of a failure, else None.
+        """Read the state from an inherited file descriptor. Return the reason for a failure, else None.
 
         Raises:
             QMPError, AssertionError, EOFError: QEMU has ended or is about to.
         """
         return await self._migrate("migrate-incoming", f"file:/dev/fd/{descriptor}")
 
-    async def go_on(self) -> None:
-        """Let the guest run after a save.
+    async def resume(self) -> None:
+        """Resume the guest after a save.
 
         QEMU reports a migration as completed shortly before it accepts "cont".
         """
@@ -76,13 +76,13 @@ class Migration:
             await self._monitor.execute(command, {"uri": uri})
             while (status := await self._next_status(events)) != "completed":
                 if status == "failed":
-                    told = await self._monitor.execute("query-migrate")
-                    return str(told.get("error-desc") if isinstance(told, dict) else told)
+                    reply = await self._monitor.execute("query-migrate")
+                    return str(reply.get("error-desc") if isinstance(reply, dict) else reply)
         return None
 
     async def _run_state(self) -> object:
-        told = await self._monitor.execute("query-status")
-        return told["status"] if isinstance(told, dict) else None
+        reply = await self._monitor.execute("query-status")
+        return reply["status"] if isinstance(reply, dict) else None
 
     async def _next_status(self, events: EventListener) -> object:
         """Return the migration status in the next event. Raise EOFError when QEMU ends."""

@@ -1,4 +1,4 @@
-"""All that comes before the first boot: kernels, guest image, boot files, and an accelerator that works."""
+"""The preparation of kernels for their boot: kernel, guest image, boot files and accelerator."""
 
 from __future__ import annotations
 
@@ -25,10 +25,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PreparedKernel:
-    """One kernel ready to be booted: what was asked for, what was found, and what it is booted with.
+    """A kernel that is ready to boot.
 
     Attributes:
-        append: kernel arguments beside those that the harness needs.
+        selector: the selector that chose it.
+        kernel: the kernel.
+        files: files to boot.
+        accelerator: the accelerator.
+        append: further kernel arguments.
     """
 
     selector: str
@@ -47,28 +51,30 @@ def prepare(
     accelerator: str = "auto",
     append: tuple[str, ...] = (),
 ) -> tuple[tuple[PreparedKernel, ...], GuestImage]:
-    """Have everything on the disk that the runs of some kernels need.
+    """Prepare kernels. Return them, each once, and the guest image.
 
     Args:
-        selectors: kernels as in `dynptr_harness.kernels.choose`; those that mean the same one count once.
-        modules: folder of modules, for a single kernel that is given as a file.
-        accelerator: 'kvm', 'tcg', or 'auto' for KVM where it works.
-        append: further kernel arguments, as `dynptr_harness.vm.cmdline.words` has them.
+        selectors: kernels as in `dynptr_harness.kernels.choose`.
+        settings: the settings.
+        progress: shows the work.
+        modules: directory of the modules of a kernel given as a file.
+        accelerator: 'kvm', 'tcg', or 'auto' for KVM if it works.
+        append: further kernel arguments, as returned by `dynptr_harness.vm.cmdline.words`.
 
     Raises:
         WrongUsage: a kernel does not exist, or two have the same release.
-        EnvironmentFailed: a tool, the mirror or the disk failed, or KVM was asked for and cannot be used.
+        EnvironmentFailed: a tool, the mirror or the disk failed, or KVM is required and does not work.
     """
     found = _fetched(selectors, settings, progress, modules)
     image = rootfs.ensure(settings, progress)
-    subjects = []
+    prepared = []
     for selector, kernel in found:
         files = boot_files.files(kernel, image, settings=settings, progress=progress)
         with progress.phase(f"choosing the accelerator for {kernel.release}") as detail:
             chosen = _accelerator(accelerator, files, settings)
             detail(f"{chosen.name}: {chosen.reason}")
-        subjects.append(PreparedKernel(selector, kernel, files, chosen, append))
-    return tuple(subjects), image
+        prepared.append(PreparedKernel(selector, kernel, files, chosen, append))
+    return tuple(prepared), image
 
 
 def _fetched(
@@ -82,8 +88,8 @@ def _fetched(
             first, known = found.setdefault(kernel.release, (choice.selector, kernel))
             if known.sha256 != kernel.sha256:
                 raise WrongUsage(
-                    f"{first} and {choice.selector} are two kernels of one release, {kernel.release}",
-                    "run one after the other: results are told apart by the release",
+                    f"{first} and {choice.selector} are two kernels with the same release, {kernel.release}",
+                    "run them separately: results are identified by the release",
                 )
     return list(found.values())
 
@@ -92,7 +98,7 @@ def _accelerator(name: str, files: BootFiles, settings: Settings) -> Accelerator
     if name == "auto":
         return choose(files, settings=settings)
     if name == "tcg":
-        return Accelerator("tcg", "asked for")
+        return Accelerator("tcg", "requested")
     if reason := unusable():
-        raise EnvironmentFailed(f"KVM cannot be used: {reason}", "mend that, or use --accel auto or tcg")
-    return Accelerator("kvm", "asked for")
+        raise EnvironmentFailed(f"KVM cannot be used: {reason}", "fix this, or use --accel auto or tcg")
+    return Accelerator("kvm", "requested")

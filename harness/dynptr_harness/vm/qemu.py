@@ -1,4 +1,4 @@
-"""How QEMU is called: one list of arguments, made of features that know their kernel arguments too."""
+"""The command line of QEMU and of the kernel in it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from dynptr_harness.core.errors import EnvironmentFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from dynptr_harness.guest_image.model import BootFiles
@@ -21,227 +21,63 @@ PROGRAM = "qemu-system-x86_64"
 # QEMU 7.2 under TCG crashed one 6.12 guest in eight (a double fault after cmpxchg16b).
 OLDEST = (10, 0)
 
+# CPU features that slow emulation down. With fast strings (erms and the next 3) the kernel clears and
+# copies memory byte by byte, and each byte is emulated; without them it uses 8 bytes at a time. With a fifth
+# level of page tables (la57) each walk is longer. With smap each copy to or from user space ends two more
+# translated blocks.
+SLOW_UNDER_TCG = ("erms", "fsrm", "fsrs", "fzrm", "la57", "smap")
 
-# What a processor that is emulated had better lack. Fast strings (erms and the rest): with them the kernel
-# clears and copies memory byte by byte, each of which is emulated, without them by eight. A fifth level of
-# page tables (la57) makes each walk longer, and smap gives each copy to and from user space two more ends of
-# a translated block.
-SLOW_IF_EMULATED = ("erms", "fsrm", "fsrs", "fzrm", "la57", "smap")
+FAST_BOOT = (
+    # No check of the timer's wiring, no tests of ciphers (a tenth of an emulated boot), no mitigations of
+    # speculation (the verifier adds its own for unprivileged users only, and the agent is root).
+    *("no_timer_check", "cryptomgr.notests", "mitigations=off"),
+    # No watchdog for the TSC. Since commit 763aacf86f1b ("clocksource: Rewrite watchdog code completely",
+    # 7.1) it waits for the other CPU with interrupts off, with a clock that stands still if it is jiffies.
+    # A boot of 7.3 on a busy host hung in this loop, with the other CPU in stop_machine.
+    "tsc=reliable",
+)
+# Log level 5 shows warnings and worse: WARN_ON logs at level 4, which "quiet" alone would hide. The early
+# console shows what happens before the serial driver is up, decompression included.
+CONSOLE = ("quiet", "loglevel=5", "earlyprintk=ttyS0", "console=ttyS0")
+RESET_ON_PANIC = ("oops=panic", "panic=-1")  # a reset ends QEMU, see -no-reboot
+FOR_PROGRAMS = (
+    # Debian's order, and bpf: without it LSM programs attach and never run.
+    "lsm=landlock,lockdown,yama,integrity,apparmor,bpf",
+    # Each update of a map-in-map and each detach waits for an RCU grace period: 20 to 40 ms, and less than 1
+    # if expedited. No test depends on the duration.
+    "rcupdate.rcu_expedited=1",
+)
 
-
-class Feature:
-    """One ability of the machine, with what it takes on both sides."""
-
-    @property
-    def qemu(self) -> list[str]:
-        """QEMU's arguments."""
-        return []
-
-    @property
-    def kernel(self) -> list[str]:
-        """The kernel's arguments."""
-        return []
-
-
-@dataclass(frozen=True)
-class Processor(Feature):
-    """The processor as the accelerator can offer it.
-
-    Emulated ones take turns in one thread of QEMU where they are `round_robin`, else each has a thread.
-    """
-
-    accelerator: Accelerator
-    cpus: int
-    round_robin: bool = False
-
-    @property
-    def qemu(self) -> list[str]:
-        if self.accelerator.name == "kvm":
-            return ["-accel", "kvm", "-cpu", "host", "-smp", str(self.cpus)]
-        model = ",".join(["max", *(f"{feature}=off" for feature in SLOW_IF_EMULATED)])
-        thread = "single" if self.round_robin else "multi"
-        return ["-accel", f"tcg,thread={thread}", "-cpu", model, "-smp", str(self.cpus)]
-
-    @property
-    def kernel(self) -> list[str]:
-        # Less work, most of all where it is emulated: no check of the timer's wiring, no tests of ciphers (a
-        # tenth of an emulated boot), no guards against speculation (the verifier adds its own for
-        # unprivileged users only, and the agent is root).
-        # No watchdog over the TSC: since commit 763aacf86f1b ("clocksource: Rewrite watchdog code
-        # completely", 7.1) it waits for the other processor with interrupts off, by a clock that stands
-        # still while the jiffies are it; a boot of 7.3 on a busy host hung so, the other processor being
-        # in stop_machine.
-        return ["no_timer_check", "cryptomgr.notests", "mitigations=off", "tsc=reliable"]
-
-
-@dataclass(frozen=True)
-class SerialConsole(Feature):
-    """The first serial port on QEMU's standard output, from the first line of the kernel on."""
-
-    @property
-    def qemu(self) -> list[str]:
-        return ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"]
-
-    @property
-    def kernel(self) -> list[str]:
-        # Level 5 shows warnings and worse: WARN_ON speaks at level 4, which "quiet" alone would hide.
-        # The early console shows what happens before the serial driver is up, decompression included.
-        return ["quiet", "loglevel=5", "earlyprintk=ttyS0", "console=ttyS0"]
-
-
-@dataclass(frozen=True)
-class EndOnPanic(Feature):
-    """A kernel that panics, or oopses, resets at once, and a reset ends QEMU."""
-
-    @property
-    def qemu(self) -> list[str]:
-        return ["-no-reboot"]
-
-    @property
-    def kernel(self) -> list[str]:
-        return ["oops=panic", "panic=-1"]
-
-
-# Interrupts by wire, not by MSI-X: QEMU 10.0.2 aborted in a few of several hundred boots, by an assertion in
-# hw/pci/msix.c, which no device without vectors gets to.
+# Wired interrupts, not MSI-X: QEMU 10.0.2 aborted in a few of several hundred boots, by an assertion in
+# hw/pci/msix.c that a device without vectors cannot reach.
 BY_WIRE = "vectors=0"
 
 
-@dataclass(frozen=True)
-class Disks(Feature):
-    """Read-only virtio disks: vda, vdb and so on, in this order."""
-
-    images: tuple[Path, ...]
-
-    @property
-    def qemu(self) -> list[str]:
-        drives = []
-        for number, image in enumerate(self.images):
-            name = str(image).replace(",", ",,")  # a comma would end the option
-            drives += ["-drive", f"file={name},if=none,id=disk{number},format=raw,readonly=on"]
-            drives += ["-device", f"virtio-blk-pci,drive=disk{number},{BY_WIRE}"]
-        return drives
-
-
-@dataclass(frozen=True)
-class Ports(Feature):
-    """Named virtio-serial ports, each an end of a socket pair that QEMU inherits."""
-
-    sockets: Mapping[str, int]
-
-    @property
-    def qemu(self) -> list[str]:
-        ports = ["-device", f"virtio-serial-pci,{BY_WIRE}"]
-        for name, number in self.sockets.items():
-            ports += ["-chardev", f"socket,id={name},fd={number}"]
-            ports += ["-device", f"virtserialport,chardev={name},name={name}"]
-        return ports
-
-
-@dataclass(frozen=True)
-class Monitor(Feature):
-    """QMP on an end of a socket pair that QEMU inherits."""
-
-    socket: int
-
-    @property
-    def qemu(self) -> list[str]:
-        return ["-chardev", f"socket,id=monitor,fd={self.socket}", "-mon", "chardev=monitor,mode=control"]
-
-
-@dataclass(frozen=True)
-class Entropy(Feature):
-    """Randomness from the host, so that nothing in the guest waits for it."""
-
-    @property
-    def qemu(self) -> list[str]:
-        return ["-device", f"virtio-rng-pci,{BY_WIRE}"]
-
-
-@dataclass(frozen=True)
-class SecurityModules(Feature):
-    """The order of Debian's own list, with bpf in it: without, LSM programs attach and never fire."""
-
-    @property
-    def kernel(self) -> list[str]:
-        return ["lsm=landlock,lockdown,yama,integrity,apparmor,bpf"]
-
-
-@dataclass(frozen=True)
-class Generation(Feature):
-    """A number that tells a guest that it goes on from a snapshot: Linux then seeds its randomness anew."""
-
-    @property
-    def qemu(self) -> list[str]:
-        return ["-device", "vmgenid,guid=auto"]
-
-
-@dataclass(frozen=True)
-class FastGracePeriods(Feature):
-    """RCU hurries the other processors, and does not wait until they pass a quiescent state by themselves.
-
-    Each update of a map of maps and each detaching waits for a grace period: 20 to 40 ms, and so below one.
-    Nothing that is tested depends on how long that takes.
-    """
-
-    @property
-    def kernel(self) -> list[str]:
-        return ["rcupdate.rcu_expedited=1"]
-
-
-def guest(
+def boot_command(
     files: BootFiles,
     accelerator: Accelerator,
-    sockets: Mapping[str, int],
     *,
+    memory_mib: int,
     cpus: int,
+    cmdline: Sequence[str] = (),
     round_robin: bool = False,
-) -> tuple[Feature, ...]:
-    """What a guest with an agent has; the order decides the addresses of its devices.
-
-    Args:
-        files: its disks.
-        accelerator: how its processors run.
-        sockets: inherited file descriptors of 'commands', 'events' and 'monitor'.
-        cpus: number of its processors.
-        round_robin: whether they take turns, where they are emulated.
-    """
-    return (
-        Processor(accelerator, cpus, round_robin),
-        SerialConsole(),
-        EndOnPanic(),
-        SecurityModules(),
-        FastGracePeriods(),
-        Disks(files.disks),
-        Ports({name: sockets[name] for name in ("commands", "events")}),
-        Entropy(),
-        Generation(),
-        Monitor(sockets["monitor"]),
-    )
-
-
-def probe(accelerator: Accelerator) -> tuple[Feature, ...]:
-    """What it takes to see a kernel reach user space."""
-    return (Processor(accelerator, cpus=1), SerialConsole(), EndOnPanic())
-
-
-def command(
-    files: BootFiles, features: tuple[Feature, ...], *, memory_mib: int, cmdline: tuple[str, ...]
 ) -> list[str]:
-    """The command that runs QEMU.
+    """Return the command that boots a kernel to its first process, with the console on standard output.
 
     Args:
         files: kernel and initramfs.
-        features: abilities of the machine.
-        memory_mib: the guest's memory in MiB.
+        accelerator: the accelerator.
+        memory_mib: memory in MiB.
+        cpus: number of vCPUs.
         cmdline: further kernel arguments.
+        round_robin: emulated vCPUs take turns on one thread of QEMU. Otherwise each has its own.
     """
     return [
-        # QEMU ends with us, whatever ends us.
+        # QEMU is killed when this process ends for any reason.
         *("setpriv", "--pdeathsig", "KILL", "--"),
         PROGRAM,
 
-        # Only what is named here: no network, no display, no default devices, no user's configuration.
+        # Only what is named here: no network, no display, no default devices, no configuration of the user.
         *("-nodefaults", "-no-user-config"),
         *("-display", "none"),
         *("-machine", "q35"),
@@ -249,23 +85,33 @@ def command(
 
         *("-kernel", str(files.kernel)),
         *("-initrd", str(files.initramfs)),
-        *("-append", " ".join([*(word for feature in features for word in feature.kernel), *cmdline])),
+        *("-append", " ".join([*FAST_BOOT, *CONSOLE, *RESET_ON_PANIC, *cmdline])),
 
-        *(word for feature in features for word in feature.qemu),
+        *_vcpus(accelerator, cpus, round_robin=round_robin),
+        *("-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"),
+        "-no-reboot",
     ]  # fmt: skip
+
+
+def _vcpus(accelerator: Accelerator, cpus: int, *, round_robin: bool) -> list[str]:
+    if accelerator.name == "kvm":
+        return ["-accel", "kvm", "-cpu", "host", "-smp", str(cpus)]
+    model = ",".join(["max", *(f"{feature}=off" for feature in SLOW_UNDER_TCG)])
+    thread = "single" if round_robin else "multi"
+    return ["-accel", f"tcg,thread={thread}", "-cpu", model, "-smp", str(cpus)]
 
 
 @dataclass(frozen=True)
 class Spec:
-    """What a machine is made of.
+    """The properties of a machine.
 
     Attributes:
-        files: what it boots.
-        accelerator: how its processors run.
-        memory_mib: its memory in MiB.
-        cpus: number of its processors.
+        files: files to boot.
+        accelerator: the accelerator.
+        memory_mib: memory in MiB.
+        cpus: number of vCPUs.
         cmdline: further kernel arguments.
-        round_robin: whether its processors take turns, where they are emulated.
+        round_robin: emulated vCPUs take turns on one thread.
     """
 
     files: BootFiles
@@ -276,29 +122,72 @@ class Spec:
     round_robin: bool = False
 
     def command(self, sockets: Mapping[str, int]) -> list[str]:
-        """The command that runs it; `sockets` as in `guest`."""
-        features = guest(self.files, self.accelerator, sockets, cpus=self.cpus, round_robin=self.round_robin)
-        return command(self.files, features, memory_mib=self.memory_mib, cmdline=self.cmdline)
+        """Return the command that runs the machine with an agent.
+
+        Args:
+            sockets: inherited file descriptors of 'commands', 'events' and 'monitor'.
+        """
+        boot = boot_command(
+            self.files,
+            self.accelerator,
+            memory_mib=self.memory_mib,
+            cpus=self.cpus,
+            cmdline=(*FOR_PROGRAMS, *self.cmdline),
+            round_robin=self.round_robin,
+        )
+        return [
+            *boot,
+            # The order of the devices decides their addresses.
+            *_disks(self.files.disks),
+            *_ports({name: sockets[name] for name in ("commands", "events")}),
+            # Randomness from the host, so that the guest does not wait for it.
+            *("-device", f"virtio-rng-pci,{BY_WIRE}"),
+            # Tells a restored guest to reseed its randomness.
+            *("-device", "vmgenid,guid=auto"),
+            *("-chardev", f"socket,id=monitor,fd={sockets['monitor']}"),
+            *("-mon", "chardev=monitor,mode=control"),
+        ]
+
+
+def _disks(images: Sequence[Path]) -> list[str]:
+    """Return read-only virtio disks: vda, vdb and so on."""
+    drives = []
+    for number, image in enumerate(images):
+        name = str(image).replace(",", ",,")  # a comma would end the option
+        drives += ["-drive", f"file={name},if=none,id=disk{number},format=raw,readonly=on"]
+        drives += ["-device", f"virtio-blk-pci,drive=disk{number},{BY_WIRE}"]
+    return drives
+
+
+def _ports(sockets: Mapping[str, int]) -> list[str]:
+    """Return virtio-serial ports by name, each on an inherited socket."""
+    ports = ["-device", f"virtio-serial-pci,{BY_WIRE}"]
+    for name, number in sockets.items():
+        ports += ["-chardev", f"socket,id={name},fd={number}"]
+        ports += ["-device", f"virtserialport,chardev={name},name={name}"]
+    return ports
 
 
 @functools.cache
 def version() -> str:
-    """The version of the QEMU on PATH, e.g. '10.0.2'.
+    """Return the version of the QEMU on PATH, such as '10.0.2'.
 
     Raises:
-        EnvironmentFailed: there is none, it does not run, or it is older than `OLDEST`.
+        EnvironmentFailed: QEMU is not installed, does not run, or is older than `OLDEST`.
     """
     hint = "install qemu-system-x86 10 or newer (on Debian 12 from bookworm-backports)"
     try:
-        said = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, timeout=30, check=True)
+        output = subprocess.run(
+            [PROGRAM, "--version"], capture_output=True, text=True, timeout=30, check=True
+        )
     except FileNotFoundError:
         raise EnvironmentFailed(f"{PROGRAM} is not installed", hint) from None
     except (OSError, subprocess.SubprocessError) as error:
         raise EnvironmentFailed(f"{PROGRAM} --version failed: {error}", hint) from error
-    found = re.search(r"version (\d+)\.(\d+)(\.\d+)*", said.stdout)
+    found = re.search(r"version (\d+)\.(\d+)(\.\d+)*", output.stdout)
     if not found:
-        raise EnvironmentFailed(f"{PROGRAM} --version names no version: {said.stdout[:200]!r}", hint)
+        raise EnvironmentFailed(f"{PROGRAM} --version names no version: {output.stdout[:200]!r}", hint)
     number = found.group(0).removeprefix("version ")
     if (int(found.group(1)), int(found.group(2))) < OLDEST:
-        raise EnvironmentFailed(f"QEMU {number} is too old for a guest that can be relied upon", hint)
+        raise EnvironmentFailed(f"QEMU {number} is too old to run guests reliably", hint)
     return number

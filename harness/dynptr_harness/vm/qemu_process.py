@@ -1,4 +1,4 @@
-"""One QEMU process and its console: started in a session of its own, always reaped."""
+"""A QEMU process and its console. It runs in a new session and is always reaped."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class QemuProcess:
     """A running QEMU.
 
     Attributes:
-        console: what it says, followed until its end.
-        ended: a task that is done when QEMU is gone and its console is read to the end; its result is
-            QEMU's exit status, negative for a signal.
+        console: the console, read until QEMU ends.
+        ended: a task that is done when QEMU has ended and its console is read. Its result is the exit status
+            of QEMU, negative for a signal.
     """
 
     def __init__(self, process: asyncio.subprocess.Process, console: Console) -> None:
@@ -32,7 +32,7 @@ class QemuProcess:
 
     @classmethod
     async def start(cls, argv: Sequence[str], console: Console, inherited: Sequence[int] = ()) -> QemuProcess:
-        """Start QEMU with the file descriptors `inherited`; it dies with us, whatever ends us.
+        """Start QEMU with inherited file descriptors.
 
         Raises:
             EnvironmentFailed: the program cannot be started.
@@ -42,25 +42,25 @@ class QemuProcess:
                 *argv,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,  # QEMU's own words belong to the story of the console
+                stderr=asyncio.subprocess.STDOUT,  # the console file also gets QEMU's messages
                 pass_fds=inherited,
-                start_new_session=True,  # Ctrl-C in the terminal is ours; we end QEMU in order
+                start_new_session=True,  # Ctrl-C must not reach QEMU
             )
         except FileNotFoundError:
             raise EnvironmentFailed(f"{argv[0]} is not installed", "install util-linux") from None
         return cls(process, console)
 
     async def kill(self) -> None:
-        """End QEMU now and wait until it is reaped. Does nothing when it has ended."""
+        """Kill QEMU and wait until it is reaped. Do nothing if it has ended."""
         self.signal(signal.SIGKILL)
         await asyncio.wait({self.ended})
-        self.ended.exception()  # seen: whoever waits for an answer raises it, others need not
+        self.ended.exception()  # mark the exception as retrieved: waiters for an answer raise it
 
     def signal(self, number: int) -> None:
-        """Send a signal, if QEMU still lives.
+        """Send a signal to QEMU if it is running.
 
-        Not by asyncio's own send_signal: up to Python 3.11 that may reap the process behind the back of the
-        child watcher, which then reports 255 in place of the real status.
+        asyncio's send_signal may reap the process before the child watcher does (up to Python 3.11). The
+        watcher then reports 255 instead of the real status.
         """
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
@@ -68,18 +68,18 @@ class QemuProcess:
 
     @property
     def pid(self) -> int:
-        """QEMU's process id."""
+        """The process ID of QEMU."""
         return self._process.pid
 
     async def _end(self) -> int:
-        assert self._process.stdout is not None  # noqa: S101  (asked for with PIPE)
+        assert self._process.stdout is not None  # noqa: S101  (PIPE)
         try:
             await self.console.follow(self._process.stdout)
         except OSError as error:
             self.signal(signal.SIGKILL)
             path = self.console.path
             raise EnvironmentFailed(
-                f"cannot write {path}: {error.strerror}", "free some room there"
+                f"cannot write {path}: {error.strerror}", "free some space there"
             ) from error
         finally:
             status = await self._process.wait()

@@ -1,4 +1,4 @@
-"""The job matrix, and what CI services do with it: every command of theirs is run, with made-up machines."""
+"""The job matrix in CI: every command of the jobs is run, with fake machines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from dynptr_harness.report import ci_matrix
 from junitparser import JUnitXml
 from ruamel.yaml import YAML
 
-from tests.unit.made_up_harness import KERNELS
+from tests.unit.fake_command import KERNELS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,25 +40,25 @@ def check_schema(name: str, file: Path) -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-def test_the_workflow_is_one_by_the_schema_of_the_service() -> None:
+def test_the_workflow_is_valid() -> None:
     check_schema("github-workflows", WORKFLOW)
 
 
-def test_the_schema_refuses_a_workflow_that_is_none(tmp_path: Path) -> None:
+def test_an_invalid_workflow_is_rejected(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.yml"
     wrong.write_text(WORKFLOW.read_text().replace("runs-on:", "runs-at:"))
     with pytest.raises(AssertionError, match="runs-at"):
         check_schema("github-workflows", wrong)
 
 
-def test_the_pipeline_is_one_by_the_schema_of_the_service(tmp_path: Path) -> None:
+def test_the_pipeline_is_valid(tmp_path: Path) -> None:
     pipeline = tmp_path / "pipeline.yml"
     pipeline.write_text(ci_matrix.as_gitlab(KERNELS))
     assert YAML(typ="safe").load(pipeline) == json.loads(pipeline.read_text())
     check_schema("gitlab-ci", pipeline)
 
 
-def test_the_pipeline_in_the_documentation_is_one_by_the_schema_of_the_service(tmp_path: Path) -> None:
+def test_the_documented_pipeline_is_valid(tmp_path: Path) -> None:
     found = re.search(r"```yaml\n(.*?)```", (PROJECT / "docs/reports.md").read_text(), re.DOTALL)
     assert found
     pipeline = tmp_path / ".gitlab-ci.yml"
@@ -66,7 +66,7 @@ def test_the_pipeline_in_the_documentation_is_one_by_the_schema_of_the_service(t
     check_schema("gitlab-ci", pipeline)
 
 
-def test_the_matrix_has_one_job_a_kernel_and_is_one_line_for_a_job_output() -> None:
+def test_the_matrix_is_one_line_with_one_job_for_each_kernel() -> None:
     line = ci_matrix.as_github(KERNELS)
     assert "\n" not in line
     rows = json.loads(line)["include"]
@@ -75,7 +75,7 @@ def test_the_matrix_has_one_job_a_kernel_and_is_one_line_for_a_job_output() -> N
     assert [row["series"] for row in rows] == ["6.1", "6.12"]
 
 
-def test_no_step_has_an_expression_in_its_script_where_it_could_become_a_command() -> None:
+def test_no_script_contains_an_expression() -> None:
     for job in workflow()["jobs"].values():
         for step in job["steps"]:
             assert "${{" not in step.get("run", "")
@@ -95,7 +95,7 @@ class JobDirectory:
         folder = self.folder / name
         command = folder / ".venv/bin/dynptr-harness"
         command.parent.mkdir(parents=True)
-        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tests.unit.made_up_harness "$@"\n')
+        command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tests.unit.fake_command "$@"\n')
         command.chmod(0o755)
         if self.baselines:
             shutil.copytree(self.baselines, folder / "baselines")
@@ -121,13 +121,13 @@ class JobDirectory:
         return said
 
     def hand_on(self, name: str, artifact: str) -> None:
-        """Give what a job made to the job that reports."""
+        """Copy an artifact of a job to the job that reports."""
         shutil.copytree(self.folder / name / artifact, self.folder / "report" / artifact, dirs_exist_ok=True)
 
 
 @pytest.fixture(scope="module")
 def baselines(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Baselines of runs on older kernels of the same series."""
+    """Return baselines of runs on older kernels of the same series."""
     place = JobDirectory(tmp_path_factory.mktemp("baselines"))
     kernels = " ".join(f"--kernel {release}" for release in OLDER)
     said = place.job(
@@ -138,7 +138,7 @@ def baselines(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def steps(job: Mapping[str, Any], values: Mapping[str, str]) -> tuple[list[str], dict[str, str]]:
-    """The scripts of a job that use the command, and their environment, with expressions evaluated."""
+    """Return the scripts of a job that use the command, and their environment, with expressions evaluated."""
 
     def evaluated(text: str) -> str:
         return re.sub(r"\$\{\{ (.*?) \}\}", lambda found: values[found[1]], text)
@@ -149,7 +149,7 @@ def steps(job: Mapping[str, Any], values: Mapping[str, str]) -> tuple[list[str],
 
 
 def run_workflow(place: JobDirectory) -> tuple[str, str]:
-    """What GitHub would do: matrix, a job for each of its rows, report; what that says, and its summary."""
+    """Run the matrix, a job for each row, and the report. Return the report's output and its summary."""
     jobs = workflow()["jobs"]
     outputs, summary = place.folder / "outputs", place.folder / "summary.md"
     scripts, environment = steps(jobs["matrix"], {"inputs.kernels || 'all'": "all"})
@@ -163,7 +163,7 @@ def run_workflow(place: JobDirectory) -> tuple[str, str]:
 
 
 def run_pipeline(place: JobDirectory) -> tuple[str, str]:
-    """The same as a child pipeline of GitLab."""
+    """Do the same with a child pipeline of GitLab."""
     place.job("matrix", ["dynptr-harness matrix --format gitlab >pipeline.yml"])
     pipeline = YAML(typ="safe").load(place.folder / "matrix/pipeline.yml")
     before = [line for line in pipeline["default"]["before_script"] if line.startswith("mkdir")]
@@ -182,7 +182,8 @@ def suites_of(place: JobDirectory) -> list[Any]:
     return list(JUnitXml.fromstring((place.folder / "report/matrix.xml").read_bytes()))
 
 
-def test_shards_are_run_merged_reported_and_compared(tmp_path: Path, baselines: Path) -> None:
+@pytest.mark.slow
+def test_shards_are_merged_reported_and_compared(tmp_path: Path, baselines: Path) -> None:
     place = JobDirectory(tmp_path, baselines)
     said, summary = run_pipeline(place)
     assert set(place.statuses.values()) == {0}, said
@@ -195,9 +196,8 @@ def test_shards_are_run_merged_reported_and_compared(tmp_path: Path, baselines: 
     assert "no regression" in said
 
 
-def test_a_kernel_that_regresses_fails_its_job_and_the_comparison_and_is_in_every_report(
-    tmp_path: Path, baselines: Path
-) -> None:
+@pytest.mark.slow
+def test_a_regression_fails_its_job_and_is_in_every_report(tmp_path: Path, baselines: Path) -> None:
     place = JobDirectory(tmp_path, baselines, wrong_kernel=KERNELS[1])
     said, summary = run_workflow(place)
     failed = [name for name, status in place.statuses.items() if status]

@@ -1,4 +1,4 @@
-"""The command: exit statuses, messages, files, completion; machines are made up."""
+"""The command with fake machines: exit statuses, messages, files, completion."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from dynptr_harness import __version__, cli
 from dynptr_harness.cli import completion
 from dynptr_harness.cli.app import PANELS, app
 from dynptr_harness.cli.doctor_table import as_lines
-from dynptr_harness.commands.doctor import Finding, State
+from dynptr_harness.commands.doctor import CheckResult, State
 from dynptr_harness.conformance.catalogue import CASES, PROG_TYPES
 from dynptr_harness.conformance.not_tested import NOT_TESTED
 from dynptr_harness.conformance.plan import make
@@ -31,7 +31,7 @@ from dynptr_harness.results.json_format import schema
 from dynptr_harness.vm.failures import FailureKind, MachineFailed
 from jsonschema import Draft202012Validator
 
-from tests.unit.samples import FakeGuest, made_up, subject
+from tests.unit.samples import FakeGuest, sample_case, subject
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +45,7 @@ NO_BOOT = MachineFailed(FailureKind.BOOT, "no word", tail="VFS: no root", consol
 
 
 class Ended(NamedTuple):
-    """How a command ended."""
+    """The exit status and output of a command."""
 
     status: int
     out: str
@@ -53,7 +53,7 @@ class Ended(NamedTuple):
 
 
 class Command:
-    """Runs the command in this process, with machines that are made up."""
+    """Runs the command in this process, with fake machines."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self._monkeypatch = monkeypatch
@@ -105,7 +105,7 @@ def command(
         signal.signal(number, handler)
 
 
-def test_all_as_expected_is_status_0_with_a_matrix_on_standard_output(command: Command) -> None:
+def test_an_expected_run_prints_a_matrix_and_exits_with_0(command: Command) -> None:
     ended = command("run", "-c", "CMT*")
     assert ended.status == 0, ended
     assert f"{len(make(PROG_TYPES, CASES, (), ['CMT*']).cells)} cells planned" in ended.out
@@ -124,7 +124,7 @@ def test_all_as_expected_is_status_0_with_a_matrix_on_standard_output(command: C
         ([NO_BOOT], 3, "cells not run: the guest did not boot: no word"),
     ],
 )
-def test_the_exit_status_says_what_became_of_the_run(
+def test_the_exit_status_follows_the_result(
     command: Command, machines: list[FakeGuest | Exception], status: int, words: str
 ) -> None:
     command.machines = machines
@@ -153,7 +153,7 @@ def test_options_reach_the_parts(command: Command, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("argument", "limit"), [("--no-snapshot", "4096"), ("--snapshot", "0")])
-def test_a_run_can_do_without_snapshots(
+def test_no_snapshot_boots_the_machine(
     command: Command, monkeypatch: pytest.MonkeyPatch, argument: str, limit: str
 ) -> None:
     monkeypatch.setenv("DYNPTR_HARNESS_SNAPSHOT_LIMIT", limit)
@@ -161,7 +161,7 @@ def test_a_run_can_do_without_snapshots(
     assert [booted["snapshot"] for booted in command.booted] == [False]
 
 
-def test_a_limit_that_is_no_number_is_wrong_usage(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_limit_is_wrong_usage(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DYNPTR_HARNESS_SNAPSHOT_LIMIT", "4 GiB")
     ended = command("run")
     assert ended.status == 2
@@ -173,17 +173,17 @@ def test_a_limit_that_is_no_number_is_wrong_usage(command: Command, monkeypatch:
     [
         (["run", "-t", "KPROB"], ["no program type 'KPROB'", "did you mean KPROBE"]),
         (["run", "-c", "RSV-01"], ["no case 'RSV-01'", "did you mean RSV-01"]),
-        (["run", "--json", "/nonexistent/a.json"], ["there is no folder /nonexistent", "mkdir -p"]),
+        (["run", "--json", "/nonexistent/a.json"], ["there is no directory /nonexistent", "mkdir -p"]),
         (["run", "--junit", "/nonexistent/a.xml"], ["--junit /nonexistent/a.xml"]),
         (["run", "--json", "same", "--junit", "./same"], ["both name same"]),
         (["run", "--accel", "xen"], ["xen"]),
-        (["run", "--append", "panic=0"], ["--append panic=0 cannot be", "reset at once"]),
+        (["run", "--append", "panic=0"], ["--append panic=0 is not allowed", "immediate reset"]),
         (["run", "--cpus", "0"], ["--cpus"]),
         (["run", "--nonsense"], ["--nonsense"]),
         (["nonsense"], ["nonsense"]),
     ],
 )
-def test_wrong_usage_is_status_2_and_found_before_anything_is_fetched(
+def test_wrong_usage_exits_with_2_before_anything_is_fetched(
     command: Command, arguments: list[str], words: list[str]
 ) -> None:
     ended = command(*arguments)
@@ -209,12 +209,12 @@ def test_a_failure_before_the_first_boot_is_one_message(
     assert ended == Ended(status, "", f"dynptr-harness: {message}")
 
 
-def test_a_defect_of_ours_is_a_message_and_a_file_and_never_a_bare_traceback(command: Command) -> None:
+def test_an_unexpected_exception_is_a_message_and_a_file(command: Command) -> None:
     command.failure = KeyError("x")
     ended = command("run", "--quiet")
-    assert ended.status == 3
+    assert ended.status == 4
     found = re.fullmatch(
-        r"dynptr-harness: unexpected KeyError: 'x'\n  a defect of dynptr-harness; its trace is in (\S+)\n",
+        r"dynptr-harness: unexpected KeyError: 'x'\n  a bug in dynptr-harness; its trace is in (\S+)\n",
         ended.err,
     )
     assert found, ended.err
@@ -245,7 +245,7 @@ def test_added_kernel_arguments_reach_the_machine_and_the_result(command: Comman
     assert json.loads((tmp_path / "r.json").read_text())["run"]["kernels"][0]["append"] == ["nokaslr"]
 
 
-def test_a_file_that_cannot_be_written_does_not_cost_the_report(
+def test_the_report_is_printed_even_if_a_file_cannot_be_written(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
@@ -258,14 +258,14 @@ def test_a_file_that_cannot_be_written_does_not_cost_the_report(
     assert "No space left" in ended.err
 
 
-def test_quiet_is_the_summary_alone(command: Command) -> None:
+def test_quiet_prints_only_the_summary(command: Command) -> None:
     ended = command("run", "-c", "CMT*", "--quiet")
     assert ended.err == ""
     assert len(ended.out.splitlines()) == 1
 
 
 @pytest.mark.parametrize(("columns", "width"), [(None, 120), ("60", 60), ("200", 200)])
-def test_a_piped_table_is_as_wide_as_columns_says_or_else_sane(
+def test_a_piped_table_has_the_width_of_columns_or_a_default(
     command: Command, monkeypatch: pytest.MonkeyPatch, columns: str | None, width: int
 ) -> None:
     if columns:
@@ -277,7 +277,7 @@ def test_a_piped_table_is_as_wide_as_columns_says_or_else_sane(
     assert (max(map(len, table)) > 60) is (width > 60)
 
 
-def test_a_piped_line_is_whole(command: Command) -> None:
+def test_a_piped_line_is_not_wrapped(command: Command) -> None:
     command.machines = [FakeGuest({0: CRASH})]
     ended = command("run", "-t", "LSM", "-c", "CMT-001")
     (title,) = (case.title for case in CASES if case.id == "CMT-001")
@@ -298,7 +298,7 @@ def test_the_version_is_printed(command: Command) -> None:
         (["doctor", "-h"], ["fix problems"]),
     ],
 )
-def test_help_has_what_a_person_looks_for(command: Command, arguments: list[str], words: list[str]) -> None:
+def test_help_names_the_essentials(command: Command, arguments: list[str], words: list[str]) -> None:
     ended = command(*arguments)
     assert ended.status == 0
     assert all(word in ended.out for word in words), ended.out
@@ -315,7 +315,7 @@ def test_help_lists_every_command_in_a_panel(command: Command) -> None:
 @pytest.mark.parametrize("width", [60, 80])
 def test_the_doctor_table_breaks_no_word(width: int) -> None:
     path = "/var/cache/" + "x" * width
-    findings = [Finding("guest image", State.WARN, f"not used, see {path}", "run `make setup` " * 9)]
+    findings = [CheckResult("guest image", State.WARN, f"not used, see {path}", "run `make setup` " * 9)]
     lines = [line.plain for line in as_lines(findings, width)]
     words = " ".join(lines).split()
     assert words[:3] == ["guest", "image", "WARN"]
@@ -327,6 +327,29 @@ def test_the_program_types_are_listed_as_text_and_as_json(command: Command) -> N
     rows = json.loads(command("types", "--json").out)
     assert [row["prog_type"] for row in rows] == PROG_TYPE_NAMES
     assert [line.split()[0] for line in command("types").out.splitlines()] == PROG_TYPE_NAMES
+
+
+def test_types_fit_80_columns_of_a_terminal(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dynptr_harness.cli.cases.terminal_width", lambda: 80)
+    lines = command("types").out.splitlines()
+    assert max(map(len, lines)) <= 80
+    events = " ".join(line[min(35, len(line)) :].strip() for line in lines)
+    assert all(each.event in events for each in PROG_TYPES)
+
+
+def test_the_types_of_a_result_fit_80_columns(command: Command) -> None:
+    for baseline in sorted((Path(__file__).parents[3] / "baselines").glob("*.json")):
+        text = command("types", "--result", str(baseline)).out
+        assert max(map(len, text.splitlines())) <= 80, baseline
+        assert text.splitlines()[1].split() == [
+            "program",
+            "type",
+            "listed",
+            "loaded",
+            "attached",
+            "fired",
+            "ok",
+        ]
 
 
 def test_the_catalogue_is_listed_as_text_and_as_json(command: Command) -> None:
@@ -348,7 +371,7 @@ def test_the_catalogue_is_listed_as_text_and_as_json(command: Command) -> None:
         (["list", "CMT-002", "--json"], "CMT-002", "CMT"),
     ],
 )
-def test_the_list_of_cases_is_narrowed_by_id_and_group(
+def test_cases_are_selected_by_id_and_group(
     command: Command, arguments: list[str], first: str, group: str
 ) -> None:
     made = json.loads(command("cases", *(each for each in arguments if each != "--json"), "--json").out)
@@ -356,13 +379,13 @@ def test_the_list_of_cases_is_narrowed_by_id_and_group(
     assert {row["group"] for row in made["cases"]} == {group}
 
 
-def test_a_case_is_shown_with_what_is_done_and_why_and_its_program(command: Command) -> None:
+def test_a_case_is_shown_with_steps_reason_and_program(command: Command) -> None:
     ended = command("cases", "show", "ver-001", "CMT-002")
     assert ended.status == 0, ended
     by_id = {case.id: case for case in CASES}
     for words in (
         "VER-001  ", "load ver_001 -> ", "int ver_001(void *ctx)", "int ver_001_accepted(void *ctx)",
-        "CMT-002  ", "the event is fired", "run_step, bpf_src/steps.c",
+        "CMT-002  ", "trigger the event", "run_step, bpf_src/steps.c",
         by_id["VER-001"].source, by_id["CMT-002"].source,
     ):  # fmt: skip
         assert words in ended.out
@@ -380,28 +403,26 @@ def test_a_case_is_shown_with_what_is_done_and_why_and_its_program(command: Comm
         (["--nonsense"], ["--nonsense"]),
     ],
 )
-def test_a_case_that_there_is_not_is_wrong_usage(
-    command: Command, arguments: list[str], words: list[str]
-) -> None:
+def test_an_unknown_case_is_wrong_usage(command: Command, arguments: list[str], words: list[str]) -> None:
     ended = command("cases", *arguments)
     assert ended.status == 2
     assert all(word in ended.err for word in words), ended.err
     assert not ended.out
 
 
-def test_a_row_that_is_no_test_is_listed_and_shown_with_the_reason(
+def test_a_requirement_without_a_case_shows_its_reason(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dynptr_harness.conformance.loader.NOT_TESTED", {"RSV-999": "nobody can see it"})
     assert "RSV-999  nobody can see it" in command("cases", "RSV-99*").out
-    assert command("cases", "show", "RSV-999").out == "RSV-999  no test of its own: nobody can see it\n"
+    assert command("cases", "show", "RSV-999").out == "RSV-999  no case of its own: nobody can see it\n"
 
 
 @pytest.mark.parametrize("arguments", [["run"], ["cases"], ["cases", "show", "RSV-001"]])
-def test_a_wrong_row_is_one_message_and_nothing_is_booted(
+def test_an_invalid_row_is_one_message_and_boots_nothing(
     command: Command, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
-    wrong = (made_up("VER-900"), made_up("VER-900", types=("KPROBES",)))
+    wrong = (sample_case("VER-900"), sample_case("VER-900", types=("KPROBES",)))
     monkeypatch.setattr("dynptr_harness.conformance.loader.CASES", wrong)
     ended = command(*arguments)
     assert ended.status == 2
@@ -421,10 +442,10 @@ def test_a_wrong_row_is_one_message_and_nothing_is_booted(
         ([State.WARN, State.FAIL, State.OK], 3),
     ],
 )
-def test_doctor_shows_every_check_and_fails_when_one_does(
+def test_doctor_shows_every_check_and_fails_if_one_fails(
     command: Command, monkeypatch: pytest.MonkeyPatch, states: list[State], status: int
 ) -> None:
-    findings = [Finding(f"check {n}", state, f"fact {n}", f"mend {n}") for n, state in enumerate(states)]
+    findings = [CheckResult(f"check {n}", state, f"fact {n}", f"mend {n}") for n, state in enumerate(states)]
     monkeypatch.setattr("dynptr_harness.commands.doctor.examine", lambda *_: iter(findings))
     ended = command("doctor")
     assert ended.status == status
@@ -448,12 +469,12 @@ def test_completion_offers_the_catalogue(offered: list[tuple[str, str]], words: 
     assert [word for word, _meaning in offered] == words
 
 
-def test_completion_offers_every_case_in_either_case_of_letters() -> None:
+def test_completion_ignores_the_case_of_letters() -> None:
     assert completion.cases("rsv-") == [(case.id, case.title) for case in CASES if case.id.startswith("RSV-")]
 
 
 def shell(arguments: str, **environment: str) -> str:
-    """What bash would offer after these words."""
+    """Return the completions of bash after these words."""
     words = f"dynptr-harness {arguments}"
     return subprocess.run(
         [sys.executable, "-m", "dynptr_harness"],
@@ -471,7 +492,7 @@ def shell(arguments: str, **environment: str) -> str:
     ).stdout
 
 
-def test_the_shell_is_offered_types_on_tab() -> None:
+def test_the_shell_completes_types() -> None:
     assert shell("run --prog-type RAW_").split() == ["RAW_TRACEPOINT", "RAW_TRACEPOINT_WRITABLE"]
 
 
@@ -485,7 +506,7 @@ finally:
 """
 
 
-def test_a_list_is_there_at_once_without_what_only_a_run_needs() -> None:
+def test_lists_do_not_import_the_modules_of_a_run() -> None:
     listed = subprocess.run(
         [sys.executable, "-c", LISTING, "cases", "RSV-001"],
         capture_output=True,
@@ -505,11 +526,11 @@ def test_a_list_is_there_at_once_without_what_only_a_run_needs() -> None:
         ("cases show CMT-001", ["CMT-001"]),
     ],
 )
-def test_the_shell_is_offered_what_can_follow_cases(arguments: str, offered: list[str]) -> None:
+def test_the_shell_completes_after_cases(arguments: str, offered: list[str]) -> None:
     assert shell(arguments).split() == offered
 
 
-def test_where_no_kernel_was_seen_the_shell_is_offered_keywords(tmp_path: Path) -> None:
+def test_the_shell_completes_keywords_without_a_known_kernel(tmp_path: Path) -> None:
     words = shell("run --kernel ", DYNPTR_HARNESS_CACHE=str(tmp_path)).split()
     assert words == ["all", "oldest", "newest"]
 
@@ -544,7 +565,7 @@ cli.main()
 
 
 def interrupted(number: signal.Signals, folder: Path, *arguments: str) -> Ended:
-    """Run the command in a process of its own, and send it a signal once it waits for a machine."""
+    """Run the command in a separate process, and send it a signal once it waits for a machine."""
     with subprocess.Popen(
         [
             sys.executable,
@@ -579,7 +600,7 @@ def interrupted(number: signal.Signals, folder: Path, *arguments: str) -> Ended:
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_while_a_kernel_is_asked_writes_what_is_done(
+def test_a_signal_during_a_run_writes_the_results_so_far(
     tmp_path: Path, number: signal.Signals, status: int
 ) -> None:
     ended = interrupted(number, tmp_path)

@@ -1,4 +1,4 @@
-"""The command `kernels`, and what the shell offers for kernels; the lists are made up and fresh."""
+"""The command `kernels`, and completion of kernels, with fake package lists."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def available(release: str, suite: str, size: int = 0, *missing: str) -> KernelPackage:
-    """A kernel that is not cached."""
+    """Return a kernel that is not cached."""
     name, version = f"linux-image-{release}", release.partition("+")[0] + "-1"
     parts = (PackageFile(name, version, "sum", size),)
     return KernelPackage(release, name, version, suite, own=True, parts=parts, missing=missing)
@@ -42,7 +42,7 @@ CACHED = (SERVED[2], available("6.16.12+deb13", "trixie-backports"))
 
 
 class Ended(NamedTuple):
-    """How a command ended."""
+    """The exit status and output of a command."""
 
     status: int
     out: str
@@ -51,7 +51,7 @@ class Ended(NamedTuple):
 
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    """A cache with fresh lists and two kernels, of which one is served no more."""
+    """Return a cache with new package lists and two kernels. The lists no longer have one of these."""
     monkeypatch.setenv("DYNPTR_HARNESS_CACHE", str(tmp_path))
     for name in ("MIRROR", "OFFLINE"):
         monkeypatch.delenv(f"DYNPTR_HARNESS_{name}", raising=False)
@@ -75,7 +75,7 @@ def command(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Callable[..., Ended]]:
-    """Runs `kernels` with some arguments in this process."""
+    """Return a function that runs `kernels` in this process."""
 
     def run(*arguments: str) -> Ended:
         monkeypatch.setattr(sys, "argv", ["dynptr-harness", "kernels", *arguments])
@@ -89,7 +89,7 @@ def command(
         signal.signal(number, handler)
 
 
-def test_the_best_of_each_series_and_the_cache_are_listed_with_what_they_are(
+def test_the_best_of_each_series_and_the_cache_are_listed(
     command: Callable[..., Ended],
 ) -> None:
     heading, *rows = command().out.splitlines()
@@ -125,14 +125,14 @@ def test_a_narrow_terminal_shows_fewer_columns_and_whole_words() -> None:
         (["--offline"], ["6.12.117+deb13", "6.16.12+deb13"]),
     ],
 )  # fmt: skip
-def test_the_list_is_narrowed_and_widened(
+def test_kernels_are_selected_by_name_and_all(
     command: Callable[..., Ended], arguments: list[str], releases: list[str]
 ) -> None:
     made = json.loads(command(*arguments, "--json").out)
     assert [row["release"] for row in made["kernels"]] == releases
 
 
-def test_as_json_a_kernel_has_all_its_fields(command: Callable[..., Ended]) -> None:
+def test_kernels_json_has_all_fields(command: Callable[..., Ended]) -> None:
     made: dict[str, Any] = json.loads(command("--json", "6.12.117", "7.1").out)
     cached, incomplete = made["kernels"]
     assert cached == {
@@ -156,13 +156,17 @@ def test_as_json_a_kernel_has_all_its_fields(command: Callable[..., Ended]) -> N
     [
         (["6.13"], 2, ["there is no kernel '6.13'; near: ", "kernels --all"]),
         (["fetch"], 2, ["KERNEL"]),
-        (["fetch", "latest"], 2, ["'latest' is not a kernel", "all, oldest or newest"]),
+        (
+            ["fetch", "latest"],
+            2,
+            ["'latest' is not a kernel", "oldest, newest, all", "or oci:IMAGE"],
+        ),
         (["fetch", "6.12,7.3"], 2, ["once for each"]),
         (["fetch", "7.1"], 2, ["7.1.13+deb13 lacks linux-modules-7.1.13+deb13"]),
         (["prune", "7.3"], 2, ["the cache has no kernel '7.3'", "kernels --offline"]),
     ],
 )
-def test_a_kernel_that_there_is_not_is_one_message(
+def test_an_unknown_kernel_is_one_message(
     command: Callable[..., Ended], arguments: list[str], status: int, words: list[str]
 ) -> None:
     ended = command(*arguments)
@@ -170,13 +174,13 @@ def test_a_kernel_that_there_is_not_is_one_message(
     assert all(word in ended.err for word in words), ended.err
 
 
-def test_what_is_cached_is_fetched_without_a_mirror(command: Callable[..., Ended]) -> None:
+def test_a_cached_kernel_needs_no_mirror(command: Callable[..., Ended]) -> None:
     ended = command("fetch", "6.12", "6.12.117", "6.16")
     assert ended.status == 0, ended
     assert [line.split()[0] for line in ended.out.splitlines()] == ["6.12.117+deb13", "6.16.12+deb13"]
 
 
-def test_prune_says_what_goes_and_what_was_freed(command: Callable[..., Ended], settings: Settings) -> None:
+def test_prune_prints_removals_and_freed_space(command: Callable[..., Ended], settings: Settings) -> None:
     assert command("prune").out.startswith("nothing to remove")
     assert command("prune", "--dry-run", "6.16").out == (
         "would remove 6.16.12+deb13: 2 MiB\nwould free 2 MiB\n"
@@ -185,7 +189,7 @@ def test_prune_says_what_goes_and_what_was_freed(command: Callable[..., Ended], 
     assert [each.series for each in store.cached(settings)] == ["6.12"]
 
 
-def test_prune_says_by_its_status_that_something_stays_because_it_is_used(
+def test_prune_exits_with_3_if_a_kernel_is_in_use(
     command: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Cache, "discard", lambda *_: False)
@@ -195,7 +199,7 @@ def test_prune_says_by_its_status_that_something_stays_because_it_is_used(
 
 
 @pytest.mark.parametrize("value", ["yes", "2"])
-def test_a_switch_of_the_environment_that_is_neither_0_nor_1_is_wrong_usage(
+def test_an_invalid_environment_switch_is_wrong_usage(
     command: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
     monkeypatch.setenv("DYNPTR_HARNESS_OFFLINE", value)
@@ -204,7 +208,7 @@ def test_a_switch_of_the_environment_that_is_neither_0_nor_1_is_wrong_usage(
     assert f"DYNPTR_HARNESS_OFFLINE is '{value}'" in ended.err
 
 
-def test_the_environment_can_forbid_to_fetch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_can_disable_fetching(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DYNPTR_HARNESS_OFFLINE", "1")
     assert Settings.from_environment().offline
     monkeypatch.setenv("DYNPTR_HARNESS_OFFLINE", "0")
@@ -222,14 +226,14 @@ def test_the_environment_can_forbid_to_fetch(monkeypatch: pytest.MonkeyPatch) ->
     ],
 )
 @pytest.mark.usefixtures("settings")
-def test_the_shell_offers_keywords_and_the_kernels_that_can_be_had(incomplete: str, words: list[str]) -> None:
+def test_the_shell_completes_keywords_and_kernels(incomplete: str, words: list[str]) -> None:
     offered = [word for word, _meaning in completion.kernels(incomplete)]
     assert offered[: len(words)] == words
     assert incomplete in ("", "6.12") or len(offered) == len(words)
 
 
 @pytest.mark.usefixtures("settings")
-def test_the_shell_offers_for_prune_what_the_cache_has() -> None:
+def test_the_shell_completes_cached_kernels_for_prune() -> None:
     offered = [word for word, _meaning in completion.cached_kernels("6.1")]
     assert offered == [
         "6.12.117+deb13",
@@ -237,7 +241,7 @@ def test_the_shell_offers_for_prune_what_the_cache_has() -> None:
     ]
 
 
-def test_old_lists_are_offered_all_the_same(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_shell_completes_from_old_lists(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dynptr_harness.kernels.debian.index.time.time", lambda: 1e12)
     assert Index.read(settings).age > 1e9
     assert [word for word, _meaning in completion.kernels("7.3")] == ["7.3", "7.3.4+deb13"]

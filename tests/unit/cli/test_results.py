@@ -30,7 +30,7 @@ WRONG = {0: {"loader": "bcc"}}
 
 @pytest.fixture
 def files(tmp_path: Path) -> dict[str, str]:
-    """Results in files, by what they show of one cell."""
+    """Write results, named after the state of one of their cells."""
     rest = cell("LSM")
     other = replace(rest, kernel="7.3.4")
     made = {
@@ -45,7 +45,7 @@ def files(tmp_path: Path) -> dict[str, str]:
     return {name: str(tmp_path / f"{name}.json") for name in (*made, "foreign")}
 
 
-def test_every_form_of_report_is_written_of_several_results_and_nothing_is_printed(
+def test_all_reports_are_written_and_nothing_is_printed(
     command: Command, files: dict[str, str], tmp_path: Path
 ) -> None:
     names = {"--html": "r.html", "--markdown": "r.md", "--junit": "r.xml", "--svg": "r.svg"}
@@ -58,9 +58,7 @@ def test_every_form_of_report_is_written_of_several_results_and_nothing_is_print
         assert words in (tmp_path / name).read_text()
 
 
-def test_without_a_file_the_report_is_shown_with_the_comparison(
-    command: Command, files: dict[str, str]
-) -> None:
+def test_without_a_file_report_and_comparison_are_printed(command: Command, files: dict[str, str]) -> None:
     ended = command("report", files["failed"], "--baseline", files["good"])
     assert ended.status == 0
     assert "FAIL RSV-011" in ended.out
@@ -85,13 +83,13 @@ def test_the_schema_is_published(command: Command) -> None:
         ("nowhere", "good", 2),
     ],
 )
-def test_the_status_of_diff_is_1_on_a_regression_only(
+def test_diff_exits_with_1_only_on_a_regression(
     command: Command, files: dict[str, str], before: str, after: str, status: int
 ) -> None:
     assert command("diff", files.get(before, before), files[after]).status == status
 
 
-def test_a_partial_result_lacks_no_kernel(command: Command, files: dict[str, str]) -> None:
+def test_partial_ignores_missing_kernels(command: Command, files: dict[str, str]) -> None:
     assert command("diff", "--partial", files["good"], files["other"]).status == 0
 
 
@@ -110,9 +108,7 @@ def test_merge_writes_one_result(command: Command, files: dict[str, str], tmp_pa
     assert json.loads(merged.read_text())["totals"]["planned"] == 3
 
 
-def test_baselines_go_into_a_folder_a_series_a_file_and_make_no_difference(
-    command: Command, files: dict[str, str], tmp_path: Path
-) -> None:
+def test_a_result_equals_its_baselines(command: Command, files: dict[str, str], tmp_path: Path) -> None:
     folder = tmp_path / "kept" / "baselines"
     ended = command("baseline", files["failed"], files["other"], "--folder", str(folder))
     assert ended.status == 0
@@ -124,7 +120,7 @@ def test_baselines_go_into_a_folder_a_series_a_file_and_make_no_difference(
     ("arguments", "words"),
     [
         (["report", "{foreign}"], ["foreign.json is not a result of dynptr-harness", "run --json"]),
-        (["report", "{good}", "--html", "/nonexistent/r.html"], ["there is no folder /nonexistent"]),
+        (["report", "{good}", "--html", "/nonexistent/r.html"], ["there is no directory /nonexistent"]),
         (["report", "{good}", "--html", "x", "--svg", "./x"], ["--html and --svg both name x"]),
         (["report"], ["RESULT"]),
         (["diff", "{good}"], ["AFTER"]),
@@ -135,7 +131,7 @@ def test_baselines_go_into_a_folder_a_series_a_file_and_make_no_difference(
         (["matrix", "--kernel", "oci:some/kernel"], ["oci:some/kernel cannot be in a job matrix"]),
     ],
 )
-def test_wrong_usage_is_one_message_and_nothing_is_booted(
+def test_wrong_usage_is_one_message_and_boots_nothing(
     command: Command, files: dict[str, str], arguments: list[str], words: list[str]
 ) -> None:
     ended = command(*(each.format(**files) for each in arguments))
@@ -160,7 +156,7 @@ def baseline_of(command: Command, folder: Path, machine: FakeGuest) -> str:
         (WRONG, {}, 0, "Fixed (1 cell)"),
     ],
 )
-def test_a_run_is_judged_by_what_its_baseline_does_not_know(
+def test_a_baseline_excuses_known_failures(
     command: Command, tmp_path: Path, before: Trouble, after: Trouble, status: int, words: str
 ) -> None:
     baseline = baseline_of(command, tmp_path, FakeGuest(before))
@@ -170,9 +166,7 @@ def test_a_run_is_judged_by_what_its_baseline_does_not_know(
     assert words in ended.out
 
 
-def test_a_run_of_fewer_types_and_cases_misses_nothing_of_its_baseline(
-    command: Command, tmp_path: Path
-) -> None:
+def test_unselected_cells_are_not_missing(command: Command, tmp_path: Path) -> None:
     baseline = baseline_of(command, tmp_path, FakeGuest())
     ended = command("run", "-t", "lsm", "-c", "cmt-001", "--quiet", "--baseline", baseline)
     assert ended.status == 0, ended
@@ -184,9 +178,7 @@ def written(folder: Path, *cells: CellResult) -> str:
     return str(folder / "base.json")
 
 
-def test_a_cell_of_the_baseline_that_a_run_no_longer_plans_is_missing(
-    command: Command, tmp_path: Path
-) -> None:
+def test_a_removed_case_is_missing(command: Command, tmp_path: Path) -> None:
     gone = cell("LSM", "CMT-999", kernel=RELEASE)
     ended = command("run", "-t", "LSM", "-c", "CMT-*", "--quiet", "--baseline", written(tmp_path, gone))
     assert ended.status == 1

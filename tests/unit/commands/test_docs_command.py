@@ -1,4 +1,4 @@
-"""The helper's reference page: what it says follows from the results."""
+"""The helper's reference page follows from the results."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ EXAMPLE = "int example(void *ctx)\n{\n}\n"
 
 
 def cells(release: str) -> list[CellResult]:
-    """Every case, passed in one type."""
+    """Return a pass of every case in one type."""
     return [cell(case=case.id, kernel=release) for case in CASES]
 
 
 def page(old: list[CellResult] | None = None) -> str:
-    """The page about two kernels, of which the newer one passed in everything."""
+    """Return the page about two kernels. The newer one passed all cases."""
     kernels = [kernel_run(release=OLD), kernel_run(release=NEW)]
     return as_page(result([*(cells(OLD) if old is None else old), *cells(NEW)], kernels), PROG_TYPES, EXAMPLE)
 
 
 def old_but(case: str, **changes: Any) -> list[CellResult]:
-    """The cells of the older kernel, one of them changed."""
+    """Return the cells of the older kernel, one of them changed."""
     return [replace(each, **changes) if each.case == case else each for each in cells(OLD)]
 
 
 def line(text: str, beginning: str) -> str:
-    """The line that begins like this."""
+    """Return the line that begins with this text."""
     return next(each for each in text.splitlines() if each.startswith(beginning))
 
 
@@ -53,14 +53,14 @@ def test_every_sentence_has_cases_that_exist(statement: Any) -> None:
     assert set(statement.cases) <= {case.id for case in CASES}
 
 
-def test_every_sentence_is_on_the_page_with_links_to_its_cases() -> None:
+def test_every_sentence_links_to_its_cases() -> None:
     text = page()
     for statement in STATEMENTS:
         said = next(each for each in text.splitlines() if statement.text in each)
         assert all(f"[{case}](catalogue.md#{case.lower()})" in said for case in statement.cases)
 
 
-def test_every_link_leads_to_an_anchor_of_the_catalogue() -> None:
+def test_every_link_has_an_anchor() -> None:
     anchors = set(re.findall(r'<a id="([^"]*)">', as_markdown(CASES, {}, {})))
     linked = set(re.findall(r"\(catalogue\.md#([^)]*)\)", page()))
     assert linked
@@ -73,15 +73,15 @@ def test_every_link_leads_to_an_anchor_of_the_catalogue() -> None:
         ({"verdict": Verdict.FAIL, "ok": False}, "fails"),
         ({"verdict": Verdict.NOT_RUN, "ok": False}, "fails"),
         ({"verdict": Verdict.KNOWN_DEFECT, "reason": "why"}, "a defect"),
-        ({"verdict": Verdict.EXPECTED_DIFFERENCE, "reason": "why"}, "answers otherwise"),
-        ({"verdict": Verdict.ABSENT}, "cannot be had"),
+        ({"verdict": Verdict.EXPECTED_DIFFERENCE, "reason": "why"}, "a different answer"),
+        ({"verdict": Verdict.ABSENT}, "not available"),
     ],
     ids=lambda value: str(value.get("verdict")) if isinstance(value, dict) else "",
 )
-def test_a_sentence_says_which_kernel_speaks_against_it(changes: dict[str, Any], said: str) -> None:
-    against = line(page(old_but("VER-001", **changes)), "- Every reservation is released")
+def test_a_sentence_names_the_kernels_that_differ(changes: dict[str, Any], said: str) -> None:
+    against = line(page(old_but("VER-001", **changes)), "- A program must release every reservation")
     assert re.search(rf"VER-001\]\(catalogue\.md#ver-001\):? {said}(\*\*)? on 6\.1\)", against)
-    assert "6.1" not in line(page(), "- Every reservation is released")
+    assert "6.1" not in line(page(), "- A program must release every reservation")
 
 
 @pytest.mark.parametrize("verdict", [Verdict.KNOWN_DEFECT, Verdict.EXPECTED_DIFFERENCE])
@@ -90,15 +90,15 @@ def test_a_difference_is_listed_with_its_reason_and_kernel(verdict: Verdict) -> 
     assert f"| [DYN-020](catalogue.md#dyn-020) | {verdict} | 6.1 | a commit did it |" in text
 
 
-def test_a_type_that_a_kernel_lacks_says_nothing_against_a_sentence() -> None:
+def test_a_missing_type_does_not_contradict_a_sentence() -> None:
     lacking = cell("NETFILTER", "VER-001", kernel=OLD, verdict=Verdict.ABSENT)
-    assert "6.1" not in line(page([*cells(OLD), lacking]), "- Every reservation is released")
+    assert "6.1" not in line(page([*cells(OLD), lacking]), "- A program must release every reservation")
 
 
-def test_a_kernel_without_the_helper_is_named_and_proves_nothing() -> None:
+def test_a_kernel_without_the_helper_proves_nothing() -> None:
     absent = [replace(each, verdict=Verdict.ABSENT) for each in cells(OLD)]
     text = page(absent)
-    assert "Measured on Linux 6.12, and not had by Linux 6.1." in text
+    assert "Measured on Linux 6.12. Linux 6.1 does not have the helper." in text
     assert "6.1)" not in text
     assert line(text, "| `KPROBE`").endswith(f"| absent | {len(CASES)} |")
 
@@ -108,13 +108,13 @@ def test_a_kernel_without_the_helper_is_named_and_proves_nothing() -> None:
     [
         (
             {"KPROBE", "XDP", "SK_SKB"},
-            "Beside those these kernels run it in `SK_SKB` and `XDP`. No kernel here",
+            "The helper also works in `SK_SKB` and `XDP`. On no measured kernel",
         ),
-        ({"KPROBE", "KPROBE/uprobe"}, "They run it in no other. No kernel here"),
-        ({each.name for each in PROG_TYPES if each.is_listed}, "They run it in no other.\n"),
+        ({"KPROBE", "KPROBE/uprobe"}, "The helper works in no other type. On no measured kernel"),
+        ({each.name for each in PROG_TYPES if each.is_listed}, "The helper works in no other type.\n"),
     ],
 )
-def test_what_the_kernels_say_otherwise_than_the_documentation_is_told(passed: set[str], said: str) -> None:
+def test_undocumented_types_are_named(passed: set[str], said: str) -> None:
     of_types = [cell(name, AVAILABLE, kernel=NEW) for name in passed - {"KPROBE"}]
     text = as_page(result([*cells(NEW), *of_types], [kernel_run(release=NEW)]), PROG_TYPES, EXAMPLE)
     assert said in text
@@ -127,8 +127,8 @@ def test_a_type_in_which_a_case_fails_stands_out() -> None:
     assert f"**{len(CASES) - 1}/{len(CASES)}**" in line(page(failed), "| `KPROBE`")
 
 
-def test_results_without_a_case_that_a_sentence_needs_are_refused() -> None:
-    with pytest.raises(WrongUsage, match=r"nothing of VER-062 on Linux 6\.1$"):
+def test_incomplete_results_are_rejected() -> None:
+    with pytest.raises(WrongUsage, match=r"lack VER-062 on Linux 6\.1$"):
         page([each for each in cells(OLD) if each.case != "VER-062"])
 
 

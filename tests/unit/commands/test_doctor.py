@@ -1,4 +1,4 @@
-"""The doctor: what is wrong is found, named, and comes with what to do."""
+"""The doctor finds each problem, and prints its remedy."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from dynptr_harness.commands import doctor
-from dynptr_harness.commands.doctor import Finding, State
-from dynptr_harness.core import kvm, subprocesses
+from dynptr_harness.commands.doctor import CheckResult, State
+from dynptr_harness.core import kvm, memory, subprocesses
 from dynptr_harness.core.errors import EnvironmentFailed
 from dynptr_harness.core.progress import Silent
 from dynptr_harness.core.settings import Settings
@@ -48,12 +48,12 @@ class Archive:
 
 @pytest.fixture(autouse=True)
 def sound(monkeypatch: Patch) -> None:
-    """A machine where all is well, whatever this one is like."""
+    """Make all checks pass, whatever the state of this machine."""
     monkeypatch.setattr(subprocesses, "find_tool", lambda name: f"/bin/{name}")
     monkeypatch.setattr(apt, "KEYRING", "/proc/self/exe")
     monkeypatch.setattr(bpf_objects, "HEADERS", Path("/proc/self"))
     monkeypatch.setattr(qemu, "version", lambda: "10.0.2")
-    monkeypatch.setattr(doctor, "MEMINFO", doctor.MEMINFO)
+    monkeypatch.setattr(memory, "MEMINFO", memory.MEMINFO)
     monkeypatch.setattr(doctor, "free_mib", lambda _path: 100_000)
     monkeypatch.setattr(rootfs, "is_cached", lambda _settings: False)
     monkeypatch.setattr(kvm, "unusable", lambda: None)
@@ -61,13 +61,13 @@ def sound(monkeypatch: Patch) -> None:
     monkeypatch.setattr(apt, "Archive", Archive)
 
 
-def examine(tmp_path: Path) -> dict[str, Finding]:
+def examine(tmp_path: Path) -> dict[str, CheckResult]:
     findings = list(doctor.examine(Settings(tmp_path), Silent()))
     assert [finding.name for finding in findings] == list(doctor.CHECKS), "a check is missing or came twice"
     return {finding.name: finding for finding in findings}
 
 
-def test_on_a_sound_machine_nothing_fails(tmp_path: Path) -> None:
+def test_nothing_fails_on_a_working_host(tmp_path: Path) -> None:
     assert [f for f in examine(tmp_path).values() if f.state is State.FAIL] == []
 
 
@@ -94,7 +94,7 @@ def old_qemu(patch: Patch, _tmp: Path) -> None:
 def memory_of(mib: int) -> Callable[[Patch, Path], None]:
     def prepare(patch: Patch, tmp: Path) -> None:
         (tmp / "meminfo").write_text(f"MemTotal: 99999999 kB\nMemAvailable:  {mib << 10} kB\n")
-        patch.setattr(doctor, "MEMINFO", tmp / "meminfo")
+        patch.setattr(memory, "MEMINFO", tmp / "meminfo")
 
     return prepare
 
@@ -132,7 +132,7 @@ def half_a_mirror(patch: Patch, _tmp: Path) -> None:
         (half_a_mirror, "mirror", State.WARN, "bullseye", "DYNPTR_HARNESS_MIRROR"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_mend(
+def test_a_problem_is_named_with_a_hint(
     tmp_path: Path,
     monkeypatch: Patch,
     prepare: Callable[[Patch, Path], None],
@@ -148,7 +148,7 @@ def test_what_is_wrong_is_named_with_its_mend(
     assert hint in found.hint
 
 
-def test_a_machine_that_may_fetch_nothing_is_not_asked_for_its_mirror(tmp_path: Path) -> None:
+def test_the_mirror_is_not_checked_offline(tmp_path: Path) -> None:
     findings = {each.name: each for each in doctor.examine(Settings(tmp_path, offline=True), Silent())}
     assert findings["mirror"].state is State.WARN
     assert "DYNPTR_HARNESS_OFFLINE" in findings["mirror"].hint

@@ -1,4 +1,4 @@
-"""A command as the agent runs it: what is sent to the host, in which order, and what it is given."""
+"""A command run by the agent: its input, and the order of its events."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Host:
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
         self.messages: Queue[dict[str, Any]] = Queue()
-        self.answers: dict[bytes, bytes] = {}  # what is typed once something was heard
+        self.answers: dict[bytes, bytes] = {}  # input to send once this output has arrived
 
     def send(self, event: str, **fields: Any) -> None:
         self.sent.append({"event": event, **fields})
@@ -40,7 +40,7 @@ class Host:
         self.messages.put({"input": base64.b64encode(data).decode()})
 
     def heard(self, stream: str) -> bytes:
-        """All that was written to a stream."""
+        """Return everything that was written to a stream."""
         outputs = [each for each in self.sent if each["event"] == "output" and each["stream"] == stream]
         assert all(each["id"] == 7 for each in outputs)
         return b"".join(base64.b64decode(each["data"]) for each in outputs)
@@ -48,9 +48,9 @@ class Host:
 
 @pytest.fixture
 def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Host:
-    monkeypatch.setattr(command, "FOLDER", str(tmp_path))
+    monkeypatch.setattr(command, "DIRECTORY", str(tmp_path))
     monkeypatch.setattr(command, "PATH", os.environ["PATH"])
-    for name in ("LINES", "COLUMNS"):  # busybox believes them rather than the terminal; xdist sets them
+    for name in ("LINES", "COLUMNS"):  # xdist sets them, and busybox prefers them to the size of the terminal
         monkeypatch.delenv(name, raising=False)
     return Host()
 
@@ -70,33 +70,33 @@ def run(host: Host, *argv: str, **fields: Any) -> int:
         (("sh", "-c", "(sleep 0.1; echo late) & exit 4"), 4, b"late\n", b""),
     ],
 )
-def test_a_command_is_told_whole(
+def test_a_command_gets_its_output_and_status(
     host: Host, argv: tuple[str, ...], status: int, stdout: bytes, stderr: bytes
 ) -> None:
     assert run(host, *argv) == status
     assert (host.heard("stdout"), host.heard("stderr")) == (stdout, stderr)
 
 
-def test_input_arrives_and_its_end_too(host: Host) -> None:
+def test_input_and_its_end_arrive(host: Host) -> None:
     for data in (b"one ", b"two\0", b""):
         host.type(data)
     assert run(host, "cat") == 0
     assert host.heard("stdout") == b"one two\0"
 
 
-def test_input_that_nobody_reads_does_no_harm(host: Host) -> None:
+def test_unread_input_does_no_harm(host: Host) -> None:
     host.type(b"x" * (1 << 20))
     assert run(host, "true") == 0
 
 
-def test_a_long_silence_is_no_death(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_silence_is_not_a_failure(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(command, "ALIVE_S", 0.02)
     assert run(host, "sleep", "0.2") == 0
     assert {"event": "alive", "id": 7} in host.sent
 
 
 @pytest.mark.skipif(not shutil.which("busybox"), reason="takes busybox, as the guest has it")
-def test_a_terminal_has_the_size_of_the_hosts_and_takes_another(host: Host) -> None:
+def test_the_guest_terminal_follows_the_host_size(host: Host) -> None:
     host.messages.put({"size": [50, 132]})
     script = 'while [ "$(stty size)" != "50 132" ]; do :; done; stty size; echo err >&2; tty'
     assert run(host, "sh", "-c", script, terminal=TERMINAL) == 0
@@ -106,7 +106,7 @@ def test_a_terminal_has_the_size_of_the_hosts_and_takes_another(host: Host) -> N
 
 
 @pytest.mark.skipif(not shutil.which("busybox"), reason="takes busybox, as the guest has it")
-def test_a_key_interrupts_what_runs_in_the_terminal(host: Host) -> None:
+def test_ctrl_c_interrupts_the_command(host: Host) -> None:
     host.answers[b"ready"] = b"\x03"
     script = "trap 'exit 5' INT; echo ready; while :; do sleep 0.01; done"
     assert run(host, "sh", "-c", script, terminal=TERMINAL) == 5

@@ -1,4 +1,4 @@
-"""Which kernels of the cache go, what goes with them, and that what is used stays."""
+"""`kernels prune` removes kernels with their boot files and snapshots, but none in use."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RELEASES = ("5.10.0-46", "6.12.9", "6.12.90", "6.12.118~bpo", "7.3.4")
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """A cache with five kernels; one of another suite's source is newer, and so not the best."""
+    """Return a cache with five kernels. One is newer but built for another suite, so it is not the best."""
     settings = Settings(tmp_path)
     for release in RELEASES:
         store(settings, release)
@@ -32,7 +32,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def store(settings: Settings, release: str) -> None:
-    """A kernel of 1 MiB, its boot files, and a snapshot of a machine that runs it."""
+    """Store a kernel of 1 MiB, its boot files, and a snapshot."""
     cache = Cache(settings.cache)
     kernel = KernelPackage(release, f"linux-image-{release}", release, "trixie", "~" not in release, ())
 
@@ -49,7 +49,7 @@ def store(settings: Settings, release: str) -> None:
 
 
 def left(settings: Settings) -> dict[str, int]:
-    """How many entries of each kind there are."""
+    """Return the number of entries of each kind."""
     return {kind: len(Cache(settings.cache).entries(kind)) for kind in ("kernels", "boot", "snapshots")}
 
 
@@ -64,7 +64,7 @@ def left(settings: Settings) -> dict[str, int]:
         (["oldest"], ["6.12.90"]),
     ],
 )
-def test_a_kernel_goes_with_its_boot_files_and_snapshots(
+def test_a_kernel_is_removed_with_boot_files_and_snapshots(
     settings: Settings, selectors: list[str], gone: list[str]
 ) -> None:
     expected = [each.kernel.release for each in prune(selectors, settings, dry_run=True)]
@@ -79,9 +79,7 @@ def test_a_kernel_goes_with_its_boot_files_and_snapshots(
     assert last == f"freed {len(gone)} MiB"
 
 
-def test_what_a_process_uses_stays_with_all_that_was_derived_from_it(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_kernel_in_use_is_kept(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     def discard(_cache: Cache, kind: str, _key: str) -> bool:
         assert kind == debian_store.KIND, "a part of what is in use was removed"
         return False
@@ -91,7 +89,7 @@ def test_what_a_process_uses_stays_with_all_that_was_derived_from_it(
     assert list(removed(removals, dry_run=False)) == ["kept 7.3.4: a process uses it", "freed 0 MiB"]
 
 
-def test_a_kernel_that_the_cache_does_not_have_is_wrong_usage_and_nothing_is_removed(
+def test_an_uncached_kernel_is_wrong_usage(
     settings: Settings,
 ) -> None:
     with pytest.raises(WrongUsage, match=r"the cache has no kernel '6\.13'; near: "):
@@ -99,7 +97,7 @@ def test_a_kernel_that_the_cache_does_not_have_is_wrong_usage_and_nothing_is_rem
     assert left(settings)["kernels"] == len(RELEASES)
 
 
-def test_where_no_kernel_is_superseded_there_is_nothing_to_remove(tmp_path: Path) -> None:
+def test_nothing_is_removed_without_a_superseded_kernel(tmp_path: Path) -> None:
     settings = Settings(tmp_path)
     store(settings, "7.3.4")
     removals = list(prune([], settings))

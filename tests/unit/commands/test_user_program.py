@@ -1,4 +1,4 @@
-"""What files `probe` and `bpf.load` take, and who compiles them."""
+"""The files that `probe` and `bpf.load` accept, and their compilers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def is_bpf_object(source: UserProgram) -> bool:
 
 
 @pytest.mark.parametrize("name", ["prog.c", "prog.bpf.h", "prog.ebpf", "prog", "prog.txt"])
-def test_a_file_may_have_any_name(tmp_path: Path, name: str) -> None:
+def test_a_file_can_have_any_name(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_text(PROGRAM)
     assert is_bpf_object(UserProgram.read(path))
@@ -44,7 +44,7 @@ def test_a_file_may_have_any_name(tmp_path: Path, name: str) -> None:
     ],
     ids=["in a header", "attribute", "macro of iproute2", "macro of the user"],
 )
-def test_sections_are_found_behind_macros_and_headers(tmp_path: Path, text: str) -> None:
+def test_sections_are_found_in_macros_and_headers(tmp_path: Path, text: str) -> None:
     (tmp_path / "part.h").write_text(PROGRAM)
     path = tmp_path / "prog.c"
     path.write_text(text)
@@ -53,14 +53,14 @@ def test_sections_are_found_behind_macros_and_headers(tmp_path: Path, text: str)
     assert is_bpf_object(source)
 
 
-def test_standard_input_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_standard_input_is_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "part.h").write_text(PROGRAM)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'#include "part.h"\n')))
     assert is_bpf_object(UserProgram.read(STDIN))
 
 
-def test_an_error_on_standard_input_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_in_standard_input_is_at_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(f"{PROGRAM}int x = y;\n".encode())))
     with pytest.raises(CompileFailed) as failed:
         UserProgram.read(STDIN)
@@ -68,7 +68,7 @@ def test_an_error_on_standard_input_names_it(monkeypatch: pytest.MonkeyPatch) ->
     assert failed.value.fact == "clang does not compile <stdin>"
 
 
-def test_a_compiled_object_is_taken_unchanged(tmp_path: Path) -> None:
+def test_a_compiled_object_is_sent_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "prog.c"
     path.write_text(PROGRAM)
     given = UserProgram.read(path).given
@@ -91,7 +91,7 @@ def test_a_compiled_object_is_taken_unchanged(tmp_path: Path) -> None:
     ],
     ids=["bitcode", "binary", "x86", "truncated"],
 )
-def test_other_files_are_rejected_in_words(tmp_path: Path, content: bytes, fact: str) -> None:
+def test_other_files_are_rejected_with_a_hint(tmp_path: Path, content: bytes, fact: str) -> None:
     path = tmp_path / "prog.o"
     path.write_bytes(content)
     with pytest.raises(WrongUsage) as wrong:
@@ -109,7 +109,7 @@ def test_a_text_in_latin_1_reaches_both_compilers_unchanged(tmp_path: Path) -> N
     assert base64.b64decode(UserProgram.read(path).given["text"]) == text
 
 
-def test_a_text_for_bcc_brings_the_headers_that_it_includes(tmp_path: Path) -> None:
+def test_a_text_for_bcc_is_sent_with_its_headers(tmp_path: Path) -> None:
     for name, text in {
         "src/prog.c": f'#include "a.h"\n# include "../common/b.h"\n#include "missing.h"\n{BCC}',
         "src/a.h": '#include "deep/c.h"\n',
@@ -152,7 +152,7 @@ SEC("xdp") int drop(void *ctx) { return sizeof(struct bpf_iter_num) == 8; }
 
 
 @pytest.mark.parametrize("text", [TRACING, ITERATOR], ids=["tracing macros", "iterators"])
-def test_headers_know_the_architecture_and_iterators(tmp_path: Path, text: str) -> None:
+def test_headers_have_the_architecture_and_iterators(tmp_path: Path, text: str) -> None:
     path = tmp_path / "prog.c"
     path.write_text(text)
     source = UserProgram.read(path)
@@ -160,7 +160,7 @@ def test_headers_know_the_architecture_and_iterators(tmp_path: Path, text: str) 
     assert is_bpf_object(source)
 
 
-def test_a_file_written_for_older_headers_falls_back_to_those_of_the_host(
+def test_a_file_for_older_headers_is_compiled_with_those_of_the_host(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     older = tmp_path / "older"

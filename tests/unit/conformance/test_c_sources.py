@@ -1,4 +1,4 @@
-"""The functions of C files are found where they are, however they are written."""
+"""C functions are found in any style of code."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dynptr_harness.conformance.c_sources import Programs, functions_of
 from dynptr_harness.conformance.catalogue import CASES, PROG_TYPES
 from dynptr_harness.core.paths import bpf_src
 
-from tests.unit.samples import made_up
+from tests.unit.samples import sample_case
 
 C = {
     "cases/file.c": """\
@@ -110,4 +110,4 @@ def test_every_function_that_the_catalogue_is_about_is_found_in_its_own_file() -
 
 
 def test_a_case_is_about_the_functions_that_it_loads() -> None:
-    assert functions_of(made_up("AAA-001"), PROG_TYPES) == ("aaa_001", "aaa_001_accepted")
+    assert functions_of(sample_case("AAA-001"), PROG_TYPES) == ("aaa_001", "aaa_001_accepted")

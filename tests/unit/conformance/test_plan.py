@@ -1,4 +1,4 @@
-"""Selectors become cells, or a message that helps."""
+"""Selectors become cells, or a helpful message."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dynptr_harness.conformance.catalogue import CASES, PROG_TYPES
 from dynptr_harness.conformance.plan import choose, make
 from dynptr_harness.core.errors import WrongUsage
 
-from tests.unit.samples import made_up, made_up_type
+from tests.unit.samples import sample_case, sample_type
 
 TYPES = [
-    made_up_type(name)
+    sample_type(name)
     for name in ("CGROUP_SOCK", "CGROUP_SOCK_ADDR", "KPROBE", "LSM", "RAW_TRACEPOINT", "SK_MSG", "SYSCALL")
 ]
 ROWS = [
-    made_up(case_id)
+    sample_case(case_id)
     for case_id in ("ATT-001", "ATT-002", "RSV-001", "RSV-010", "RSV-011", "CMT-001", "CMT-002", "VER-001")
 ]
 NOT_TESTED = {"RSV-024": "no way to see it", "CON-001": "of no kernel"}
-ONLY_LSM = made_up("ZZZ-001", types=("LSM",))
-BY_BOTH = made_up("YYY-001", loaders=("bcc", "libbpf"))
+ONLY_LSM = sample_case("ZZZ-001", types=("LSM",))
+BY_BOTH = sample_case("YYY-001", loaders=("bcc", "libbpf"))
 
 
 def types_of(*selectors: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The program types on both sides: what the host asks for, the agent has, and each has its C program."""
+"""The agent has all program types of the host, and each has a C program."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dynptr_harness.conformance.prog_types import LISTED
 from dynptr_harness.core.paths import bpf_src
 
 from tests.unit.kernel_model import TYPE_NUMBERS
-from tests.unit.samples import made_up_type
+from tests.unit.samples import sample_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,7 @@ def test_the_agent_has_every_type(prog_type: object) -> None:
     names = {constant for path in GUEST.glob("*.py") for constant in _constants(path)}
     name = getattr(prog_type, "name", "")
     hook = name.partition("/")[2]
-    # the hooks for sockets stand in tables, by the name of the hook
+    # tables have the hooks for sockets, by name
     assert name in names or (name.startswith("CGROUP_SOCK") and hook in names)
 
 
@@ -57,8 +57,8 @@ def test_every_type_has_an_example_in_a_file_of_its_name(prog_type: object) -> N
 def test_the_documentation_lists_eleven_types_that_there_are() -> None:
     assert len(LISTED) == 11
     assert set(TYPE_NUMBERS) > LISTED
-    assert made_up_type("KPROBE/kretprobe").is_listed
-    assert not made_up_type("XDP").is_listed
+    assert sample_type("KPROBE/kretprobe").is_listed
+    assert not sample_type("XDP").is_listed
 
 
 def test_each_type_has_the_row_of_its_number_and_says_whether_it_is_listed() -> None:

@@ -1,4 +1,4 @@
-"""A wrong row is found before anything is booted, and named with what is wrong with it."""
+"""An invalid row is reported, with its faults, before any kernel boots."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from dynptr_harness.conformance.loader import load
 from dynptr_harness.conformance.validate import faults, validate
 from dynptr_harness.core.errors import WrongUsage
 
-from tests.unit.samples import made_up, made_up_type
+from tests.unit.samples import sample_case, sample_type
 
 if TYPE_CHECKING:
     from dynptr_harness.conformance.case import Case
 
-TYPES = [made_up_type("KPROBE"), made_up_type("LSM")]
+TYPES = [sample_type("KPROBE"), sample_type("LSM")]
 PROGRAMS = Programs(
     {
         "cases/file.c": "\n".join(
@@ -27,7 +27,7 @@ PROGRAMS = Programs(
         )
     }
 )
-RIGHT = made_up("AAA-001")
+RIGHT = sample_case("AAA-001")
 SCRIPT = script(Event((Step((Reserve(8),)),)))
 OTHER_SCRIPT = script(Event((Step((Reserve(9),)),)))
 
@@ -39,7 +39,7 @@ def of(case: Case, *others: Case, not_tested: dict[str, str] | None = None) -> l
 def test_a_sound_catalogue_has_no_faults() -> None:
     older = Difference(Verification((accepted("aaa_001"), accepted("aaa_001_accepted")), "file"), "v6.1")
     assert of(replace(RIGHT, differences=(older,), types=("LSM",), loaders=("bcc", "libbpf"))) == []
-    assert of(made_up("AAA-002", experiment=SCRIPT), RIGHT, not_tested={"AAA-003": "why"}) == []
+    assert of(sample_case("AAA-002", experiment=SCRIPT), RIGHT, not_tested={"AAA-003": "why"}) == []
 
 
 def test_the_catalogue_is_sound() -> None:
@@ -49,16 +49,18 @@ def test_the_catalogue_is_sound() -> None:
 @pytest.mark.parametrize(
     ("case", "fault"),
     [
-        (made_up("AAA-002"), "AAA-002: there is no C function 'aaa_002' in bpf_src"),
+        (sample_case("AAA-002"), "AAA-002: there is no C function 'aaa_002' in bpf_src"),
         (replace(RIGHT, types=("KPROBE", "KPROBES")), "AAA-001: there is no program type 'KPROBES'"),
         (replace(RIGHT, loaders=("bcc", "llvm")), "AAA-001: there is no loader 'llvm'"),
         (replace(RIGHT, loaders=()), "AAA-001: it has no loader"),
         (
-            made_up("AAA-001", experiment=SCRIPT, differences=(Difference(OTHER_SCRIPT, "v6.1"),)),
+            sample_case("AAA-001", experiment=SCRIPT, differences=(Difference(OTHER_SCRIPT, "v6.1"),)),
             "AAA-001: a difference asks the agent for something else than the case (v6.1)",
         ),
         (
-            made_up("AAA-001", experiment=Script((), 8192), differences=(Difference(Script(()), "v6.1"),)),
+            sample_case(
+                "AAA-001", experiment=Script((), 8192), differences=(Difference(Script(()), "v6.1"),)
+            ),
             "AAA-001: a difference asks the agent for something else than the case (v6.1)",
         ),
     ],
@@ -74,7 +76,7 @@ def test_two_rows_of_one_id_and_a_row_that_is_an_exception_too_are_faults() -> N
 
 def test_all_faults_are_one_message_of_wrong_usage() -> None:
     with pytest.raises(WrongUsage) as raised:
-        validate([made_up("AAA-002"), replace(RIGHT, types=("XDP",))], TYPES, {}, PROGRAMS)
+        validate([sample_case("AAA-002"), replace(RIGHT, types=("XDP",))], TYPES, {}, PROGRAMS)
     lines = raised.value.fact.splitlines()
     assert lines[0] == "the catalogue is wrong"
     assert len(lines) == 4

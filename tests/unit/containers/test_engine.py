@@ -1,4 +1,4 @@
-"""What needs a container engine, where there is none, and what can be said before one is asked."""
+"""Work with a container engine that is missing or not needed."""
 
 from __future__ import annotations
 
@@ -29,21 +29,23 @@ def refused(*_arguments: object, **_named: object) -> None:
         raise DockerException("Error while fetching server API version") from None
 
 
-def test_a_missing_engine_is_one_error_that_says_what_to_do(tmp_path: Path) -> None:
+def test_a_missing_engine_is_reported_with_a_hint(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentFailed, match=r"no container engine answers on .*docker\.sock") as raised:
         container_image.fetch("oci:some/kernel", Settings(tmp_path), Silent())
     assert "docker.io" in raised.value.hint
     assert "DOCKER_HOST" in raised.value.hint
 
 
-def test_a_missing_permission_is_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_permission_is_reported_with_a_hint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(docker, "from_env", refused)
     with pytest.raises(EnvironmentFailed, match="no permission") as raised:
         container_image.fetch("oci:some/kernel", Settings(tmp_path), Silent())
     assert "group docker" in raised.value.hint
 
 
-def test_without_mmdebstrap_and_engine_both_are_named(
+def test_without_mmdebstrap_and_an_engine_both_are_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def find(name: str) -> str | None:
@@ -62,15 +64,15 @@ def test_without_mmdebstrap_and_engine_both_are_named(
         (["run", "-c", "docker"], ["run", "-c", "docker"]),
     ],
 )
-def test_the_arguments_are_the_same_but_for_the_place(given: list[str], passed_on: list[str]) -> None:
-    assert rerun._without_place(given) == passed_on
+def test_only_the_option_in_is_removed_from_the_arguments(given: list[str], passed_on: list[str]) -> None:
+    assert rerun._without_in(given) == passed_on
 
 
-def test_a_file_at_the_root_cannot_be_shared() -> None:
-    with pytest.raises(WrongUsage, match="root of the file system"):
-        rerun._folder(Path("/result.json"))
+def test_a_file_in_the_root_directory_cannot_be_mounted() -> None:
+    with pytest.raises(WrongUsage, match="in the root directory"):
+        rerun._directory(Path("/result.json"))
 
 
-def test_a_file_is_shared_with_its_folder_and_a_folder_as_it_is(tmp_path: Path) -> None:
-    assert rerun._folder(tmp_path / "result.json") == tmp_path
-    assert rerun._folder(tmp_path) == tmp_path
+def test_the_directory_of_a_file_is_mounted(tmp_path: Path) -> None:
+    assert rerun._directory(tmp_path / "result.json") == tmp_path
+    assert rerun._directory(tmp_path) == tmp_path

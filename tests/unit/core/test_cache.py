@@ -1,4 +1,4 @@
-"""The cache: complete entries or none, whatever happens while they are made."""
+"""The cache: an entry is complete or absent, whatever happens during the build."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ KIND, KEY = "things", "one_1.0-b1"
 
 
 def write(text: str) -> Callable[[Path], None]:
-    """A build that makes one file."""
+    """Return a build that writes one file."""
 
-    def build(folder: Path) -> None:
-        (folder / "sub").mkdir()
-        (folder / "sub" / "file").write_text(text)
+    def build(directory: Path) -> None:
+        (directory / "sub").mkdir()
+        (directory / "sub" / "file").write_text(text)
 
     return build
 
 
-def never(_folder: Path) -> None:
+def never(_directory: Path) -> None:
     pytest.fail("a complete entry was made again")
 
 
 def names(cache: Cache) -> list[str]:
-    """What is in the folder of the kind, lock files apart."""
-    return sorted(path.name for path in (cache.folder / KIND).iterdir() if path.suffix != ".lock")
+    """Return the names in the directory of the kind, without lock files."""
+    return sorted(path.name for path in (cache.directory / KIND).iterdir() if path.suffix != ".lock")
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def cache(tmp_path: Path) -> Cache:
     return Cache(tmp_path / "cache")
 
 
-def test_an_entry_is_made_once(cache: Cache) -> None:
+def test_an_entry_is_built_once(cache: Cache) -> None:
     made = cache.entry(KIND, KEY, write("hello"))
     assert cache.entry(KIND, KEY, never) == made
     assert (made / "sub" / "file").read_text() == "hello"
@@ -84,7 +84,7 @@ def damage_the_manifest(file: Path) -> None:
         damage_the_manifest,
     ],
 )
-def test_a_damaged_entry_is_made_anew_and_it_is_said(
+def test_a_damaged_entry_is_built_again_with_a_warning(
     cache: Cache, caplog: pytest.LogCaptureFixture, damage: Callable[[Path], None]
 ) -> None:
     made = cache.entry(KIND, KEY, write("hello"))
@@ -97,9 +97,9 @@ def test_a_damaged_entry_is_made_anew_and_it_is_said(
 
 
 @pytest.mark.parametrize("error", [RuntimeError("broken"), KeyboardInterrupt()])
-def test_a_build_that_fails_leaves_nothing(cache: Cache, error: BaseException) -> None:
-    def build(folder: Path) -> None:
-        write("half")(folder)
+def test_a_failed_build_leaves_nothing(cache: Cache, error: BaseException) -> None:
+    def build(directory: Path) -> None:
+        write("half")(directory)
         raise error
 
     with pytest.raises(type(error)):
@@ -115,43 +115,43 @@ def test_a_build_that_fails_leaves_nothing(cache: Cache, error: BaseException) -
         EnvironmentFailed("packing failed: tar: file: Cannot write: No space left on device"),
     ],
 )
-def test_a_full_disk_is_one_clear_error(cache: Cache, error: Exception) -> None:
-    def build(_folder: Path) -> None:
+def test_a_full_disk_is_reported(cache: Cache, error: Exception) -> None:
+    def build(_directory: Path) -> None:
         raise error
 
     with pytest.raises(EnvironmentFailed) as caught:
         cache.entry(KIND, KEY, build)
-    assert "no room left" in caught.value.fact
-    assert str(cache.folder) in caught.value.fact
+    assert "no space left" in caught.value.fact
+    assert str(cache.directory) in caught.value.fact
     assert "DYNPTR_HARNESS_CACHE" in caught.value.hint
     assert names(cache) == []
 
 
-def test_too_little_room_is_told_before_the_work(cache: Cache) -> None:
+def test_too_little_space_is_reported_before_the_build(cache: Cache) -> None:
     with pytest.raises(EnvironmentFailed, match=rf"{1 << 40} MiB are needed for {KEY}"):
-        cache.entry(KIND, KEY, never, room_mib=1 << 40)
+        cache.entry(KIND, KEY, never, needed_mib=1 << 40)
 
 
-def test_a_folder_that_cannot_be_one_is_named(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_cache_is_reported(tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file")
     with pytest.raises(EnvironmentFailed, match=str(tmp_path / "cache")):
         Cache(tmp_path / "cache").entry(KIND, KEY, never)
 
 
 @pytest.mark.parametrize("key", ["../other", "a/b", "", ".hidden", "a b"])
-def test_a_key_is_the_name_of_one_folder(cache: Cache, key: str) -> None:
-    with pytest.raises(ValueError, match="not a name"):
+def test_a_key_must_be_one_directory_name(cache: Cache, key: str) -> None:
+    with pytest.raises(ValueError, match="not the name of a cache entry"):
         cache.entry(KIND, key, never)
 
 
-# What the tests with other processes run: say so, then wait for a line before the end of the build.
+# Program of the other processes: report the build, then wait for a line before its end.
 CHILD = """
 import sys
 from pathlib import Path
 from dynptr_harness.core.cache import Cache
 
-def build(folder):
-    (folder / "file").write_text("by the child")
+def build(directory):
+    (directory / "file").write_text("by the child")
     print("building", flush=True)
     sys.stdin.readline()
 
@@ -160,9 +160,9 @@ print(Cache(Path(sys.argv[1])).entry(sys.argv[2], sys.argv[3], build), flush=Tru
 
 
 def child_that_builds(cache: Cache) -> subprocess.Popen[str]:
-    """Another process that is in the middle of making the entry."""
+    """Return another process that is building the entry."""
     child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, str(cache.folder), KIND, KEY],
+        [sys.executable, "-c", CHILD, str(cache.directory), KIND, KEY],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -172,7 +172,7 @@ def child_that_builds(cache: Cache) -> subprocess.Popen[str]:
     return child
 
 
-def test_two_processes_make_the_same_entry_once(cache: Cache, caplog: pytest.LogCaptureFixture) -> None:
+def test_two_processes_build_an_entry_once(cache: Cache, caplog: pytest.LogCaptureFixture) -> None:
     child = child_that_builds(cache)
     with ThreadPoolExecutor() as threads, caplog.at_level(logging.WARNING):
         ours = threads.submit(cache.entry, KIND, KEY, never)
@@ -183,7 +183,7 @@ def test_two_processes_make_the_same_entry_once(cache: Cache, caplog: pytest.Log
     assert names(cache) == [KEY]
 
 
-def test_kill_9_in_the_middle_of_a_build_harms_nothing(cache: Cache) -> None:
+def test_sigkill_during_a_build_leaves_no_damage(cache: Cache) -> None:
     child = child_that_builds(cache)
     child.send_signal(signal.SIGKILL)
     child.communicate(timeout=10)
@@ -193,7 +193,7 @@ def test_kill_9_in_the_middle_of_a_build_harms_nothing(cache: Cache) -> None:
     assert names(cache) == [KEY]
 
 
-def test_what_a_killed_process_left_goes_with_the_next_build_of_its_kind(cache: Cache) -> None:
+def test_the_next_build_removes_the_drafts_of_a_killed_process(cache: Cache) -> None:
     child = child_that_builds(cache)
     cache.entry(KIND, "another", write("ours"))
     assert len(names(cache)) == 2, "the draft of a living process was removed"
@@ -203,7 +203,7 @@ def test_what_a_killed_process_left_goes_with_the_next_build_of_its_kind(cache: 
     assert names(cache) == ["another", "third"]
 
 
-def test_a_lock_held_for_ever_is_an_error(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_that_is_never_released_is_an_error(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache_module, "LOCK_DEADLINE", 0.2)
     with cache.locked(KIND, KEY), pytest.raises(EnvironmentFailed, match=f"lock of {KIND}/{KEY}"):
         cache.entry(KIND, KEY, never)
@@ -214,16 +214,16 @@ import sys
 from pathlib import Path
 from dynptr_harness.core.cache import Cache
 
-Cache(Path(sys.argv[1])).entry(sys.argv[2], sys.argv[3], lambda _folder: None)
+Cache(Path(sys.argv[1])).entry(sys.argv[2], sys.argv[3], lambda _directory: None)
 print("has it", flush=True)
 sys.stdin.readline()
 """
 
 
-def test_what_another_process_was_given_is_not_discarded_as_long_as_that_lives(cache: Cache) -> None:
+def test_an_entry_in_use_by_another_process_is_not_discarded(cache: Cache) -> None:
     made = cache.entry(KIND, KEY, write("hello"))
     child = subprocess.Popen(
-        [sys.executable, "-c", USER, str(cache.folder), KIND, KEY],
+        [sys.executable, "-c", USER, str(cache.directory), KIND, KEY],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

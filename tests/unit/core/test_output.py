@@ -1,4 +1,4 @@
-"""Files a person asked for: wrong ones are found early, right ones appear complete."""
+"""Output files: errors are found early, and files appear complete."""
 
 from __future__ import annotations
 
@@ -14,26 +14,24 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_a_file_in_a_missing_folder_is_wrong_usage(tmp_path: Path) -> None:
-    with pytest.raises(WrongUsage, match=r"--json .*: there is no folder .*missing") as raised:
+def test_a_missing_directory_is_wrong_usage(tmp_path: Path) -> None:
+    with pytest.raises(WrongUsage, match=r"--json .*: there is no directory .*missing") as raised:
         output.check("--json", tmp_path / "missing" / "a.json")
-    assert raised.value.hint.startswith("make it first: mkdir -p ")
+    assert raised.value.hint.startswith("create it: mkdir -p ")
 
 
-def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    with pytest.raises(WrongUsage, match="is a folder"):
+def test_a_directory_is_not_accepted_as_a_file(tmp_path: Path) -> None:
+    with pytest.raises(WrongUsage, match="is a directory"):
         output.check("--junit", tmp_path)
 
 
-def test_a_file_in_place_of_the_folder_is_wrong_usage(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_directory_is_wrong_usage(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(WrongUsage, match="there is no folder"):
+    with pytest.raises(WrongUsage, match="there is no directory"):
         output.check("--junit", tmp_path / "file" / "a.xml")
 
 
-def test_a_folder_that_cannot_be_written_is_found_early(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unwritable_directory_is_found_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(WrongUsage, match="no permission"):
         output.check("--json", tmp_path / "a.json")
@@ -44,7 +42,7 @@ def test_a_check_leaves_nothing_behind(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_is_replaced_and_nothing_stays_beside_it(tmp_path: Path) -> None:
+def test_a_file_is_replaced_and_no_other_file_stays(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     path.write_text("old")
     output.write(path, b"new")
@@ -59,9 +57,7 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     assert (tmp_path / "target").read_bytes() == b"x"
 
 
-def test_the_old_file_stays_whole_when_the_disk_is_full(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_old_file_stays_if_the_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.json"
     path.write_text("old")
 

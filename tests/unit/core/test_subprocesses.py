@@ -1,4 +1,4 @@
-"""Tools of the host: what they say, how they fail, and that none outlives us."""
+"""Tools of the host: their output, their failures, and their end."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def run(script: str, deadline: float = 10.0) -> str:
     return subprocesses.run(["sh", "-c", script], what="the work", deadline=deadline)
 
 
-def test_output_is_what_the_tool_wrote_to_standard_output() -> None:
+def test_standard_output_is_returned() -> None:
     assert run("echo one; echo two >&2; printf three") == "one\nthree"
 
 
@@ -32,7 +32,7 @@ def test_lines_of_standard_error_are_passed_on() -> None:
     assert lines == ["one", "two"]
 
 
-def test_the_environment_is_added_to_ours() -> None:
+def test_the_environment_is_extended() -> None:
     given = subprocesses.run(["sh", "-c", "echo $MINE $HOME"], what="x", deadline=10, env={"MINE": "yes"})
     assert given.split() == ["yes", os.environ["HOME"]]
 
@@ -45,7 +45,7 @@ def test_the_environment_is_added_to_ours() -> None:
         ("kill -KILL $$", "the work failed: sh ended by signal 9"),
     ],
 )
-def test_a_failure_names_the_work_the_status_and_the_last_words(script: str, said: str) -> None:
+def test_a_failure_reports_the_work_the_status_and_the_last_lines(script: str, said: str) -> None:
     with pytest.raises(EnvironmentFailed) as caught:
         run(script)
     assert caught.value.fact == said
@@ -59,17 +59,17 @@ def test_only_the_last_lines_are_shown() -> None:
     ]
 
 
-def test_a_missing_tool_is_named_with_the_mend() -> None:
+def test_a_missing_tool_is_reported_with_a_hint() -> None:
     with pytest.raises(EnvironmentFailed, match="no-such-tool is not installed") as caught:
         subprocesses.run(["no-such-tool"], what="x", deadline=10)
     assert "make setup" in caught.value.hint
 
 
-# A tool that has a child of its own; both say who they are.
+# A tool with a child. Both write their process IDs.
 FAMILY = "sleep 600 & echo $! >> {pids}; echo $$ >> {pids}; wait"
 
 
-# A process of ours that runs such a tool. (A shell's background jobs ignore SIGINT, and so do theirs.)
+# A process that runs such a tool. Background jobs of a shell, and their children, ignore SIGINT.
 PARENT = """
 import signal, sys
 from dynptr_harness.core import subprocesses
@@ -91,7 +91,7 @@ def family(pids: Path) -> list[int]:
 
 
 def stat(pid: int) -> list[str]:
-    """State, parent and so on of a process, as proc_pid_stat(5) lists them from the third field on."""
+    """Return the fields of proc_pid_stat(5) from the third on: state, parent and so on."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
@@ -103,7 +103,7 @@ def is_running(pid: int) -> bool:
 
 
 def is_guarded(pids: Path) -> bool:
-    """Whether the tool runs and its timeout(1) sleeps: before, it may not know of the tool yet."""
+    """Return True if the tool runs and its timeout(1) sleeps. Before that, timeout may not know the tool."""
     return len(family(pids)) == 2 and stat(int(stat(family(pids)[1])[1]))[0] == "S"
 
 
@@ -112,21 +112,21 @@ def assert_all_gone(pids: Path) -> None:
     wait_until("a process was left behind", lambda: not any(map(is_running, family(pids))))
 
 
-def test_at_the_deadline_the_tool_and_its_children_end(tmp_path: Path) -> None:
+def test_the_tool_and_its_children_end_at_the_deadline(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
-    with pytest.raises(EnvironmentFailed, match=r"the work was not done after 0\.3 s"):
+    with pytest.raises(EnvironmentFailed, match=r"the work did not end within 0\.3 s"):
         run(FAMILY.format(pids=pids), deadline=0.3)
     assert_all_gone(pids)
 
 
-def test_a_tool_that_ignores_the_request_to_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tool_that_ignores_sigterm_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocesses, "GRACE_SECONDS", 0.2)
-    with pytest.raises(EnvironmentFailed, match="not done after"):
+    with pytest.raises(EnvironmentFailed, match="did not end within"):
         run("trap '' TERM; while :; do sleep 0.05; done", deadline=0.2)
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
-def test_no_tool_outlives_us(tmp_path: Path, sent: signal.Signals) -> None:
+def test_no_tool_outlives_this_process(tmp_path: Path, sent: signal.Signals) -> None:
     pids = tmp_path / "pids"
     argv = [sys.executable, "-c", PARENT, FAMILY.format(pids=pids)]
     ours = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)

@@ -1,4 +1,4 @@
-"""Which symbols and maps a program of an object needs."""
+"""The symbols and maps that a program of an object needs."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def code(tmp_path_factory: pytest.TempPathFactory) -> bytes:
         ("by_nothing", set(), set()),
     ],
 )
-def test_only_what_a_program_needs_must_be_there(
+def test_only_the_symbols_and_maps_of_the_program_are_required(
     code: bytes, function: str, symbols: set[str], maps: set[str]
 ) -> None:
     changed = ElfObject(ElfObject(code).only_for(function))
@@ -83,7 +83,7 @@ def test_only_what_a_program_needs_must_be_there(
     assert ElfObject(code).unused_maps(function) == MAPS - maps
 
 
-def test_a_call_is_traced_to_its_symbol(code: bytes) -> None:
+def test_a_call_is_resolved_to_its_symbol(code: bytes) -> None:
     calls = {ElfObject(code).symbol_at("by_itself", instruction) for instruction in range(8)}
     assert calls == {"one", "two", ""}
-    assert ElfObject(code).symbol_at("none_such", 0) == ""
+    assert ElfObject(code).symbol_at("unknown", 0) == ""

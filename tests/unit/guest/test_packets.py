@@ -1,4 +1,4 @@
-"""What counts as the arrival of a message."""
+"""The arrival of packets."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ SOURCE = Path(__file__).parents[3] / "harness/dynptr_harness/guest/prog_types/pa
 
 
 @pytest.fixture(scope="module")
-def traffic() -> Any:
-    """The module by itself: its package takes BCC, which is in the guest only."""
-    spec = importlib.util.spec_from_file_location("traffic", SOURCE)
+def packets() -> Any:
+    """Import the module without its package, which needs BCC."""
+    spec = importlib.util.spec_from_file_location("packets", SOURCE)
     assert spec
     assert spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -32,12 +32,12 @@ def traffic() -> Any:
         ([], None, None),
     ],
 )
-def test_the_arrival_of_a_message_is_not_that_of_another_s(
-    traffic: Any, monkeypatch: pytest.MonkeyPatch, sent: list[bytes], size: int | None, received: str | None
+def test_packets_of_another_size_are_ignored(
+    packets: Any, monkeypatch: pytest.MonkeyPatch, sent: list[bytes], size: int | None, received: str | None
 ) -> None:
-    monkeypatch.setattr(traffic, "ARRIVAL_S", 0.05)
+    monkeypatch.setattr(packets, "ARRIVAL_S", 0.05)
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with ours, theirs:
         for each in sent:
             theirs.send(each)
-        assert traffic.arrival(ours, 4, size) == {"received": received}
+        assert packets.arrival(ours, 4, size) == {"received": received}

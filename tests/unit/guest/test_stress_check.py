@@ -1,4 +1,4 @@
-"""The ledger of a flood finds every kind of wrong record among right ones."""
+"""The record checker of the stress test finds every kind of error."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ import struct
 from typing import TYPE_CHECKING
 
 import pytest
-from dynptr_harness.guest.experiments.stress_check import BATCH_BYTES, FOOTPRINT, RecordChecker, committed
+from dynptr_harness.guest.experiments.stress_check import (
+    BATCH_BYTES,
+    FOOTPRINT,
+    RecordChecker,
+    committed_bytes,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +36,7 @@ def right(record_id: int) -> tuple[int, int, int, int]:
 
 
 def records(cnt: int) -> Records:
-    """Records of four sources, each in its own order, without those that were refused."""
+    """Return records of four sources. Each source numbers its attempts, and the rejected ones are missing."""
     attempts = [0] * 4
     made: Records = []
     while len(made) < cnt:
@@ -43,25 +48,25 @@ def records(cnt: int) -> Records:
     return made
 
 
-def entered(made: Records) -> RecordChecker:
-    """A ledger into which the records came in pieces."""
+def checked(made: Records) -> RecordChecker:
+    """Return the checker after it got the records in pieces."""
     octets = memoryview(b"".join(RECORD.pack(*record) for record in made))
-    ledger = RecordChecker(SEED)
+    checker = RecordChecker(SEED)
     for start in range(0, len(octets), 100 * FOOTPRINT):
-        ledger.enter(octets[start : start + 100 * FOOTPRINT], start)
-    ledger.close()
-    return ledger
+        checker.add(octets[start : start + 100 * FOOTPRINT], start)
+    checker.finish()
+    return checker
 
 
-def test_right_records_are_counted_by_source_and_none_is_found_wrong() -> None:
+def test_correct_records_are_counted_by_source() -> None:
     made = records(BATCH_BYTES // FOOTPRINT + 1000)  # more than a batch
-    ledger = entered(made)
+    checker = checked(made)
     submitted = [record for record in made if not record[0] & DISCARD]
-    assert not any(ledger.reply()["wrong"].values())
-    assert ledger.reply()["discarded"] == len(made) - len(submitted)
+    assert not any(checker.reply()["wrong"].values())
+    assert checker.reply()["discarded"] == len(made) - len(submitted)
     for source in range(4):
         sums = [record[3] for record in submitted if record[2] >> 56 == source]
-        assert ledger.of(source) == {"submitted": len(sums), "fingerprint": sum(sums) & WORD}
+        assert checker.of(source) == {"submitted": len(sums), "fingerprint": sum(sums) & WORD}
 
 
 def change(index: int, field: int, value: Callable[[int], int]) -> Callable[[Records], None]:
@@ -74,7 +79,7 @@ def change(index: int, field: int, value: Callable[[int], int]) -> Callable[[Rec
 
 
 def swap(made: Records) -> None:
-    """Exchange two submitted records of one source."""
+    """Swap two submitted records of one source."""
     of_source = [i for i, record in enumerate(made) if record[2] >> 56 == 1 and not record[0] & DISCARD]
     first, second = of_source[:2]
     made[first], made[second] = made[second], made[first]
@@ -90,7 +95,7 @@ FIRST_DISCARDED = next(i for i, record in enumerate(records(100)) if record[0] &
 
 
 @pytest.mark.parametrize(
-    ("what", "falsify"),
+    ("error", "falsify"),
     [
         ("headers", change(7, 0, lambda length: length + 8)),
         ("headers", change(7, 0, lambda length: length | 1 << 20)),
@@ -102,31 +107,31 @@ FIRST_DISCARDED = next(i for i, record in enumerate(records(100)) if record[0] &
         ("order", repeat),
     ],
 )
-def test_a_wrong_record_is_counted_as_what_it_is(what: str, falsify: Callable[[Records], None]) -> None:
+def test_a_wrong_record_is_counted_by_its_error(error: str, falsify: Callable[[Records], None]) -> None:
     made = records(1000)
     falsify(made)
-    assert entered(made).reply()["wrong"][what] >= 1
+    assert checked(made).reply()["wrong"][error] >= 1
 
 
-def test_a_piece_from_another_place_is_counted() -> None:
+def test_a_piece_from_another_position_is_counted() -> None:
     piece = memoryview(RECORD.pack(*right(1)))
-    ledger = RecordChecker(SEED)
-    ledger.enter(piece, 0)
-    ledger.enter(piece, 2 * FOOTPRINT)
-    assert ledger.reply()["wrong"]["positions"] == 1
+    checker = RecordChecker(SEED)
+    checker.add(piece, 0)
+    checker.add(piece, 2 * FOOTPRINT)
+    assert checker.reply()["wrong"]["positions"] == 1
 
 
 @pytest.mark.parametrize("busy", [None, 0, 5, 99])
-def test_only_what_lies_before_a_busy_record_is_committed(busy: int | None) -> None:
+def test_only_records_before_a_busy_one_are_committed(busy: int | None) -> None:
     made = records(100)
     if busy is not None:
         change(busy, 0, lambda length: length | BUSY)(made)
     octets = memoryview(b"".join(RECORD.pack(*record) for record in made))
-    assert committed(octets) == (100 if busy is None else busy) * FOOTPRINT
+    assert committed_bytes(octets) == (100 if busy is None else busy) * FOOTPRINT
 
 
-def test_order_is_looked_at_from_one_batch_to_the_next() -> None:
+def test_the_order_is_checked_across_batches() -> None:
     made = [record for record in records(2 * BATCH_BYTES // FOOTPRINT) if not record[0] & DISCARD]
     last = made[BATCH_BYTES // FOOTPRINT - 1]
-    made[BATCH_BYTES // FOOTPRINT] = last  # the first of the second batch is the last of the first one again
-    assert entered(made).reply()["wrong"]["order"] == 1
+    made[BATCH_BYTES // FOOTPRINT] = last  # repeated as the first one of the second batch
+    assert checked(made).reply()["wrong"]["order"] == 1

@@ -1,4 +1,4 @@
-"""What is put together for a boot, without booting it."""
+"""The files of a boot, without a boot."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def listed(archive: Path) -> list[str]:
-    """The verbose listing of a cpio archive, without link counts."""
+    """Return the verbose listing of a cpio archive, without link counts."""
     said = subprocess.run(
         ["cpio", "-itv", "--quiet", "--numeric-uid-gid", f"--file={archive}"],
         capture_output=True,
@@ -42,7 +42,7 @@ def listed(archive: Path) -> list[str]:
     return said.stdout.splitlines()
 
 
-def test_the_initramfs_holds_the_modules_in_load_order(tmp_path: Path, busybox: Path) -> None:
+def test_the_initramfs_has_the_modules_in_load_order(tmp_path: Path, busybox: Path) -> None:
     sources = [tmp_path / name for name in ("zlib.ko", "a.ko")]
     for source in sources:
         source.write_text(source.name)
@@ -67,7 +67,7 @@ def test_the_initramfs_holds_the_modules_in_load_order(tmp_path: Path, busybox: 
     assert [path.name for path in target.parent.iterdir()] == ["initramfs.cpio"]
 
 
-def test_the_same_input_gives_the_same_initramfs(tmp_path: Path, busybox: Path) -> None:
+def test_the_initramfs_is_reproducible(tmp_path: Path, busybox: Path) -> None:
     archives = []
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
@@ -76,20 +76,18 @@ def test_the_same_input_gives_the_same_initramfs(tmp_path: Path, busybox: Path) 
     assert archives[0].read_bytes() == archives[1].read_bytes()
 
 
-def kernel(tmp_path: Path, modules_folder: Path | None) -> Kernel:
+def kernel(tmp_path: Path, modules_directory: Path | None) -> Kernel:
     image = tmp_path / "bzImage"
     image.write_text("a kernel")
-    return Kernel("6.12.1-test", "x86_64", image, modules_folder, sha256="12ab")
+    return Kernel("6.12.1-test", "x86_64", image, modules_directory, sha256="12ab")
 
 
-def test_modules_come_uncompressed_dependencies_first_and_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "lib/modules/6.12.1-test"
-    folder.mkdir(parents=True)
+def test_modules_are_uncompressed_and_in_load_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = tmp_path / "lib/modules/6.12.1-test"
+    directory.mkdir(parents=True)
     for name in ("crc", "erofs", "overlay"):
-        (folder / f"{name}.ko").write_text(name)
-    subprocess.run(["xz", folder / "erofs.ko"], check=True)
+        (directory / f"{name}.ko").write_text(name)
+    subprocess.run(["xz", directory / "erofs.ko"], check=True)
     depends = {
         "virtio_blk": ["builtin virtio_blk"],
         "erofs": ["insmod {}/crc.ko ", "insmod {}/erofs.ko.xz "],
@@ -109,7 +107,7 @@ def test_modules_come_uncompressed_dependencies_first_and_once(
     monkeypatch.setattr(subprocesses, "run", run)
     work = tmp_path / "work"
     work.mkdir()
-    found = kmod.extract(kernel(tmp_path, folder), work)
+    found = kmod.extract(kernel(tmp_path, directory), work)
     assert [(path.name, path.read_text()) for path in found] == [
         ("crc.ko", "crc"),
         ("erofs.ko", "erofs"),
@@ -117,9 +115,7 @@ def test_modules_come_uncompressed_dependencies_first_and_once(
     ]
 
 
-def test_a_modprobe_that_fails_for_another_reason_is_not_taken_for_built_in(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_failure_of_modprobe_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def run(argv: Sequence[str], *, what: str, deadline: float) -> str:  # noqa: ARG001
         raise EnvironmentFailed(f"{what} failed: Segmentation fault")
 
@@ -129,7 +125,7 @@ def test_a_modprobe_that_fails_for_another_reason_is_not_taken_for_built_in(
         kmod.extract(kernel(tmp_path, tmp_path), tmp_path / "work")
 
 
-def test_the_payload_has_what_the_guest_needs_and_no_compiled_leftovers() -> None:
+def test_the_payload_has_all_files_without_bytecode() -> None:
     names = set(payload.contents())
     for needed in (
         "guest-start.sh",
@@ -143,7 +139,7 @@ def test_the_payload_has_what_the_guest_needs_and_no_compiled_leftovers() -> Non
     assert not [name for name in names if name.endswith(".pyc") or name.startswith("dynptr_harness/vm")]
 
 
-def test_parts_of_the_payload_can_be_replaced_and_the_key_follows(tmp_path: Path) -> None:
+def test_a_replaced_file_changes_the_key_of_the_payload(tmp_path: Path) -> None:
     (tmp_path / "__main__.py").write_text("print(1)")
     usual = payload.contents()
     replaced = payload.contents({"dynptr_harness/guest": tmp_path})
@@ -154,7 +150,7 @@ def test_parts_of_the_payload_can_be_replaced_and_the_key_follows(tmp_path: Path
     assert len(keys | {payload.key(payload.contents({"dynptr_harness/guest": tmp_path}))}) == 3
 
 
-def test_boot_files_are_made_once(tmp_path: Path, busybox: Path) -> None:
+def test_boot_files_are_built_once(tmp_path: Path, busybox: Path) -> None:
     image = GuestImage(tmp_path / "root.erofs", busybox, {}, "key")
     settings = Settings(tmp_path / "cache")
     first = boot_files.files(kernel(tmp_path, None), image, settings=settings, progress=Silent())
@@ -163,7 +159,7 @@ def test_boot_files_are_made_once(tmp_path: Path, busybox: Path) -> None:
     assert first.initramfs.stat() == made
 
 
-def test_boot_files_are_made_anew_when_the_modules_change(tmp_path: Path, busybox: Path) -> None:
+def test_changed_modules_change_the_boot_files(tmp_path: Path, busybox: Path) -> None:
     image = GuestImage(tmp_path / "root.erofs", busybox, {}, "key")
     module = tmp_path / "modules/kernel/a.ko"
     module.parent.mkdir(parents=True)
@@ -174,7 +170,7 @@ def test_boot_files_are_made_anew_when_the_modules_change(tmp_path: Path, busybo
     assert len(keys) == 2
 
 
-def test_a_kernel_without_modules_gets_two_disks(tmp_path: Path, busybox: Path) -> None:
+def test_a_kernel_without_modules_has_two_disks(tmp_path: Path, busybox: Path) -> None:
     image = GuestImage(tmp_path / "root.erofs", busybox, {}, "key")
     files = boot_files.files(
         kernel(tmp_path, None), image, settings=Settings(tmp_path / "cache"), progress=Silent()

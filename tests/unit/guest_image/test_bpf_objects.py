@@ -1,4 +1,4 @@
-"""The objects for libbpf: which are compiled, when they are compiled anew, and what a wrong program says."""
+"""The compilation of BPF objects, their cache, and compiler errors."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ int program(void *ctx)
 
 @pytest.fixture
 def bpf_src(tmp_path: Path) -> Path:
-    """A folder as bpf_src with one program, and the real headers."""
+    """A bpf_src with one program and the real headers."""
     shutil.copytree(paths.bpf_src() / "include", tmp_path / "bpf_src/include")
     (tmp_path / "bpf_src/elf").mkdir()
     (tmp_path / "bpf_src/elf/one.bpf.c").write_text(PROGRAM)
     return tmp_path / "bpf_src"
 
 
-def test_each_program_becomes_an_object_and_is_compiled_once(bpf_src: Path, tmp_path: Path) -> None:
+def test_each_program_is_compiled_once(bpf_src: Path, tmp_path: Path) -> None:
     first = bpf_objects.compiled(bpf_src, Cache(tmp_path / "cache"))
     assert list(first) == ["compiler", "one.bpf.o"]
     assert first["one.bpf.o"].read_bytes()[:4] == b"\x7fELF"
@@ -46,14 +46,16 @@ def test_each_program_becomes_an_object_and_is_compiled_once(bpf_src: Path, tmp_
 
 
 @pytest.mark.parametrize("changed", ["elf/one.bpf.c", "include/dynptr_harness.h", "include/elf_object.h"])
-def test_a_change_of_a_program_or_a_header_compiles_anew(bpf_src: Path, tmp_path: Path, changed: str) -> None:
+def test_a_changed_program_or_header_is_compiled_again(bpf_src: Path, tmp_path: Path, changed: str) -> None:
     first = bpf_objects.compiled(bpf_src, Cache(tmp_path / "cache"))
     with (bpf_src / changed).open("a") as source:
         source.write("/* changed */\n")
     assert bpf_objects.compiled(bpf_src, Cache(tmp_path / "cache")) != first
 
 
-def test_another_clang_compiles_anew(bpf_src: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_version_of_clang_compiles_again(
+    bpf_src: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = bpf_objects.compiled(bpf_src, Cache(tmp_path / "cache"))
     monkeypatch.setattr(bpf_objects, "clang_version", lambda: "clang version 99")
     second = bpf_objects.compiled(bpf_src, Cache(tmp_path / "cache"))
@@ -61,7 +63,7 @@ def test_another_clang_compiles_anew(bpf_src: Path, tmp_path: Path, monkeypatch:
     assert second != first
 
 
-def test_a_wrong_program_is_named_with_what_clang_says(bpf_src: Path, tmp_path: Path) -> None:
+def test_compiler_errors_are_reported(bpf_src: Path, tmp_path: Path) -> None:
     (bpf_src / "elf/one.bpf.c").write_text(PROGRAM + "int wrong(void) { return nothing; }\n")
     with pytest.raises(EnvironmentFailed, match=r"(?s)compiling one\.bpf\.c failed.*nothing"):
         bpf_objects.compiled(bpf_src, Cache(tmp_path / "cache"))

@@ -1,4 +1,4 @@
-"""The guest's root file system, as far as it can be seen without making one."""
+"""The guest's root file system, without a build."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_versions_are_read_from_the_names_of_packages() -> None:
+def test_versions_are_read_from_file_names() -> None:
     listing = "base-files_13.8+deb13u8_amd64.deb\nlibbpf1_1%3a1.5.0-3_amd64.deb\nlock\npartial\n"
     assert rootfs._versions(listing) == {"base-files": "13.8+deb13u8", "libbpf1": "1:1.5.0-3"}
 
@@ -26,7 +26,7 @@ def test_the_key_changes_with_each_part_of_the_recipe(monkeypatch: pytest.Monkey
     assert rootfs.image_key() != before
 
 
-def test_offline_an_image_that_is_not_in_the_cache_is_told_at_once(tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentFailed, match="guest image is not in the cache, and nothing") as caught:
+def test_offline_a_missing_image_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentFailed, match="guest image is not in the cache, and fetching") as caught:
         rootfs.ensure(Settings(tmp_path, offline=True), Silent())
     assert "dynptr-harness setup" in caught.value.hint

@@ -1,4 +1,4 @@
-"""The running kernel as a machine, with a stub in place of the agent: answers, failures, and its end."""
+"""The running kernel as a machine, with a stub of the agent: replies, failures and the end."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ STUB = Path(__file__).parents[1] / "stub_host_agent.py"
 
 
 class Log:
-    """A kernel log into which a test can speak."""
+    """A fake kernel log. Tests add messages to `to_come`."""
 
     def __init__(self) -> None:
         self.splats: list[str] = []
         self.to_come: list[str] = []
 
     def read(self) -> list[str]:
-        said, self.to_come = self.to_come, []
-        self.splats += said
-        return said
+        messages, self.to_come = self.to_come, []
+        self.splats += messages
+        return messages
 
     def close(self) -> None: ...
 
@@ -48,11 +48,11 @@ def log(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Log:
     return log
 
 
-def on_host(folder: Path, work: Callable[[HostMachine], Awaitable[Any]]) -> Any:
-    """What `work` returns; afterwards the agent is gone."""
+def on_host(directory: Path, work: Callable[[HostMachine], Awaitable[Any]]) -> Any:
+    """Return the result of `work`, and check that the agent has ended."""
 
     async def run() -> Any:
-        host = await HostMachine.start(subject(), folder)
+        host = await HostMachine.start(subject(), directory)
         try:
             return await work(host)
         finally:
@@ -64,41 +64,41 @@ def on_host(folder: Path, work: Callable[[HostMachine], Awaitable[Any]]) -> Any:
 
 
 @pytest.mark.usefixtures("log")
-def test_it_says_its_facts_and_answers_and_is_gone_afterwards(tmp_path: Path) -> None:
+def test_the_agent_sends_facts_replies_and_ends(tmp_path: Path) -> None:
     async def work(host: HostMachine) -> Any:
         assert host.facts == {"release": os.uname().release}
         assert not host.restored
         return await host.ask({"kind": "echo", "say": "hello"}, 5)
 
     assert on_host(tmp_path, work) == {"said": "hello", "seconds": 0.5}
-    assert "own words" in (tmp_path / "console.txt").read_text()
+    assert "output of the agent" in (tmp_path / "console.txt").read_text()
 
 
-def test_what_the_kernel_says_against_itself_comes_with_the_answer(log: Log, tmp_path: Path) -> None:
+def test_a_reply_has_the_splats_of_its_request(log: Log, tmp_path: Path) -> None:
     async def work(host: HostMachine) -> Any:
         log.to_come = ["WARNING: before"]
         assert host.splats == ["WARNING: before"]
         answer = host.ask({"kind": "echo", "say": "x"}, 5)
-        log.read = speaking(log)  # type: ignore[method-assign]
+        log.read = logging_later(log)  # type: ignore[method-assign]
         return await answer
 
-    def speaking(log: Log) -> Callable[[], list[str]]:
-        calls = iter([[], ["WARNING: at it"]])
+    def logging_later(log: Log) -> Callable[[], list[str]]:
+        calls = iter([[], ["WARNING: during"]])
 
         def read() -> list[str]:
-            said: list[str] = next(calls, [])
-            log.splats += said
-            return said
+            messages: list[str] = next(calls, [])
+            log.splats += messages
+            return messages
 
         return read
 
     reply = on_host(tmp_path, work)
-    assert reply["splats"] == ["WARNING: at it"]
-    assert reply["console"] == "WARNING: at it"
+    assert reply["splats"] == ["WARNING: during"]
+    assert reply["console"] == "WARNING: during"
 
 
 @pytest.mark.usefixtures("log")
-def test_an_agent_that_fails_at_a_request_goes_on(tmp_path: Path) -> None:
+def test_the_agent_works_after_a_failed_request(tmp_path: Path) -> None:
     async def work(host: HostMachine) -> Any:
         with pytest.raises(RequestFailed, match="ValueError: no"):
             await host.ask({"kind": "error"}, 5)
@@ -111,12 +111,12 @@ def test_an_agent_that_fails_at_a_request_goes_on(tmp_path: Path) -> None:
     ("kind", "failure", "reason"),
     [
         ("end", FailureKind.LOST, "the agent ended"),
-        ("nonsense", FailureKind.LOST, "no message"),
+        ("nonsense", FailureKind.LOST, "invalid message"),
         ("sleep", FailureKind.HANG, "no reply to request 1 after 0.2 s"),
     ],
 )
 @pytest.mark.usefixtures("log")
-def test_ends_and_hangs_are_told_apart(kind: str, failure: FailureKind, reason: str, tmp_path: Path) -> None:
+def test_a_lost_agent_is_not_a_hang(kind: str, failure: FailureKind, reason: str, tmp_path: Path) -> None:
     async def work(host: HostMachine) -> Any:
         with pytest.raises(MachineFailed, match=reason) as raised:
             await host.ask({"kind": kind}, 0.2 if kind == "sleep" else 5)
@@ -126,7 +126,7 @@ def test_ends_and_hangs_are_told_apart(kind: str, failure: FailureKind, reason: 
 
 
 @pytest.mark.usefixtures("log")
-def test_an_agent_that_cannot_start_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_agent_that_cannot_start_gives_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = tmp_path / "failing.sh"
     script.write_text(f"exec {sys.executable} {STUB} fail\n")
     monkeypatch.setattr(machine, "START", script)

@@ -1,4 +1,4 @@
-"""Our own apt: where it gets the mirror from, and that it leaves the host's alone."""
+"""apt with its own configuration: the choice of the mirror, and nothing else of the host's."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-# Rows as `apt-get indextargets` gives them: address, suite, component, and who made the list if it is there.
+# Rows of `apt-get indextargets`: address, suite, component, and the origin if the list was fetched.
 OTHER = "http://example.org/tools trixie main Example\n"
 DEBIAN = (
     "http://one.example/debian/ trixie main Debian\nhttp://one.example/debian/ trixie-updates main Debian\n"
@@ -28,7 +28,7 @@ DISC = "cdrom:[Debian]/ trixie main Debian\n"
 
 
 class Host:
-    """The answers of the host's apt."""
+    """A host's apt with given rows."""
 
     def __init__(self, fetched: str = "", known: str = "") -> None:
         self.fetched = fetched
@@ -58,21 +58,23 @@ class Host:
         (Host(DISC + DEBIAN), Mirror("http://one.example/debian", "http://one.example/debian-security")),
     ],
 )
-def test_the_mirror_is_the_one_of_the_host(
+def test_the_mirror_of_the_host_is_the_default(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: Host, expected: Mirror
 ) -> None:
     monkeypatch.setattr(subprocesses, "run", host.run)
     assert apt.mirror(Settings(tmp_path)) == expected
 
 
-def test_the_mirror_of_the_settings_goes_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_mirror_of_the_settings_overrides_the_default(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(subprocesses, "run", Host(DEBIAN + SECURITY).run)
     found = apt.mirror(Settings(tmp_path, mirror="http://mine.example/debian/"))
     assert found == Mirror("http://mine.example/debian", "http://mine.example/debian-security")
 
 
 @pytest.mark.parametrize("host", [Host(), Host(OTHER, OTHER), Host(DISC), Host("", OTHER_NOT_FETCHED)])
-def test_a_host_without_a_debian_mirror_is_asked_to_name_one(
+def test_a_host_without_a_debian_mirror_is_an_error_with_a_hint(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: Host
 ) -> None:
     monkeypatch.setattr(subprocesses, "run", host.run)
@@ -81,7 +83,7 @@ def test_a_host_without_a_debian_mirror_is_asked_to_name_one(
     assert "DYNPTR_HARNESS_MIRROR" in caught.value.hint
 
 
-def test_of_the_hosts_configuration_only_the_way_to_the_network_is_taken(
+def test_only_the_network_configuration_of_the_host_is_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(subprocesses, "run", Host().run)
@@ -91,7 +93,7 @@ def test_of_the_hosts_configuration_only_the_way_to_the_network_is_taken(
     ]
 
 
-# What apt says when one suite is missing and the lists of another do not fit their signed checksum.
+# Output of apt if one suite is missing and a list of another has a wrong checksum.
 SAID = """\
 fetching failed: apt-get ended with status 100
   E: The repository 'http://one.example/debian bullseye Release' does not have a Release file.
@@ -102,7 +104,7 @@ fetching failed: apt-get ended with status 100
 
 
 class Answers:
-    """An apt whose update fails; afterwards it has some lists, or none."""
+    """An apt whose update fails, with some lists or none."""
 
     def __init__(self, lists: str) -> None:
         self.lists = lists
@@ -115,12 +117,12 @@ class Answers:
         return self.lists if "indextargets" in argv else ""
 
 
-def update(monkeypatch: pytest.MonkeyPatch, folder: Path, lists: str) -> list[str]:
+def update(monkeypatch: pytest.MonkeyPatch, directory: Path, lists: str) -> list[str]:
     monkeypatch.setattr(subprocesses, "run", Answers(lists).run)
-    return apt.Archive(Settings(folder, mirror="http://one.example/debian"), "amd64").update()
+    return apt.Archive(Settings(directory, mirror="http://one.example/debian"), "amd64").update()
 
 
-def test_lists_that_cannot_be_had_are_named_and_the_others_used(
+def test_missing_lists_are_reported_and_the_others_used(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     missing, damaged = update(monkeypatch, tmp_path, lists="trixie\n")
@@ -134,7 +136,7 @@ def test_without_any_list_the_mirror_has_failed(monkeypatch: pytest.MonkeyPatch,
     assert "DYNPTR_HARNESS_MIRROR" in caught.value.hint
 
 
-def test_the_configuration_has_no_part_of_the_hosts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_configuration_uses_no_files_of_the_host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     update(monkeypatch, tmp_path, lists="trixie\n")
     options = dict(
         line.rstrip(";").split(" ", 1) for line in (tmp_path / "apt/apt.conf").read_text().splitlines()

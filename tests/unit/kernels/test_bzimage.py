@@ -1,4 +1,4 @@
-"""A kernel given as a file: recognised by its header, or refused with what is wrong."""
+"""Kernels given as files: the header is read, and other files are rejected with a reason."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RELEASE = "6.12.0-rc1-mine+"
 def bzimage(
     version: str = f"{RELEASE} (me@here) #1 SMP", magic: bytes = b"HdrS", pointer: int = 0x3000
 ) -> bytes:
-    """As much of a kernel image as names its release."""
+    """Return the beginning of a kernel image, up to its release."""
     image = bytearray(0x4000)
     text = version.encode() + b"\0"
     image[pointer + 0x200 : pointer + 0x200 + len(text)] = text
@@ -46,7 +46,9 @@ def test_the_release_is_read_from_the_header(tmp_path: Path) -> None:
     assert (kernel.image, kernel.origin, kernel.modules, kernel.package) == (image, str(image), None, None)
 
 
-def test_a_file_in_the_current_folder_needs_no_slash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_in_the_current_directory_needs_no_slash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "bzImage").write_bytes(bzimage())
     assert resolve("bzImage", tmp_path).image == tmp_path / "bzImage"
@@ -59,12 +61,12 @@ def test_a_file_in_the_current_folder_needs_no_slash(tmp_path: Path, monkeypatch
         (b"", "no x86 setup header"),
         (bzimage()[:0x206], "no x86 setup header"),
         (bzimage(magic=b"hdrs"), "no x86 setup header"),
-        (bzimage(version=""), "does not say which release"),
-        (bzimage()[:0x3000], "does not say which release"),
-        (bzimage(pointer=0), "does not say which release"),
+        (bzimage(version=""), "does not contain its release"),
+        (bzimage()[:0x3000], "does not contain its release"),
+        (bzimage(pointer=0), "does not contain its release"),
     ],
 )
-def test_what_is_not_a_kernel_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
+def test_a_file_without_a_valid_header_is_rejected(tmp_path: Path, content: bytes, said: str) -> None:
     image = tmp_path / "image"
     image.write_bytes(content)
     with pytest.raises(WrongUsage, match=said) as caught:
@@ -74,13 +76,13 @@ def test_what_is_not_a_kernel_is_refused(tmp_path: Path, content: bytes, said: s
 
 
 @pytest.mark.parametrize(("name", "said"), [("absent", "No such file"), ("", "Is a directory")])
-def test_what_cannot_be_read_is_named(tmp_path: Path, name: str, said: str) -> None:
+def test_an_unreadable_file_is_reported(tmp_path: Path, name: str, said: str) -> None:
     with pytest.raises(WrongUsage, match=said):
         resolve(f"{tmp_path}/{name}", tmp_path)
 
 
 @pytest.mark.parametrize("given", [f"lib/modules/{RELEASE}", "."])
-def test_modules_are_a_folder_of_the_release_or_the_tree_that_has_it(tmp_path: Path, given: str) -> None:
+def test_modules_may_be_given_by_their_directory_or_its_root(tmp_path: Path, given: str) -> None:
     image, modules = tmp_path / "bzImage", tmp_path / "lib/modules" / RELEASE
     image.write_bytes(bzimage())
     modules.mkdir(parents=True)
@@ -89,25 +91,25 @@ def test_modules_are_a_folder_of_the_release_or_the_tree_that_has_it(tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("folder", "said"),
-    [("lib/modules/6.1.0", "are not of the kernel's release"), ("empty", "no modules.dep")],
+    ("directory", "said"),
+    [("lib/modules/6.1.0", "are not for the kernel release"), ("empty", "no modules.dep")],
 )
-def test_modules_of_another_kernel_are_refused(tmp_path: Path, folder: str, said: str) -> None:
-    image, modules = tmp_path / "bzImage", tmp_path / folder
+def test_modules_of_another_kernel_are_rejected(tmp_path: Path, directory: str, said: str) -> None:
+    image, modules = tmp_path / "bzImage", tmp_path / directory
     image.write_bytes(bzimage())
     modules.mkdir(parents=True)
-    if folder != "empty":
+    if directory != "empty":
         (modules / "modules.dep").touch()
     with pytest.raises(WrongUsage, match=said):
         resolve(str(image), tmp_path, modules)
 
 
-def test_modules_go_with_a_file_only(tmp_path: Path) -> None:
+def test_modules_are_rejected_for_a_debian_kernel(tmp_path: Path) -> None:
     with pytest.raises(WrongUsage, match=r"given with '6\.12'"):
         resolve("6.12", tmp_path, tmp_path)
 
 
 @pytest.mark.parametrize("selector", ["", "six", "v6.12", "6", "bzimage"])
-def test_what_cannot_be_a_kernel_is_refused_without_asking_a_mirror(tmp_path: Path, selector: str) -> None:
+def test_an_unknown_selector_is_rejected_without_the_network(tmp_path: Path, selector: str) -> None:
     with pytest.raises(WrongUsage, match="is not a kernel"):
         resolve(selector, tmp_path)

@@ -1,4 +1,4 @@
-"""Which of Debian's kernels a selector means, and what happens when the mirror does not play along."""
+"""The choice of Debian kernels, with and without a mirror."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Row(NamedTuple):
-    """A package of the archive below: the fields that matter."""
+    """A package in the archive below."""
 
     name: str
     version: str
@@ -45,7 +45,7 @@ def package(
 
 
 def parts_of_7(release: str, version: str, *parts: str) -> str:
-    """Dependencies as a 7.x image has them."""
+    """Return the dependencies of a 7.x image."""
     exact = [f"linux-{part}-{release}-cloud-amd64 (= {version})" for part in parts]
     return ", ".join(["dracut | initramfs-tools (>= 0.120)", *exact])
 
@@ -66,7 +66,7 @@ SERVED = (
     package(
         "linux-image-6.12.118+deb12", "6.12.118-1~deb12u1", "bookworm-security", "linux-signed-6.12-amd64"
     ),
-    # Listed, and its modules are not.
+    # Listed without its modules.
     package(
         "linux-image-7.1.13+deb13",
         "7.1.13-1",
@@ -74,14 +74,14 @@ SERVED = (
         depends=parts_of_7("7.1.13+deb13", "7.1.13-1", "binary", "modules"),
     ),
     package("linux-binary-7.1.13+deb13", "7.1.13-1", "trixie-backports"),
-    # What it depends on is not listed, and nothing of a boot is in that.
+    # Its dependency is not listed, but a boot does not need it.
     package(
         "linux-image-6.18.15+deb13",
         "6.18.15-1",
         "trixie-backports",
         depends=parts_of_7("6.18.15+deb13", "6.18.15-1", "base"),
     ),
-    # Of the newest, the modules are of another version.
+    # The newest kernel. Its modules have another version.
     package(
         "linux-image-7.3.5+deb13",
         "7.3.5-1",
@@ -108,7 +108,7 @@ SERVED = (
 
 
 class FakeArchive:
-    """Debian's archive as its lists would have it; out of reach, without some lists, or with old ones."""
+    """Debian's archive: complete, unreachable, without some lists, or with old ones."""
 
     served: tuple[Row, ...] = SERVED
     unreachable = False
@@ -117,7 +117,7 @@ class FakeArchive:
     updates = 0
 
     def __init__(self, settings: Settings, _architecture: str) -> None:
-        self.folder = settings.cache / "apt"
+        self.directory = settings.cache / "apt"
 
     def lock(self) -> AbstractContextManager[None]:
         return nullcontext()
@@ -125,8 +125,8 @@ class FakeArchive:
     def update(self) -> list[str]:
         FakeArchive.updates += 1
         if self.unreachable:
-            raise apt.MirrorFailed("none of the lists can be had")
-        self.folder.mkdir(parents=True, exist_ok=True)
+            raise apt.MirrorFailed("none of the lists can be fetched")
+        self.directory.mkdir(parents=True, exist_ok=True)
         return [f"Failed to fetch {suite}" for suite in (*self.without, *self.outdated)]
 
     def lacking(self) -> list[str]:
@@ -151,7 +151,7 @@ class FakeArchive:
                 "Depends": row.depends,
             }
 
-    def download(self, packages: Iterable[str], _folder: Path) -> None:
+    def download(self, packages: Iterable[str], _directory: Path) -> None:
         raise apt.MirrorFailed(f"cannot download {', '.join(packages)}")
 
 
@@ -169,13 +169,13 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def chosen(selector: str, settings: Settings) -> list[str]:
-    """The releases that a selector means."""
+    """Return the releases that a selector matches."""
     picks = debian.choose(selector, settings, Silent())
     return [pick.kernel.release.removesuffix("-cloud-amd64") for pick in picks]
 
 
 def fetched(selector: str, settings: Settings) -> Kernel:
-    """The one kernel that a selector means, on the disk."""
+    """Fetch the one kernel that a selector matches."""
     (pick,) = debian.choose(selector, settings, Silent())
     return debian.fetch(pick, settings, Silent())
 
@@ -199,7 +199,7 @@ def fetched(selector: str, settings: Settings) -> Kernel:
         ("6.1.0-0.deb11.60-cloud-amd64", "6.1.0-0.deb11.60"),
     ],
 )
-def test_a_selector_means_the_best_that_fits(settings: Settings, selector: str, release: str) -> None:
+def test_a_selector_chooses_the_best_match(settings: Settings, selector: str, release: str) -> None:
     assert chosen(selector, settings) == [release]
 
 
@@ -213,14 +213,14 @@ def test_a_selector_means_the_best_that_fits(settings: Settings, selector: str, 
         ("6.12.11[67]-1", ["6.12.117+deb13", "6.12.116+deb13"]),
     ],
 )
-def test_a_set_means_the_best_of_each_series_or_every_release_that_fits(
+def test_a_pattern_chooses_the_best_of_each_series_or_every_matching_release(
     settings: Settings, selector: str, releases: list[str]
 ) -> None:
     assert chosen(selector, settings) == releases
 
 
 @pytest.mark.parametrize("selector", ["all", "7.*"])
-def test_what_is_served_incompletely_is_passed_over_by_name(
+def test_an_incomplete_kernel_is_skipped_with_a_warning(
     settings: Settings, caplog: pytest.LogCaptureFixture, selector: str
 ) -> None:
     assert chosen(selector, settings)[-1] == "7.3.4+deb13"
@@ -231,26 +231,26 @@ def test_what_is_served_incompletely_is_passed_over_by_name(
 @pytest.mark.parametrize(
     "selector", ["6.11", "7.1", "7.1.*", "8.*", "6.12.11", "6.12.118+deb13", "6.1.0-5", "6.12-cloud-amd64"]
 )
-def test_what_is_not_served_complete_is_wrong_usage(settings: Settings, selector: str) -> None:
+def test_a_selector_without_a_complete_kernel_is_wrong_usage(settings: Settings, selector: str) -> None:
     with pytest.raises(WrongUsage, match="serves no complete kernel") as caught:
         debian.choose(selector, settings, Silent())
     assert "series 5.10, 6.1, 6.12, 6.18, 7.3" in caught.value.hint
     assert ("lacks linux-modules-7.1.13" in caught.value.fact) is selector.startswith("7.1")
 
 
-def test_a_mistyped_kernel_lists_near_ones(settings: Settings) -> None:
+def test_a_mistyped_release_gets_similar_ones_as_a_hint(settings: Settings) -> None:
     with pytest.raises(WrongUsage) as caught:
         debian.choose("6.12.171+deb13-cloud-amd64", settings, Silent())
     assert "near: 6.12.117+deb13-cloud-amd64" in caught.value.fact
 
 
-def test_the_parts_of_an_empty_image_are_found_through_its_dependencies(settings: Settings) -> None:
+def test_the_parts_of_an_empty_image_are_its_dependencies(settings: Settings) -> None:
     ((newest, _meant),) = [(each.kernel, each.meant) for each in debian.choose("7.3", settings, Silent())]
     assert [part.name.split("-")[1] for part in newest.parts] == ["image", "binary", "base", "modules"]
     assert newest.download_size == 4000
 
 
-def test_what_is_known_is_in_the_order_of_series_and_the_best_first(settings: Settings) -> None:
+def test_known_kernels_are_sorted_by_series_and_rank(settings: Settings) -> None:
     kernels, troubles = debian.known(settings, Silent())
     found = [(each.series, each.version, each.own) for each in kernels if not each.missing]
     assert found == [
@@ -292,12 +292,12 @@ def nothing_happens(settings: Settings) -> Settings:
     return settings
 
 
-def the_lists_are_damaged(settings: Settings) -> Settings:
+def the_index_is_damaged(settings: Settings) -> Settings:
     (settings.cache / "apt" / "kernels.json").write_text('{"mirror')
     return settings
 
 
-def the_lists_are_those_of_another_version_of_ours(settings: Settings) -> Settings:
+def the_index_has_another_format(settings: Settings) -> Settings:
     (settings.cache / "apt" / "kernels.json").write_text('{"mirror": null, "kernels": [{"name": "x"}]}')
     return settings
 
@@ -314,11 +314,11 @@ def the_lists_are_those_of_another_version_of_ours(settings: Settings) -> Settin
         (an_hour_passes, "7.1", 2),
         (half_a_day_passes, "6.12", 2),
         (mirror_changes, "6.12", 2),
-        (the_lists_are_damaged, "6.12", 2),
-        (the_lists_are_those_of_another_version_of_ours, "6.12", 2),
+        (the_index_is_damaged, "6.12", 2),
+        (the_index_has_another_format, "6.12", 2),
     ],
 )
-def test_lists_are_fetched_again_when_needed_only(
+def test_lists_are_fetched_again_only_if_needed(
     settings: Settings,
     archive: type[FakeArchive],
     event: Callable[[Settings], Settings],
@@ -331,7 +331,7 @@ def test_lists_are_fetched_again_when_needed_only(
     assert archive.updates == updates
 
 
-def test_a_list_that_is_missing_is_not_taken_for_a_kernel_that_is_not_there(
+def test_a_kernel_of_a_missing_list_is_a_failure_of_the_mirror(
     settings: Settings, archive: type[FakeArchive]
 ) -> None:
     archive.without = ("trixie-backports",)
@@ -341,19 +341,21 @@ def test_a_list_that_is_missing_is_not_taken_for_a_kernel_that_is_not_there(
 
 
 @pytest.mark.parametrize("selector", ["all", "newest", "6.*"])
-def test_without_a_list_nobody_guesses_what_is_best_of_several(
+def test_a_keyword_or_pattern_needs_all_lists(
     settings: Settings, archive: type[FakeArchive], selector: str
 ) -> None:
     store(settings, "6.12.9+deb13-cloud-amd64", "6.12.9-1")
     archive.without = ("trixie-backports",)
     for _attempt in ("fetched", "kept"):
-        with pytest.raises(apt.MirrorFailed, match=r"cannot be told .* trixie-backports") as caught:
+        with pytest.raises(
+            apt.MirrorFailed, match=r"needs all of Debian's lists: .* trixie-backports"
+        ) as caught:
             debian.choose(selector, settings, Silent())
         assert "--offline" in caught.value.hint
     assert archive.updates == 1
 
 
-def test_with_an_old_list_what_it_names_is_chosen_and_the_trouble_is_said(
+def test_an_old_list_is_used_with_a_warning(
     settings: Settings, archive: type[FakeArchive], caplog: pytest.LogCaptureFixture
 ) -> None:
     archive.outdated = ("trixie-backports",)
@@ -363,7 +365,7 @@ def test_with_an_old_list_what_it_names_is_chosen_and_the_trouble_is_said(
         assert "Failed to fetch trixie-backports" in caplog.text
 
 
-def test_a_missing_list_is_asked_for_again_soon(settings: Settings, archive: type[FakeArchive]) -> None:
+def test_a_missing_list_is_fetched_again_soon(settings: Settings, archive: type[FakeArchive]) -> None:
     archive.without = ("trixie-security",)
     debian.known(settings, Silent())
     debian.known(an_hour_passes(settings), Silent())
@@ -378,14 +380,14 @@ def store(settings: Settings, release: str, version: str) -> None:
     )
     provenance = {"kernel": asdict(kernel), "image_sha256": f"sha of {release}"}
 
-    def build(folder: Path) -> None:
-        (folder / debian_store.PROVENANCE).write_text(json.dumps(provenance))
+    def build(directory: Path) -> None:
+        (directory / debian_store.PROVENANCE).write_text(json.dumps(provenance))
 
     Cache(settings.cache).entry(debian_store.KIND, kernel.key, build)
 
 
 @pytest.mark.parametrize("reach", ["no lists", "lists, no packages"])
-def test_without_a_mirror_the_newest_of_the_cache_is_used_and_it_is_said(
+def test_without_a_mirror_the_newest_cached_kernel_is_used_with_a_warning(
     settings: Settings, archive: type[FakeArchive], caplog: pytest.LogCaptureFixture, reach: str
 ) -> None:
     archive.unreachable = reach == "no lists"
@@ -397,7 +399,7 @@ def test_without_a_mirror_the_newest_of_the_cache_is_used_and_it_is_said(
     assert f"using {kernel.release} from the cache" in caplog.text
 
 
-def test_without_a_mirror_and_a_fitting_kernel_it_is_the_environment(
+def test_without_a_mirror_and_a_cached_match_the_mirror_has_failed(
     settings: Settings, archive: type[FakeArchive]
 ) -> None:
     archive.unreachable = True
@@ -407,7 +409,7 @@ def test_without_a_mirror_and_a_fitting_kernel_it_is_the_environment(
 
 
 @pytest.mark.parametrize("selector", ["all", "oldest", "6.1*"])
-def test_without_a_mirror_what_is_best_of_several_is_the_environment(
+def test_without_a_mirror_a_keyword_or_pattern_is_a_failure_of_the_mirror(
     settings: Settings, archive: type[FakeArchive], selector: str
 ) -> None:
     archive.unreachable = True
@@ -417,7 +419,7 @@ def test_without_a_mirror_what_is_best_of_several_is_the_environment(
     assert "--offline" in caught.value.hint
 
 
-def test_in_a_set_a_kernel_that_cannot_be_downloaded_is_stood_in_for_by_its_series_only(
+def test_only_a_kernel_of_the_same_series_replaces_one_that_cannot_be_downloaded(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     store(settings, "6.12.9+deb13-cloud-amd64", "6.12.9-1")
@@ -428,7 +430,7 @@ def test_in_a_set_a_kernel_that_cannot_be_downloaded_is_stood_in_for_by_its_seri
         debian.fetch(picks["6.1"], settings, Silent())
 
 
-def test_a_damaged_kernel_does_not_stand_in_for_itself(
+def test_a_damaged_kernel_does_not_replace_itself(
     settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     store(settings, "6.12.117+deb13-cloud-amd64", "6.12.117-1")
@@ -440,7 +442,7 @@ def test_a_damaged_kernel_does_not_stand_in_for_itself(
     assert "from the cache" not in caplog.text
 
 
-def test_what_the_cache_has_and_nobody_serves_any_more_can_be_had(settings: Settings) -> None:
+def test_a_cached_kernel_can_be_chosen_after_debian_dropped_it(settings: Settings) -> None:
     store(settings, "6.16.12+deb13-cloud-amd64", "6.16.12-1")
     store(settings, "7.1.13+deb13-cloud-amd64", "7.1.13-1")
     assert chosen("6.16", settings) == ["6.16.12+deb13"]
@@ -457,7 +459,7 @@ def test_what_the_cache_has_and_nobody_serves_any_more_can_be_had(settings: Sett
         ("6.12.*", ["6.12.105+deb13", "6.12.9+deb13"]),
     ],
 )
-def test_offline_it_is_the_cache_alone(
+def test_offline_only_the_cache_is_used(
     settings: Settings, archive: type[FakeArchive], selector: str, releases: list[str]
 ) -> None:
     for number in ("9", "105"):
@@ -472,30 +474,28 @@ def test_offline_it_is_the_cache_alone(
     [
         (True, "7.3", r"one of those it has \(6\.12\)"),
         (True, "7.*", r"one of those it has \(6\.12\)"),
-        (False, "6.12", "none at all"),
-        (False, "all", "none at all"),
+        (False, "6.12", "it is empty"),
+        (False, "all", "it is empty"),
     ],
 )
-def test_offline_what_the_cache_does_not_have_is_the_environment(
+def test_offline_a_kernel_that_is_not_cached_is_a_failure_of_the_environment(
     settings: Settings, stored: bool, selector: str, words: str
 ) -> None:
     if stored:
         store(settings, "6.12.9+deb13-cloud-amd64", "6.12.9-1")
-    with pytest.raises(EnvironmentFailed, match=r"no kernel .* nothing may be fetched") as caught:
+    with pytest.raises(EnvironmentFailed, match=r"no kernel .* fetching is disabled") as caught:
         debian.choose(selector, replace(settings, offline=True), Silent())
     assert re.search(words, caught.value.hint)
 
 
-def test_an_exact_release_of_the_cache_asks_no_mirror(settings: Settings, archive: type[FakeArchive]) -> None:
+def test_a_cached_release_needs_no_mirror(settings: Settings, archive: type[FakeArchive]) -> None:
     store(settings, "6.12.9+deb13-cloud-amd64", "6.12.9-1")
     assert fetched("6.12.9+deb13-cloud-amd64", settings).series == "6.12"
     assert archive.updates == 0
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, lambda file: file.write_text("{")])
-def test_a_damaged_kernel_of_the_cache_is_passed_over(
-    settings: Settings, damage: Callable[[Path], object]
-) -> None:
+def test_a_damaged_cached_kernel_is_ignored(settings: Settings, damage: Callable[[Path], object]) -> None:
     store(settings, "6.12.9+deb13-cloud-amd64", "6.12.9-1")
     (provenance,) = settings.cache.glob(f"{debian_store.KIND}/*/{debian_store.PROVENANCE}")
     damage(provenance)

@@ -1,10 +1,11 @@
-"""What a word for kernels means where series are missing or incomplete."""
+"""The kernels that a selector matches if series are missing or incomplete."""
 
 from __future__ import annotations
 
 import pytest
+from dynptr_harness.kernels.debian.matching import fitting, pick
 from dynptr_harness.kernels.debian.packages import KernelPackage, ranked
-from dynptr_harness.kernels.selectors import fitting, is_set, pick
+from dynptr_harness.kernels.selectors import is_set
 
 
 def kernel(release: str, *missing: str, own: bool = True) -> KernelPackage:
@@ -42,7 +43,7 @@ KERNELS = ranked(
         ("6.13*", ""),
     ],
 )
-def test_a_word_means_what_is_best_and_tells_what_is_incomplete(selector: str, releases: str) -> None:
+def test_a_selector_picks_the_best_and_the_incomplete_kernels(selector: str, releases: str) -> None:
     picks = pick(selector, KERNELS)
     assert " ".join(each.kernel.release + "!" * bool(each.kernel.missing) for each in picks) == releases
 
@@ -57,13 +58,13 @@ def test_a_word_means_what_is_best_and_tells_what_is_incomplete(selector: str, r
         ("7.3.4", "7.3.4", False),
     ],
 )
-def test_what_may_stand_in_is_of_the_series_or_else_of_the_release(
+def test_a_substitute_must_match_the_series_or_the_release(
     selector: str, meant: str, of_several: bool
 ) -> None:
     assert [each.meant for each in pick(selector, KERNELS) if each.kernel.release == "7.3.4"] == [meant]
     assert is_set(selector) is of_several
 
 
-def test_all_that_fit_are_more_than_the_best() -> None:
+def test_fitting_returns_all_matches() -> None:
     assert [each.release for each in fitting("6.12", KERNELS)] == ["6.12.117", "6.12.9", "6.12.118"]
     assert len(fitting("all", KERNELS)) == len(KERNELS)

@@ -1,4 +1,4 @@
-"""The workflow that checks every push and pull request."""
+"""The GitHub workflow for every push and pull request."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def check_schema(file: Path) -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
-def test_the_workflow_matches_the_schema_of_the_service() -> None:
+def test_the_workflow_matches_the_schema() -> None:
     check_schema(WORKFLOW)
 
 
@@ -42,13 +42,13 @@ def test_the_schema_rejects_a_wrong_workflow(tmp_path: Path) -> None:
         check_schema(wrong)
 
 
-def test_it_runs_lint_and_unit_tests_on_push_and_pull_request() -> None:
+def test_it_runs_lint_and_unit_tests() -> None:
     assert workflow()["on"] == ["push", "pull_request"]
     scripts = [step["run"] for step in workflow()["jobs"]["checks"]["steps"] if "run" in step]
     assert scripts[1:] == ["make lint", "make unit"]
 
 
-def test_every_make_target_that_it_calls_exists() -> None:
+def test_its_make_targets_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (PROJECT / "Makefile").read_text(), re.MULTILINE))
     called = set(re.findall(r"^ *(?:run: )?make ([a-z-]+)$", WORKFLOW.read_text(), re.MULTILINE))
     assert called == {"install", "lint", "unit"}

@@ -1,4 +1,4 @@
-"""The instructions of CONTRIBUTING.md to add a case work, as far as that can be checked without a machine."""
+"""The instructions of CONTRIBUTING.md to add a case, as far as they can be checked without a machine."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ ROWS = [row(VERIFIER_ROW, verifier_release), row(SCRIPT_ROW, commit)]
 
 def programs(more: str) -> Programs:
     """Return all programs, with `more` added to the file that the section names."""
-    (name,) = re.findall(r"`bpf_src/(\S+\.c)` has its like", SECTION)
+    (name,) = re.findall(r"`bpf_src/(\S+\.c)` has similar", SECTION)
     texts = {str(path.relative_to(bpf_src())): path.read_text() for path in bpf_src().rglob("*.[ch]")}
     return Programs({**texts, name: f"{texts[name]}\n{more}"})
 
 
-def test_the_rows_and_the_program_make_a_sound_catalogue() -> None:
+def test_the_rows_and_the_program_are_consistent() -> None:
     assert list(faults([*CASES, *ROWS], PROG_TYPES, {}, programs(PROGRAM))) == []
 
 
-def test_without_the_program_the_row_is_reported() -> None:
+def test_a_row_without_its_program_is_reported() -> None:
     missing = list(faults([*CASES, *ROWS], PROG_TYPES, {}, programs("")))
     assert missing == [
         f"VER-900: there is no C function '{name}' in bpf_src" for name in ("ver_900", "ver_900_accepted")
@@ -66,7 +66,7 @@ def test_without_the_program_the_row_is_reported() -> None:
 
 
 @pytest.mark.parametrize("case", ROWS, ids=lambda case: case.id)
-def test_the_row_passes_on_a_faultless_kernel_and_has_a_description(case: Case) -> None:
+def test_the_row_passes_on_a_correct_kernel(case: Case) -> None:
     kprobe = next(each for each in PROG_TYPES if each.name == "KPROBE")
     reply: dict[str, Any] = answer(case.request(kprobe))
     assert judge(case, kprobe, FACTS, reply).verdict is Verdict.PASS
@@ -82,6 +82,6 @@ def test_the_failure_is_what_the_section_shows() -> None:
         assert line in SECTION
 
 
-def test_the_files_that_the_section_names_are_there() -> None:
+def test_the_named_files_exist() -> None:
     for path in re.findall(r"`((?:bpf_src|harness)/\S+?)`", SECTION):
         assert (ROOT / path).exists(), path

@@ -1,4 +1,4 @@
-"""The Dockerfile, as far as it can be checked without an engine."""
+"""The Dockerfile, as far as it can be checked without a container engine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RECIPE = ("Dockerfile", ".dockerignore")
 DOCKERFILE = (TREE / "Dockerfile").read_text()
 
 
-def test_hadolint_finds_nothing() -> None:
+def test_hadolint_accepts_the_file() -> None:
     hadolint = Path(sys.executable).with_name("hadolint")
     found = subprocess.run([hadolint, TREE / "Dockerfile"], capture_output=True, text=True, check=False)
     assert (found.stdout, found.returncode) == ("", 0)
@@ -30,13 +30,11 @@ def test_the_context_has_exactly_the_copied_files() -> None:
         assert any(path == each or each in path.parents for path in files.values()), f"{each} is left out"
 
 
-def test_no_bytecode_is_in_the_context() -> None:
+def test_the_context_has_no_bytecode() -> None:
     assert not [place for place in image._files() if "__pycache__" in place]
 
 
-def test_the_image_name_depends_on_content_and_base_but_not_on_the_network(
-    tmp_path: Path,
-) -> None:
+def test_the_image_name_depends_on_content_and_base_only(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("one")
     key = image._key({"file": file}, {"BASE": "a"})

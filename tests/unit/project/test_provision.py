@@ -1,4 +1,4 @@
-"""The list of packages, and the install script without anything to install."""
+"""The package list, and the install script when nothing is missing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dynptr_harness.commands.doctor import TOOLS
 
 PROVISION = Path(__file__).parents[3] / "provision"
 LIST = (PROVISION / "packages.txt").read_text()
-# Packages that every Debian has.
+# packages of every Debian system
 ESSENTIAL = {"apt", "coreutils", "dpkg", "gzip", "tar", "util-linux"}
 
 
@@ -27,7 +27,7 @@ def test_no_package_is_listed_twice() -> None:
     assert len(packages) == len(set(packages))
 
 
-def test_every_tool_that_is_called_has_a_listed_package() -> None:
+def test_every_required_tool_has_a_listed_package() -> None:
     listed = {package for purpose in ("tool", "image", "vm") for package in purposes()[purpose]}
     assert set(TOOLS.values()) - ESSENTIAL - listed == set()
 
@@ -53,7 +53,7 @@ def complete(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("wanted", [(), ("tool",), ("tool", "image", "vm", "test")])
-def test_nothing_is_done_or_printed_if_no_package_is_missing(complete: Path, wanted: tuple[str, ...]) -> None:
+def test_nothing_is_printed_if_no_package_is_missing(complete: Path, wanted: tuple[str, ...]) -> None:
     done = install(*wanted, path=complete)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
@@ -65,8 +65,8 @@ def test_an_unknown_purpose_is_named(complete: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root installs without sudo")
-def test_qemu_is_installed_for_machines_only(complete: Path) -> None:
-    """Without any package, only those of the given purpose are installed."""
+def test_qemu_is_installed_for_vm_only(complete: Path) -> None:
+    """No package is installed: the script installs only those of the purpose."""
     (complete / "dpkg-query").write_text("#!/bin/sh\nexit 1\n")
     (complete / "apt-get").write_text("#!/bin/sh\necho apt-get $*\n")
     done = install("tool", path=complete)

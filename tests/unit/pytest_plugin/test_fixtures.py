@@ -1,4 +1,4 @@
-"""What the fixtures raise for a program that is refused; the guest is a stub."""
+"""The exceptions of the fixtures for refused programs. The guest is a stub."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAP = {"errno": 22, "log": "", "messages": ["could not open bpf map: events, err
 
 
 class StubGuest:
-    """Answers each request with the next reply."""
+    """Returns the next reply for each request."""
 
     def __init__(self, *replies: dict[str, Any]) -> None:
         self.replies = list(replies)
@@ -32,7 +32,7 @@ class StubGuest:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def directory(tmp_path: Path) -> Path:
     (tmp_path / "prog.c").write_text("int drop(void *ctx) { return 1; }\n")
     return tmp_path
 
@@ -61,17 +61,17 @@ def folder(tmp_path: Path) -> Path:
     ],
     ids=["libbpf", "verifier", "kernel", "type", "unavailable", "map"],
 )
-def test_a_refused_load_says_who_refused_it_and_why(
-    folder: Path, reply: dict[str, Any], by: str, words: str
+def test_a_refused_load_names_refuser_and_reason(
+    directory: Path, reply: dict[str, Any], by: str, words: str
 ) -> None:
     with pytest.raises(Refused) as refused:
-        Bpf(cast("Guest", StubGuest(reply)), folder).load("prog.c", prog_type="xdp")
+        Bpf(cast("Guest", StubGuest(reply)), directory).load("prog.c", prog_type="xdp")
     assert refused.value.by == by
     assert words in str(refused.value)
     assert refused.value.reason in words
 
 
-def test_a_refused_attach_has_the_words_of_libbpf(folder: Path) -> None:
+def test_the_reason_of_a_refused_attach_is_the_message_of_libbpf(directory: Path) -> None:
     failed = {
         "errno": 2,
         "log": "",
@@ -79,7 +79,7 @@ def test_a_refused_attach_has_the_words_of_libbpf(folder: Path) -> None:
         "what": "x",
     }
     guest = StubGuest({"program": 0}, {"attach_failed": failed})
-    program = Bpf(cast("Guest", guest), folder).load("prog.c", prog_type="kprobe")
+    program = Bpf(cast("Guest", guest), directory).load("prog.c", prog_type="kprobe")
     with pytest.raises(Refused) as refused, program.attached():
         pass
     assert (refused.value.by, refused.value.errno) == ("attach", 2)

@@ -1,4 +1,4 @@
-"""The pytest plugin on machines that are made up: which items there are, and how they end."""
+"""The pytest plugin with fake machines: its items and their outcomes."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ LOST = MachineFailed(
 
 
 class FakeMachines:
-    """Machines in faultless kernels, but for those that are to be taken first.
+    """Replaces `Machines`. Each machine has a correct kernel.
 
     Attributes:
-        guests: what comes first.
-        started: the kernels that machines were started of.
+        guests: machines to return first.
+        started: selectors of the started machines.
     """
 
     guests: list[FakeGuest]
     started: list[str]
 
     def __init__(self, selectors: list[str], *_: Any, **__: Any) -> None:
-        self.subjects = [subject()]
-        self.folder = Path("/runs/1")
+        self.kernels = [subject()]
+        self.directory = Path("/runs/1")
         self._selector = selectors[0]
 
     async def start(self, *_: Any, **_options: Any) -> FakeGuest:
@@ -48,7 +48,7 @@ class FakeMachines:
 def run(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Callable[..., pytest.RunResult]:
-    """Runs pytest in this process, in an empty project."""
+    """Return a function that runs pytest in this process, in an empty project."""
     FakeMachines.guests, FakeMachines.started = [], []
     monkeypatch.setenv("DYNPTR_HARNESS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("dynptr_harness.pytest_plugin.machine_session.Machines", FakeMachines)
@@ -61,18 +61,14 @@ def run(
     )
 
     def runpytest(*arguments: str) -> pytest.RunResult:
-        plugin = [
-            "-p",
-            "no:dynptr_harness",
-            "-p",
-            "dynptr_harness.pytest_plugin.hooks",
-        ]  # once, installed or not
+        # load the plugin once, even if it is installed
+        plugin = ["-p", "no:dynptr_harness", "-p", "dynptr_harness.pytest_plugin.hooks"]
         return pytester.runpytest_inprocess(*plugin, "-p", "no:asyncio", *arguments)
 
     return runpytest
 
 
-def test_an_item_is_named_for_kernel_type_case_and_loader(run: Callable[..., pytest.RunResult]) -> None:
+def test_items_are_named_by_kernel_type_case_and_loader(run: Callable[..., pytest.RunResult]) -> None:
     done = run("--kernel", "6.12", "-k", "syscall and CMT-001", "--collect-only", "-q")
     assert done.outlines[:2] == [
         "dynptr-harness/6.12/syscall::CMT-001[bcc]",
@@ -81,7 +77,7 @@ def test_an_item_is_named_for_kernel_type_case_and_loader(run: Callable[..., pyt
     assert not FakeMachines.started
 
 
-def test_kernels_of_a_set_are_named_by_their_releases(run: Callable[..., pytest.RunResult]) -> None:
+def test_a_selector_of_several_kernels_is_replaced_by_releases(run: Callable[..., pytest.RunResult]) -> None:
     done = run("--kernel", "all", "-k", "kprobe and not kprobe/ and ATT-001", "--collect-only", "-q")
     assert [line.split("::")[0] for line in done.outlines[:2]] == [
         "dynptr-harness/6.1.0/kprobe",
@@ -89,7 +85,7 @@ def test_kernels_of_a_set_are_named_by_their_releases(run: Callable[..., pytest.
     ]
 
 
-def test_cells_of_a_kernel_share_a_machine_and_are_asked_once_for_the_same(
+def test_cells_share_a_machine_and_equal_requests(
     run: Callable[..., pytest.RunResult],
 ) -> None:
     guest = FakeGuest()
@@ -101,29 +97,33 @@ def test_cells_of_a_kernel_share_a_machine_and_are_asked_once_for_the_same(
     assert guest.closed
 
 
-def test_a_failure_tells_expected_seen_log_and_console_and_no_traceback(
+def test_a_failure_shows_the_evidence_without_a_traceback(
     run: Callable[..., pytest.RunResult],
 ) -> None:
-    reply = {"loader": "bcc", "refused": {"errno": 22, "log": "R0 !read_ok"}, "console": "the console's end"}
+    reply = {
+        "loader": "bcc",
+        "refused": {"errno": 22, "log": "R0 !read_ok"},
+        "console": "the end of the console",
+    }
     FakeMachines.guests = [FakeGuest({0: reply})]
     done = run("--kernel", "6.12", "-k", "kprobe and not kprobe/ and ATT-002")
     done.assert_outcomes(failed=1, deselected=done.parseoutcomes()["deselected"])
     shown = done.stdout.str()
-    for words in (
+    for text in (
         "REJECTED ATT-002 in KPROBE by bcc: the event runs the attached example once",
         f"kernel:    {RELEASE}",
         "expected:  the verifier accepts the program",
         "seen:      refused with -22",
         "verifier log:\n    R0 !read_ok",
-        "console:\n    the console's end",
+        "console:\n    the end of the console",
     ):
-        assert words in shown
+        assert text in shown
     assert "Traceback" not in shown
     assert ".py:" not in shown
 
 
 @pytest.mark.parametrize(("failure", "outcome"), [(CRASH, "failed"), (LOST, "errors")])
-def test_a_crash_fails_and_a_missing_answer_is_an_error_and_the_next_cell_has_a_fresh_machine(
+def test_a_crash_is_a_failure_and_a_lost_machine_an_error(
     run: Callable[..., pytest.RunResult], failure: MachineFailed, outcome: str
 ) -> None:
     FakeMachines.guests = [FakeGuest({0: failure})]
@@ -133,14 +133,14 @@ def test_a_crash_fails_and_a_missing_answer_is_an_error_and_the_next_cell_has_a_
     assert len(FakeMachines.started) == 2
 
 
-def test_named_paths_have_only_the_tests_in_them(
+def test_with_a_path_only_its_tests_are_collected(
     run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
 ) -> None:
     pytester.makepyfile("def test_own(): pass")
     run("--kernel", "6.12", ".").assert_outcomes(passed=1)
 
 
-def test_a_test_of_their_own_is_there_for_each_kernel_and_chosen_type(
+def test_own_tests_run_for_each_kernel_and_selected_type(
     run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
 ) -> None:
     pytester.makepyfile(
@@ -150,7 +150,7 @@ def test_a_test_of_their_own_is_there_for_each_kernel_and_chosen_type(
         @pytest.mark.prog_types("lsm", "SK_M*")
         def test_own(kernel, prog_type): assert kernel.release
         @pytest.mark.min_kernel("6.13")
-        def test_of_the_future(kernel): raise AssertionError
+        def test_newer_kernels_only(kernel): raise AssertionError
         """
     )
     done = run("--kernel", "6.12", "--kernel", "6.1", ".", "-v")
@@ -158,7 +158,7 @@ def test_a_test_of_their_own_is_there_for_each_kernel_and_chosen_type(
     done.stdout.fnmatch_lines(["*test_own*6.12*lsm*PASSED*"])
 
 
-def test_a_kernel_that_there_is_not_is_wrong_usage(
+def test_an_unknown_kernel_is_wrong_usage(
     run: Callable[..., pytest.RunResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from dynptr_harness.core.errors import WrongUsage
@@ -172,7 +172,7 @@ def test_a_kernel_that_there_is_not_is_wrong_usage(
     assert "ERROR: --kernel 9.9: there is no kernel '9.9'" in done.stderr.str()
 
 
-def test_a_worker_stays_with_its_kernel_and_another_one_takes_another(
+def test_a_worker_keeps_its_kernel(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     sent: list[str] = []

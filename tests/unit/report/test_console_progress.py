@@ -1,4 +1,4 @@
-"""Progress: plain lines where there is no terminal, a live line where there is, and times for all."""
+"""Progress: live lines on a terminal, otherwise plain lines, all with times."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.console import Console
 
 
 class Terminal(io.StringIO):
-    """A stream that says it is a terminal."""
+    """A stream that claims to be a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -29,7 +29,7 @@ def work(shown: Progress) -> None:
         raise ZeroDivisionError
 
 
-def test_plain_lines_have_no_control_codes_and_say_how_each_phase_ended() -> None:
+def test_plain_lines_have_no_control_codes() -> None:
     out = io.StringIO()
     work(for_console(Console(file=out)))
     time = r"\[ +\d+\.\d s\] "
@@ -45,14 +45,14 @@ def test_plain_lines_have_no_control_codes_and_say_how_each_phase_ended() -> Non
     )
 
 
-def test_plain_detail_comes_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plain_detail_is_rate_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(console_progress, "_PLAIN_INTERVAL", 0.0)
     out = io.StringIO()
     work(Plain(Console(file=out)))
     assert "fetching [a] kernel: 30 % of 90 MB\n" in out.getvalue()
 
 
-def test_a_terminal_gets_a_live_line_and_one_line_for_each_phase_that_ended() -> None:
+def test_a_terminal_keeps_one_line_for_each_ended_phase() -> None:
     out = Terminal()
     console = Console(file=out, force_terminal=True, width=80)
     shown = for_console(console)
@@ -65,17 +65,17 @@ def test_a_terminal_gets_a_live_line_and_one_line_for_each_phase_that_ended() ->
     assert out.getvalue().count("\x1b[?25l") == out.getvalue().count("\x1b[?25h")  # the cursor is back
 
 
-def test_forced_colour_without_a_terminal_does_not_bring_a_live_line() -> None:
+def test_forced_colour_without_a_terminal_is_plain() -> None:
     assert isinstance(for_console(Console(file=io.StringIO(), force_terminal=True)), Plain)
 
 
-def test_a_terminal_that_cannot_move_its_cursor_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
     assert isinstance(for_console(Console(file=Terminal())), Plain)
 
 
 @pytest.mark.parametrize("out", [io.StringIO(), Terminal()])
-def test_what_is_told_is_a_line_at_once_that_stays(out: io.StringIO) -> None:
+def test_a_message_is_shown_immediately(out: io.StringIO) -> None:
     shown = for_console(Console(file=out, force_terminal=out.isatty(), width=80))
     with shown.phase("asking"):
         shown.tell("FAIL [a] case\n: " + "why " * 40)
@@ -83,12 +83,12 @@ def test_what_is_told_is_a_line_at_once_that_stays(out: io.StringIO) -> None:
         assert "FAIL [a] case : " + "why " * 39 + "why" in text
 
 
-def test_where_nothing_is_shown_nothing_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_silent_progress_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     Timed(Silent()).tell("FAIL")
     assert capsys.readouterr() == ("", "")
 
 
-def test_every_phase_is_timed_in_the_order_in_which_it_began_and_failed_ones_too() -> None:
+def test_every_phase_is_timed() -> None:
     timed = Timed(Silent())
     work(timed)
     assert [phase.title for phase in timed.phases] == ["fetching [a] kernel", "unpacking", "booting"]
@@ -97,7 +97,7 @@ def test_every_phase_is_timed_in_the_order_in_which_it_began_and_failed_ones_too
         assert timed.phases[-1].title == "asking"
 
 
-def test_the_time_of_a_phase_that_ended_does_not_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_of_an_ended_phase_is_fixed(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([0.0, 10.0, 12.5, 100.0])  # made, begun, ended, asked
     monkeypatch.setattr("dynptr_harness.report.console_progress.time.monotonic", lambda: next(clock))
     timed = Timed(Silent())

@@ -1,4 +1,4 @@
-"""How answers are shown: nothing is cut off, and equal reasons are merged."""
+"""The report of `probe`: no line is cropped, and equal reasons are merged."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def refused(
     return Answer(kernel, function, prog_type, False, 22, reason, f"log of {reason}", by)
 
 
-def test_the_matrix_is_not_cut_in_a_narrow_pipe() -> None:
+def test_the_matrix_is_not_cropped_in_a_narrow_pipe() -> None:
     functions = ("slice_after_submit_in_a_callback", "slice_after_submit_in_a_function")
     lines = shown([Answer(kernel, name, SECTION, True) for kernel in KERNELS for name in functions])
     assert lines[0].split() == ["program", "loaded", "as", *KERNELS]
@@ -52,7 +52,7 @@ def test_equal_reasons_of_programs_types_and_kernels_are_merged() -> None:
     ]
 
 
-def test_reasons_that_count_references_differently_are_one() -> None:
+def test_reasons_that_differ_in_reference_ids_are_merged() -> None:
     answers = [refused(KERNELS[1], "one", "leak id=1 insn=6"), refused(KERNELS[2], "one", "leak id=2 insn=6")]
     lines = shown([*answers, refused(KERNELS[3], "one", "leak id=2 insn=7")])
     assert lines[lines.index("") :] == [
@@ -70,11 +70,11 @@ def test_a_reason_of_many_types_names_the_first() -> None:
     assert lines[-2] == f"one as TYPE0, TYPE1, TYPE2, TYPE3, TYPE4, TYPE5 and 3 more on {KERNELS[0]}:"
 
 
-def test_the_log_takes_the_place_of_the_reason() -> None:
+def test_the_log_replaces_the_reason() -> None:
     assert shown([refused(KERNELS[0], "one", "why")], with_log=True)[-1] == "verifier: log of why"
 
 
-def test_programs_of_several_files_are_told_apart() -> None:
+def test_programs_of_several_files_have_the_name_of_the_file() -> None:
     answers = [
         Answer(KERNELS[0], "f", "XDP", False, 22, "why", None, "verifier", file=name)
         for name in ("a.c", "b.c")

@@ -1,4 +1,4 @@
-"""What a result says of the program types, and which types of a kernel the harness does not know."""
+"""The table of program types in a result, and types of a kernel that the harness does not know."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from dynptr_harness.conformance.prog_types import PROG_TYPES
 from dynptr_harness.conformance.verdict import Verdict
 from dynptr_harness.report.type_table import as_lines, rows, unknown_types
 
-from tests.unit.samples import FACTS, cell, kernel_run, made_up_type, result
+from tests.unit.samples import FACTS, cell, kernel_run, result, sample_type
 
-TYPES = [made_up_type("KPROBE"), made_up_type("XDP"), made_up_type("XDP/generic")]
+TYPES = [sample_type("KPROBE"), sample_type("XDP"), sample_type("XDP/generic")]
 
 
 def _wrong(verdict: Verdict, **changes: Any) -> dict[str, Any]:
@@ -38,14 +38,14 @@ def _wrong(verdict: Verdict, **changes: Any) -> dict[str, Any]:
     ],
 )
 @pytest.mark.parametrize("case", ["ATT-002", "AVL-006"])
-def test_a_row_says_how_far_the_example_came(
+def test_a_row_shows_the_stages_of_the_example(
     case: str, changes: dict[str, Any], stages: tuple[str, ...]
 ) -> None:
     (row,) = rows(result([cell("XDP", **{"case": case, **changes})]), TYPES)
     assert (row.loaded, row.attached, row.fired) == stages
 
 
-def test_a_row_counts_the_cells_of_its_type_only() -> None:
+def test_a_row_counts_only_its_type() -> None:
     cells = [
         cell("XDP", "ATT-002"),
         cell("XDP", "RSV-001"),
@@ -68,5 +68,5 @@ def test_a_row_counts_the_cells_of_its_type_only() -> None:
         ({"KPROBE": 2, "TELEPATHY": 99}, ["TELEPATHY (99)"]),
     ],
 )
-def test_a_type_that_only_the_kernel_knows_is_named(known: dict[str, int], unknown: list[str]) -> None:
+def test_a_type_unknown_to_the_harness_is_named(known: dict[str, int], unknown: list[str]) -> None:
     assert unknown_types(kernel_run(guest={**FACTS, "prog_types": known}), PROG_TYPES) == unknown

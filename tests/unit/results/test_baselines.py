@@ -1,4 +1,4 @@
-"""The baselines in the repository, and the page that was made of them."""
+"""The baselines in the repository, and the page made from them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_the_helper_s_page_follows_from_the_baselines() -> None:
 
 
 @pytest.mark.parametrize("file", BASELINES, ids=lambda path: path.stem)
-def test_a_baseline_has_no_cell_that_a_run_has_not_and_none_that_is_not_as_expected(file: Path) -> None:
+def test_baselines_have_exactly_the_planned_cells(file: Path) -> None:
     baseline = files.read([file])
     (kernel,) = baseline.run.kernels
     planned = {cell.key for cell in make(PROG_TYPES, CASES, (), ()).cells}

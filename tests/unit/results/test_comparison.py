@@ -1,4 +1,4 @@
-"""What changed between two results, what of it is a regression, and what a baseline keeps."""
+"""Changes between two results, regressions, and the content of a baseline."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dynptr_harness.conformance.verdict import Verdict
 from dynptr_harness.core.errors import ExitStatus, WrongUsage
 from dynptr_harness.report.comparison import ComparisonReport, as_document, as_markdown
 from dynptr_harness.results.baseline import baselines
-from dynptr_harness.results.comparison import Kind, Pair, compare, only_asked
+from dynptr_harness.results.comparison import Kind, Pair, compare, restricted
 from dynptr_harness.results.json_format import schema
 from dynptr_harness.results.json_reader import from_json
 from jsonschema import Draft202012Validator
@@ -33,7 +33,7 @@ NEWER = "6.12.120+deb13-cloud-amd64"
 
 
 def compared(before: CellResult | None, after: CellResult | None) -> Comparison:
-    """A cell of one result with that of another; both have a second cell, the same in both."""
+    """Compare two results that differ in one cell. Both also have an equal cell."""
     rest = cell("LSM")
     return compare(*(result([rest, *([each] if each else [])]) for each in (before, after)))
 
@@ -60,7 +60,7 @@ def compared(before: CellResult | None, after: CellResult | None) -> Comparison:
         (None, FAILED, Kind.NEW, False),
     ],
 )
-def test_a_change_has_a_kind_and_only_what_was_good_can_regress(
+def test_each_change_has_a_kind(
     before: CellResult | None, after: CellResult | None, kind: Kind | None, is_regression: bool
 ) -> None:
     comparison = compared(before, after)
@@ -85,7 +85,7 @@ def test_a_change_has_a_kind_and_only_what_was_good_can_regress(
         (None, LOST, ExitStatus.ENVIRONMENT_FAILED),
     ],
 )
-def test_a_run_with_a_baseline_is_judged_by_what_the_baseline_does_not_excuse(
+def test_the_status_ignores_failures_of_the_baseline(
     before: CellResult | None, after: CellResult | None, status: ExitStatus
 ) -> None:
     assert compared(before, after).run_status is status
@@ -107,7 +107,7 @@ def of_kernels(*releases: str, **changes: Any) -> Any:
         (["6.1.9"], ["6.12.9"], [(None, "6.12.9"), ("6.1.9", None)]),
     ],
 )
-def test_a_kernel_is_compared_with_its_release_or_else_with_its_series(
+def test_kernels_are_matched_by_release_or_series(
     before: list[str], after: list[str], pairs: list[tuple[str | None, str | None]]
 ) -> None:
     comparison = compare(of_kernels(*before), of_kernels(*after))
@@ -116,17 +116,17 @@ def test_a_kernel_is_compared_with_its_release_or_else_with_its_series(
     assert (len(comparison.changes), comparison.same) == (changed, len(pairs) - changed)
 
 
-def test_kernels_of_other_machines_are_never_the_same() -> None:
+def test_kernels_of_different_architectures_do_not_match() -> None:
     comparison = compare(of_kernels("6.12.9", arch="aarch64"), of_kernels("6.12.10"))
     assert Pair("6.12.9", "6.12.10") not in comparison.pairs
 
 
-def test_what_was_not_asked_is_not_missing() -> None:
+def test_cells_that_were_not_run_are_not_missing() -> None:
     before = result([cell(), cell("LSM"), cell(kernel="6.1.9")], [kernel_run(), kernel_run(release="6.1.9")])
     after = result([cell(kernel=NEWER)], [kernel_run(release=NEWER)])
-    comparison = compare(only_asked(after, before, lambda each: each.prog_type == "KPROBE"), after)
+    comparison = compare(restricted(after, before, lambda each: each.prog_type == "KPROBE"), after)
     assert not comparison.changes
-    assert [change.kind for change in compare(only_asked(after, before), after).changes] == [Kind.MISSING]
+    assert [change.kind for change in compare(restricted(after, before), after).changes] == [Kind.MISSING]
 
 
 FIRST = result([*(cell(name) for name in TYPES), cell("LSM", "RSV-001"), cell("LSM", "RSV-002")])
@@ -145,7 +145,7 @@ def shown(comparison: Comparison, width: int = 200) -> str:
     return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
 
 
-def test_people_are_told_what_became_what_and_what_changed_alike_in_one_line() -> None:
+def test_equal_changes_share_a_line() -> None:
     text = shown(compare(FIRST, SECOND))
     counts = f"{len(TYPES)} newly failing, 1 missing, 0 fixed, 1 changed, 0 new, 0 the same"
     for words in (
@@ -160,7 +160,7 @@ def test_people_are_told_what_became_what_and_what_changed_alike_in_one_line() -
     assert "\x1b" not in text
 
 
-def test_a_kernel_that_is_new_or_gone_is_one_line_and_only_its_failures_are_listed() -> None:
+def test_a_new_kernel_lists_only_failures() -> None:
     new = result(
         [cell(kernel="7.3.4"), replace(FAILED, kernel="7.3.4", prog_type="LSM")],
         [kernel_run(release="7.3.4")],
@@ -172,11 +172,11 @@ def test_a_kernel_that_is_new_or_gone_is_one_line_and_only_its_failures_are_list
     assert "was pass" not in text
 
 
-def test_no_change_is_said_to_be_no_regression() -> None:
+def test_no_change_is_no_regression() -> None:
     assert shown(compare(FIRST, FIRST)).endswith(f"{len(FIRST.cells)} the same: no regression\n")
 
 
-def test_the_json_has_every_changed_cell_with_both_answers() -> None:
+def test_the_json_has_every_changed_cell() -> None:
     made = as_document(compare(FIRST, SECOND))
     assert made["regression"]
     assert made["counts"] == {
@@ -194,7 +194,7 @@ def test_the_json_has_every_changed_cell_with_both_answers() -> None:
     json.dumps(made)
 
 
-def test_in_markdown_regressions_are_open_the_rest_is_folded_and_text_stays_text() -> None:
+def test_markdown_folds_all_but_regressions() -> None:
     text = as_markdown(compare(FIRST, SECOND))
     assert text.startswith("### ❌ Compared with the baseline: ")
     open_part, folded = text.split("<details>", 1)
@@ -203,7 +203,7 @@ def test_in_markdown_regressions_are_open_the_rest_is_folded_and_text_stays_text
     assert "### ✅" in as_markdown(compare(FIRST, FIRST))
 
 
-def test_a_baseline_is_a_result_of_a_series_with_a_cell_a_line() -> None:
+def test_a_baseline_has_one_line_for_each_cell() -> None:
     made = result(
         [cell(log="long"), cell(kernel=NEWER), cell(kernel="7.3.4", verdict=Verdict.ABSENT, reason="none")],
         [
@@ -226,13 +226,13 @@ def test_a_baseline_is_a_result_of_a_series_with_a_cell_a_line() -> None:
 
 
 @pytest.mark.parametrize("kind", [DEFECT, FAILED, PASS, cell(verdict=Verdict.ABSENT, reason="none")])
-def test_a_result_has_not_changed_since_the_baseline_that_was_made_of_it(kind: CellResult) -> None:
+def test_a_result_equals_its_own_baseline(kind: CellResult) -> None:
     made = result([kind])
     (text,) = dict(baselines(made)).values()
     comparison = compare(from_json(text.encode(), "b"), made)
     assert (comparison.same, comparison.changes) == (1, ())
 
 
-def test_a_result_with_missing_answers_is_no_baseline() -> None:
-    with pytest.raises(WrongUsage, match="1 of 2 cells have no answer"):
+def test_missing_answers_prevent_a_baseline() -> None:
+    with pytest.raises(WrongUsage, match="1 of 2 cells without an answer"):
         dict(baselines(result([LOST, cell("LSM")])))

@@ -1,4 +1,4 @@
-"""What a result counts, what it means as an exit status, and its JSON and JUnit forms."""
+"""The totals of a result, its exit status, and its JSON and JUnit forms."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def validate(instance: dict[str, Any]) -> None:
         ([NOT_RUN], ExitStatus.ENVIRONMENT_FAILED),
     ],
 )
-def test_the_exit_status_tells_a_wrong_kernel_from_a_missing_answer(
+def test_failures_and_missing_answers_have_different_exit_statuses(
     cells: list[CellResult], status: ExitStatus
 ) -> None:
     assert result(cells).status is status
@@ -68,13 +68,13 @@ def test_the_totals_add_up() -> None:
     }  # fmt: skip
 
 
-def test_a_planned_cell_without_a_result_is_a_defect_that_is_not_overlooked() -> None:
+def test_every_planned_cell_needs_a_result() -> None:
     good = result([cell()])
     with pytest.raises(ValueError, match="2 cells were planned and 1 have a result"):
         RunResult(good.run, good.cells, planned=2)
 
 
-def test_the_schema_is_a_schema() -> None:
+def test_the_schema_is_valid() -> None:
     Draft202012Validator.check_schema(schema())
 
 
@@ -113,7 +113,7 @@ def test_every_result_fits_the_published_schema(made: RunResult) -> None:
         ("totals/verdicts/passed", 1),
     ],
 )
-def test_the_schema_refuses_what_the_format_does_not_allow(path: str, value: object) -> None:
+def test_the_schema_rejects_invalid_results(path: str, value: object) -> None:
     wrong = document(result([cell()]))
     *way, last = (int(step) if step.isdigit() else step for step in path.split("/"))
     place: Any = wrong
@@ -125,14 +125,14 @@ def test_the_schema_refuses_what_the_format_does_not_allow(path: str, value: obj
 
 
 @pytest.mark.parametrize("verdict", ["fail", "lost", "not-run"])
-def test_the_schema_refuses_a_missing_answer_that_counts_as_expected(verdict: str) -> None:
+def test_a_missing_answer_cannot_be_as_expected(verdict: str) -> None:
     wrong = document(result([cell()]))
     wrong["cells"][0]["verdict"] = verdict
     with pytest.raises(ValidationError):
         validate(wrong)
 
 
-def test_the_json_has_the_fields_that_its_readers_rely_upon() -> None:
+def test_the_json_has_the_documented_fields() -> None:
     made = document(result(MIXED))
     assert list(made) == ["schema_version", "run", "cells", "totals"]
     first, failed, crashed = made["cells"][:3]
@@ -162,7 +162,7 @@ def test_the_json_has_the_fields_that_its_readers_rely_upon() -> None:
     assert made["run"]["phases"] == [{"title": "booting", "seconds": 5.5}]
 
 
-def test_json_can_be_written_even_of_what_is_no_unicode() -> None:
+def test_invalid_unicode_can_be_written_as_json() -> None:
     made = as_json(result([cell(seen="\udcff")])).encode()
     assert json.loads(made)["cells"][0]["seen"] == "\udcff"
 
@@ -171,7 +171,7 @@ def read_back(made: RunResult) -> JUnitXml:
     return JUnitXml.fromstring(as_junit(made))
 
 
-def test_junit_has_a_suite_a_kernel_and_a_class_a_program_type() -> None:
+def test_junit_has_a_suite_for_each_kernel() -> None:
     other = "7.3.4+deb14-cloud-amd64"
     made = result([*full(), cell(kernel=other)], [kernel_run(), kernel_run(release=other)])
     suites = list(read_back(made))
@@ -190,7 +190,7 @@ def test_junit_has_a_suite_a_kernel_and_a_class_a_program_type() -> None:
     assert properties["bcc"] == FACTS["bcc"]
 
 
-def test_each_suite_of_a_merged_result_began_when_its_shard_did() -> None:
+def test_a_merged_suite_has_the_time_of_its_shard() -> None:
     later = result([cell(kernel="7.3.4")], [kernel_run(release="7.3.4")], started="2026-02-03T04:05:06Z")
     suites = read_back(merge([("a", later), ("b", result([cell()]))]))
     assert [suite.timestamp for suite in suites] == ["2026-01-02T03:04:05", "2026-02-03T04:05:06"]
@@ -205,7 +205,7 @@ def test_junit_tells_failures_from_missing_answers_and_never_skips() -> None:
     ]  # fmt: skip
 
 
-def test_a_junit_failure_says_what_was_expected_and_seen_with_log_and_console() -> None:
+def test_a_junit_failure_has_log_and_console() -> None:
     _passed, failed, crashed, differs, *_ = next(iter(read_back(result(MIXED))))
     assert failed.result[0].message == "fail: reserve: 0"
     assert failed.result[0].text == "expected: reserve: -22\nseen: reserve: 0"
@@ -214,12 +214,12 @@ def test_a_junit_failure_says_what_was_expected_and_seen_with_log_and_console() 
     assert "expected-difference: since v6.4" in differs.system_out
 
 
-def test_what_is_no_plain_pass_is_told_in_junit_too() -> None:
+def test_junit_shows_expected_deviations() -> None:
     absent = cell(verdict=Verdict.ABSENT, expected="no helper", seen="no helper", reason="no helper")
     (case,) = next(iter(read_back(result([absent]))))
     assert case.system_out.startswith("absent: no helper")
 
 
-def test_the_loaders_of_a_case_are_test_cases_of_their_own_in_junit() -> None:
+def test_junit_has_a_test_case_for_each_loader() -> None:
     cases = next(iter(read_back(result([cell(), cell(loader="libbpf")]))))
     assert [case.name for case in cases] == ["RSV-011 (bcc)", "RSV-011 (libbpf)"]

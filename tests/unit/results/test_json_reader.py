@@ -1,4 +1,4 @@
-"""Results read back from files and merged; what is no result is told as one clear error."""
+"""Results are read from files and merged. A file that is not a result is one clear error."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ UNLIKE_PASS = cell(verdict=Verdict.CRASH, ok=False, log="log", console="Oops", r
 
 
 def other(*cells: Any, **changes: Any) -> RunResult:
-    """The result of a later run of another kernel."""
+    """Return the result of a later run of another kernel."""
     filled = cells or (cell(kernel=OTHER),)
     return result(filled, [OTHER_RUN], **{"started": "2026-02-03T04:05:06Z", **changes})
 
@@ -42,11 +42,11 @@ def other(*cells: Any, **changes: Any) -> RunResult:
         merge([("a", result([cell()])), ("b", other())]),
     ],
 )
-def test_what_was_written_is_read_back(made: RunResult) -> None:
+def test_a_written_result_is_read_back(made: RunResult) -> None:
     assert from_json(as_json(made).encode(), "r.json") == made
 
 
-def test_fields_that_came_later_are_left_out() -> None:
+def test_unknown_fields_are_ignored() -> None:
     document = json.loads(as_json(result([cell()])))
     for place in (document, document["run"], document["run"]["kernels"][0], document["cells"][0]):
         place["colour"] = "green"
@@ -65,18 +65,16 @@ def spoiled(change: Callable[[dict[str, Any]], object]) -> bytes:
         (b"", "r.json is not JSON: "),
         (b"\xff\xfe", "r.json is not JSON: "),
         (b"<testsuites/>", "r.json is not JSON: "),
-        (b"[]", "is not a result of dynptr-harness: it is no JSON object"),
+        (b"[]", "is not a result of dynptr-harness: it is not a JSON object"),
         (b'{"name": "x"}', 'is not a result of dynptr-harness: at the top: "schema_version" is a required'),
         (spoiled(lambda it: it.update(schema_version=2)), "is a result of format 2, and this"),
         (spoiled(lambda it: it["cells"][1].update(verdict="good")), 'at cells/1/verdict: "good" is not one'),
-        (spoiled(lambda it: it["cells"].pop()), "is damaged: 2 cells were planned, and it has 1"),
-        (spoiled(lambda it: it["cells"][0].update(kernel="x")), "is damaged: it says nothing of th"),
+        (spoiled(lambda it: it["cells"].pop()), "is damaged: it has 1 of 2 cells"),
+        (spoiled(lambda it: it["cells"][0].update(kernel="x")), "is damaged: it lacks the kernel"),
         (spoiled(lambda it: it["cells"][1].update(prog_type="KPROBE")), " KPROBE RSV-011 bcc twice"),
     ],
 )  # fmt: skip
-def test_what_is_no_result_is_one_error_that_says_what_and_where_and_what_to_do(
-    text: bytes, words: str
-) -> None:
+def test_an_invalid_result_is_wrong_usage(text: bytes, words: str) -> None:
     with pytest.raises(WrongUsage) as raised:
         from_json(text, "r.json")
     assert raised.value.fact.startswith("r.json ")
@@ -85,7 +83,7 @@ def test_what_is_no_result_is_one_error_that_says_what_and_where_and_what_to_do(
     assert "\n" not in raised.value.fact
 
 
-def test_a_folder_stands_for_the_results_in_it(tmp_path: Path) -> None:
+def test_a_directory_stands_for_its_results(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(as_json(other()))
     (tmp_path / "b.json").write_text(as_json(result([cell()])))
     (tmp_path / "notes.txt").write_text("no result")
@@ -95,15 +93,15 @@ def test_a_folder_stands_for_the_results_in_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("nowhere.json", "cannot read the result"), ("empty", "no *.json in the folder")],
+    [("nowhere.json", "cannot read the result"), ("empty", "no *.json in the directory")],
 )
-def test_a_file_or_folder_that_has_no_result_is_wrong_usage(tmp_path: Path, name: str, words: str) -> None:
+def test_a_path_without_a_result_is_wrong_usage(tmp_path: Path, name: str, words: str) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(WrongUsage, match=words.replace("*", r"\*")):
         files.read([tmp_path / name])
 
 
-def test_shards_of_several_kernels_are_one_result_oldest_kernel_first_in_any_order() -> None:
+def test_merged_kernels_are_sorted() -> None:
     first, second = ("a", other()), ("b", result([cell(), cell("LSM")]))
     made = merge([first, second])
     assert made == merge([second, first])
@@ -116,7 +114,7 @@ def test_shards_of_several_kernels_are_one_result_oldest_kernel_first_in_any_ord
     assert made.run.ended == COMPLETE
 
 
-def test_two_shards_of_one_kernel_are_one_kernel_with_the_cells_of_both() -> None:
+def test_shards_of_one_kernel_are_merged() -> None:
     one = result([cell()], [SPLATS])
     two = result([cell("LSM")], [replace(SPLATS, splats=(), stopped="interrupted")], ended="interrupted")
     made = merge([("a", one), ("b", two)])
@@ -128,19 +126,19 @@ def test_two_shards_of_one_kernel_are_one_kernel_with_the_cells_of_both() -> Non
     assert made.run.ended == "interrupted"
 
 
-def test_merged_results_can_be_merged_again_and_keep_every_shard() -> None:
+def test_merged_results_can_be_merged_again() -> None:
     inner = merge([("a", result([cell()])), ("b", result([cell("LSM")]))])
     assert len(merge([("m", inner), ("c", other())]).run.shards) == 3
 
 
-def test_versions_that_differ_between_shards_are_all_told_and_only_common_packages_are_kept() -> None:
+def test_a_merge_keeps_all_versions_and_common_packages() -> None:
     packages = {"python3-bpfcc": "0.31.0+ds-7", "zlib1g": "2"}
     made = merge([("a", result([cell()])), ("b", other(qemu="10.1.0", guest_packages=packages))])
     assert made.run.qemu == "10.0.2, 10.1.0"
     assert made.run.guest_packages == {"python3-bpfcc": "0.31.0+ds-7"}
 
 
-def test_a_cell_with_the_same_answer_in_two_shards_is_taken_once() -> None:
+def test_equal_cells_of_two_shards_are_merged() -> None:
     made = merge([("a", result([cell()])), ("b", result([cell(seconds=5.0)]))])
     assert made.totals.planned == 1
 
@@ -156,12 +154,12 @@ def test_a_cell_with_the_same_answer_in_two_shards_is_taken_once() -> None:
         (
             result([cell()]),
             result([cell("LSM")], [kernel_run(sha256="a" * 64)]),
-            f"a.json and b.json are of two kernels of one release, {RELEASE}",
+            f"a.json and b.json have different kernels of one release, {RELEASE}",
         ),
-        (result([cell()]), result([cell("LSM")], [SPLATS]), "are of two kernels of one release"),
+        (result([cell()]), result([cell("LSM")], [SPLATS]), "have different kernels of one release"),
     ],
 )
-def test_shards_that_contradict_each_other_are_not_merged(one: RunResult, two: RunResult, words: str) -> None:
+def test_contradicting_shards_are_not_merged(one: RunResult, two: RunResult, words: str) -> None:
     with pytest.raises(WrongUsage) as raised:
         merge([("a.json", one), ("b.json", two)])
     assert words in raised.value.fact

@@ -1,4 +1,4 @@
-"""Batches: every cell is in one of them, once, with what belongs together."""
+"""Batches: every cell is in exactly one, and related cells share a batch."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from dynptr_harness.conformance.plan import make
 from dynptr_harness.runner.batches import Batch, Query, cut
 from dynptr_harness.runner.isolation import Isolation
 
-from tests.unit.samples import made_up
+from tests.unit.samples import sample_case
 
-EXPERIMENT = made_up("AAA-001").experiment
-ALIKE = [made_up(f"AAA-00{number}", experiment=EXPERIMENT) for number in (1, 2, 3)]
-BY_BOTH = made_up("BBB-001", loaders=("bcc", "libbpf"))
+EXPERIMENT = sample_case("AAA-001").experiment
+ALIKE = [sample_case(f"AAA-00{number}", experiment=EXPERIMENT) for number in (1, 2, 3)]
+BY_BOTH = sample_case("BBB-001", loaders=("bcc", "libbpf"))
 WHOLE = make(PROG_TYPES, CASES).cells
 
 
 def shape(batches: list[Batch]) -> list[list[list[str]]]:
-    """The cases of each query of each batch."""
+    """Return the cases of each query of each batch."""
     return [[[cell.case.id for cell in each.cells] for each in batch.queries] for batch in batches]
 
 
@@ -29,7 +29,7 @@ def queries(batches: list[Batch]) -> list[Query]:
 
 
 @pytest.mark.parametrize("isolation", Isolation)
-def test_every_cell_is_in_one_question_and_no_request_is_in_two(isolation: Isolation) -> None:
+def test_every_cell_is_in_exactly_one_query(isolation: Isolation) -> None:
     asked = queries(cut(WHOLE, isolation))
     cells = [cell.key for query in asked for cell in query.cells]
     assert sorted(cells) == sorted(cell.key for cell in WHOLE)
@@ -46,14 +46,12 @@ def test_every_cell_is_in_one_question_and_no_request_is_in_two(isolation: Isola
         (Isolation.CASE, [[["AAA-001", "AAA-002"]], [["BBB-001"]], [["BBB-001"]]]),
     ],
 )
-def test_what_is_together_in_a_lot_depends_on_the_isolation(
-    isolation: Isolation, expected: list[list[list[str]]]
-) -> None:
+def test_isolation_decides_the_batches(isolation: Isolation, expected: list[list[list[str]]]) -> None:
     cells = make(PROG_TYPES, [ALIKE[0], BY_BOTH, ALIKE[1]], ["SYSCALL"]).cells
     assert shape(cut(cells, isolation)) == expected
 
 
-def test_without_isolation_a_lot_is_a_type_and_questions_to_one_program_come_in_a_row() -> None:
+def test_queries_of_one_program_are_adjacent() -> None:
     batches = [batch for batch in cut(WHOLE, Isolation.RUN) if not batch.parallel]
     types = [{cell.prog_type.name for each in queries([batch]) for cell in each.cells} for batch in batches]
     assert all(len(names) == 1 for names in types)
@@ -63,18 +61,18 @@ def test_without_isolation_a_lot_is_a_type_and_questions_to_one_program_come_in_
         assert len([program for program, _ in groupby(programs)]) == len(set(programs))
 
 
-def test_each_type_is_a_lot_where_types_are_isolated() -> None:
+def test_isolated_types_have_one_batch_each() -> None:
     types = [{cell.prog_type.name for each in queries([batch]) for cell in each.cells}
              for batch in cut(WHOLE, Isolation.TYPE)]  # fmt: skip
     assert sorted(types, key=sorted) == [{each.name} for each in sorted(PROG_TYPES, key=lambda t: t.name)]
 
 
-def test_the_longest_lot_comes_first() -> None:
+def test_the_longest_batch_comes_first() -> None:
     batches = [batch for batch in cut(WHOLE, Isolation.RUN) if not batch.parallel]
     assert all(first.cost >= second.cost for first, second in pairwise(batches))
 
 
-def test_what_needs_processors_at_the_same_time_is_one_lot_the_last() -> None:
+def test_parallel_queries_are_the_last_batch() -> None:
     *others, last = cut(WHOLE, Isolation.RUN)
     assert last.parallel
     cases = [cell.case.id for each in last.queries for cell in each.cells]
@@ -83,7 +81,7 @@ def test_what_needs_processors_at_the_same_time_is_one_lot_the_last() -> None:
 
 
 @pytest.mark.parametrize("isolation", [Isolation.TYPE, Isolation.CASE])
-def test_isolated_lots_that_need_processors_at_the_same_time_come_last(isolation: Isolation) -> None:
+def test_isolated_parallel_batches_come_last(isolation: Isolation) -> None:
     parallel = [batch.parallel for batch in cut(WHOLE, isolation)]
     assert parallel == sorted(parallel)
     assert parallel.count(True) == len({"RAW_TRACEPOINT", "TRACEPOINT", "SYSCALL"})

@@ -1,10 +1,11 @@
-"""How many machines a host can bear: by its processors and its memory, whichever is less."""
+"""The default number of machines: limited by the processors and the memory of the host."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import pytest
+from dynptr_harness.core import cgroups, memory
 from dynptr_harness.runner import parallelism
 
 if TYPE_CHECKING:
@@ -16,14 +17,15 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Host:
-    """Makes the host one with so many processors and so much memory, in MiB."""
+    """Return a function that fakes the number of processors and the memory of the host in MiB."""
 
     def made(processors: int, available_mib: int, group: str = "") -> None:
         (tmp_path / "proc/self").mkdir(parents=True)
         meminfo = f"MemTotal:       99999999 kB\nMemAvailable:   {available_mib << 10} kB\n"
         (tmp_path / "proc/meminfo").write_text(meminfo)
         (tmp_path / "proc/self/cgroup").write_text(f"4:memory:/elsewhere\n0::/{group}\n")
-        monkeypatch.setattr(parallelism, "ROOT", tmp_path)
+        monkeypatch.setattr(cgroups, "ROOT", tmp_path)
+        monkeypatch.setattr(memory, "MEMINFO", tmp_path / "proc/meminfo")
         monkeypatch.setattr("os.sched_getaffinity", lambda _pid: set(range(processors)))
 
     return made
@@ -40,7 +42,7 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Host:
         (1, 24000, 1024, 1),
     ],
 )
-def test_each_machine_has_a_processor_and_its_memory(
+def test_each_machine_needs_a_cpu_and_memory(
     host: Host, processors: int, available_mib: int, memory_mib: int, expected: int
 ) -> None:
     host(processors, available_mib)
@@ -58,7 +60,7 @@ def test_each_machine_has_a_processor_and_its_memory(
         (1, 1, [()]),
     ],
 )
-def test_as_many_machines_as_processors_are_kept_to_theirs(
+def test_as_many_machines_as_cpus_are_pinned(
     host: Host, processors: int, machines: int, expected: list[tuple[int, ...]]
 ) -> None:
     host(processors, 24000)
@@ -68,7 +70,7 @@ def test_as_many_machines_as_processors_are_kept_to_theirs(
 @pytest.mark.parametrize(
     ("processors", "machines", "expected"), [(2, 1, False), (4, 3, False), (2, 2, True), (2, 3, True)]
 )
-def test_processors_of_a_guest_take_turns_where_each_of_ours_has_a_machine(
+def test_vcpus_take_turns_if_every_cpu_has_a_machine(
     host: Host, processors: int, machines: int, expected: bool
 ) -> None:
     host(processors, 24000)
@@ -87,7 +89,7 @@ def test_processors_of_a_guest_take_turns_where_each_of_ours_has_a_machine(
         ("only/in/another/namespace", {"memory.max": str(4 << 30)}, 2),
     ],
 )
-def test_the_limits_of_our_control_groups_count(
+def test_cgroup_limits_count(
     host: Host, tmp_path: Path, group: str, limits: dict[str, str], expected: int
 ) -> None:
     host(8, 32000, group)

@@ -1,4 +1,4 @@
-"""Whatever becomes of machines, every planned cell has a result, and the rest of the run goes on."""
+"""If machines fail, every planned cell still has a result, and the run continues."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from dynptr_harness.runner.timing import Timed
 from dynptr_harness.vm.agent_client import RequestFailed
 from dynptr_harness.vm.failures import FailureKind, MachineFailed
 
-from tests.unit.samples import FACTS, RELEASE, SMALL, FakeGuest, answer, made_up, subject
+from tests.unit.samples import FACTS, RELEASE, SMALL, FakeGuest, answer, sample_case, subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -49,7 +49,7 @@ CRASH, HANG, LOST, NO_BOOT = (
 
 
 def ask(machines: Sequence[FakeGuest | Exception], *releases: str, plan: Plan = SMALL) -> runner.RunOutcome:
-    """Ask kernels, with these machines in the order in which they are booted; no more may be asked for."""
+    """Run the plan with these machines, in the order of their boots. Further boots are an error."""
     left = list(machines)
 
     async def boot(subject: PreparedKernel, folder: Path, *, round_robin: bool) -> FakeGuest:
@@ -78,7 +78,7 @@ def verdicts(outcome: runner.RunOutcome) -> list[Verdict]:
     return [cell.verdict for cell in outcome.result.cells]
 
 
-def test_a_faultless_kernel_passes_on_one_machine() -> None:
+def test_a_correct_kernel_passes_on_one_machine() -> None:
     machine = FakeGuest()
     outcome = ask([machine])
     assert verdicts(outcome) == [P] * CELLS
@@ -90,7 +90,7 @@ def test_a_faultless_kernel_passes_on_one_machine() -> None:
     assert {cell.seconds for cell in outcome.result.cells} == {0.25}
 
 
-def test_the_provenance_says_what_was_booted_and_measured() -> None:
+def test_the_provenance_is_complete() -> None:
     outcome = ask([FakeGuest()])
     (kernel,) = outcome.result.run.kernels
     assert (kernel.release, kernel.boots, kernel.accelerator, kernel.stopped) == (RELEASE, 1, "tcg", None)
@@ -101,7 +101,7 @@ def test_the_provenance_says_what_was_booted_and_measured() -> None:
     assert outcome.result.run.guest_packages == {"busybox-static": "1"}
     assert [phase.title for phase in outcome.result.run.phases] == [
         f"starting {RELEASE} (tcg)",
-        f"asking {RELEASE}, {CELLS} cells",
+        f"running {CELLS} cells on {RELEASE}",
     ]
 
 
@@ -122,7 +122,7 @@ def test_the_provenance_says_what_was_booted_and_measured() -> None:
         ([NO_BOOT], [N] * CELLS, 1, 3),
     ],
 )  # fmt: skip
-def test_a_lost_machine_costs_its_cell_and_no_other_until_there_is_no_sense_in_it(
+def test_a_lost_machine_costs_only_its_cell(
     machines: list[FakeGuest | Exception], expected: list[Verdict], boots: int, status: int
 ) -> None:
     outcome = ask(machines)
@@ -133,13 +133,13 @@ def test_a_lost_machine_costs_its_cell_and_no_other_until_there_is_no_sense_in_i
     assert totals.planned == CELLS == totals.run + totals.not_run
 
 
-def test_a_lost_cell_has_the_words_of_the_console() -> None:
+def test_a_lost_cell_has_the_console() -> None:
     cell = ask([FakeGuest({0: CRASH}), FakeGuest()]).result.cells[0]
     assert (cell.seen, cell.console, cell.ok) == ("the crash", "console of the crash", False)
     assert cell.expected == SMALL.cells[0].case.title
 
 
-def test_a_kernel_that_never_boots_says_why_with_its_console() -> None:
+def test_a_failed_boot_has_a_reason_and_a_console() -> None:
     (kernel,) = ask([NO_BOOT]).result.run.kernels
     assert kernel.stopped == "the guest did not boot: the boot"
     assert kernel.last_console == "console of the boot"
@@ -147,26 +147,26 @@ def test_a_kernel_that_never_boots_says_why_with_its_console() -> None:
     assert kernel.accelerator is None
 
 
-def test_three_lost_machines_in_a_row_are_said_with_the_last_console() -> None:
+def test_three_losses_in_a_row_stop_the_kernel() -> None:
     (kernel,) = ask([FakeGuest({0: CRASH}) for _ in range(3)]).result.run.kernels
     assert kernel.stopped == "3 machines were lost in a row"
     assert kernel.last_console == "console of the crash"
 
 
-def test_a_fresh_machine_that_does_not_boot_is_told_from_the_first() -> None:
+def test_a_failed_later_boot_has_its_own_reason() -> None:
     result = ask([FakeGuest({0: CRASH}), NO_BOOT]).result
     stopped = "no fresh machine: the guest did not boot: the boot"
     assert result.run.kernels[0].stopped == stopped
     assert {cell.seen for cell in result.cells[1:]} == {f"not run: {stopped}"}
 
 
-def test_a_kernel_that_does_not_boot_does_not_keep_another_from_being_asked() -> None:
+def test_a_failed_boot_does_not_stop_other_kernels() -> None:
     outcome = ask([NO_BOOT, FakeGuest(facts={**FACTS, "release": OTHER})], RELEASE, OTHER)
     assert verdicts(outcome) == [N] * CELLS + [P] * CELLS
     assert outcome.exit_status == ExitStatus.ENVIRONMENT_FAILED
 
 
-def test_an_agent_that_fails_costs_its_cell_and_the_next_is_asked_on_a_fresh_machine() -> None:
+def test_an_agent_failure_costs_one_cell() -> None:
     machine, fresh = FakeGuest({1: RequestFailed("Traceback\nKeyError: 'x'")}), FakeGuest()
     outcome = ask([machine, fresh])
     assert verdicts(outcome) == [P, L, P, P, P, P]
@@ -176,21 +176,21 @@ def test_an_agent_that_fails_costs_its_cell_and_the_next_is_asked_on_a_fresh_mac
     assert (len(machine.asked), len(fresh.asked)) == (2, 4)
 
 
-def test_an_agent_that_always_fails_is_no_reason_to_give_the_kernel_up() -> None:
+def test_agent_failures_do_not_stop_the_kernel() -> None:
     machines = [FakeGuest({0: RequestFailed("Traceback\nKeyError: 'x'")}) for _ in range(CELLS)]
     assert verdicts(ask(machines)) == [L] * CELLS
 
 
-EXPERIMENT = made_up("AAA-001").experiment
-ALIKE = [made_up(f"AAA-00{number}", experiment=EXPERIMENT) for number in (1, 2, 3)]
-ANOTHER = made_up("BBB-001")
+EXPERIMENT = sample_case("AAA-001").experiment
+ALIKE = [sample_case(f"AAA-00{number}", experiment=EXPERIMENT) for number in (1, 2, 3)]
+ANOTHER = sample_case("BBB-001")
 
 
 def alike(*cases: Case, types: Sequence[str] = ("KPROBE",)) -> Plan:
     return make(PROG_TYPES, cases, types)
 
 
-def test_equal_requests_are_asked_once_and_cost_their_time_once() -> None:
+def test_equal_requests_run_and_count_once() -> None:
     machine = FakeGuest()
     cells = ask([machine], plan=alike(ALIKE[0], ANOTHER, *ALIKE[1:])).result.cells
     assert len(machine.asked) == 2
@@ -198,9 +198,9 @@ def test_equal_requests_are_asked_once_and_cost_their_time_once() -> None:
     assert {cell.verdict for cell in cells} == {P}
 
 
-def test_another_type_or_loader_is_asked_on_its_own() -> None:
+def test_each_type_and_loader_has_its_own_request() -> None:
     machine = FakeGuest()
-    by_both = made_up("AAA-001", loaders=("bcc", "libbpf"))
+    by_both = sample_case("AAA-001", loaders=("bcc", "libbpf"))
     cells = ask([machine], plan=alike(by_both, types=["SYSCALL", "LSM"])).result.cells
     assert [(cell.prog_type, cell.loader) for cell in cells] == [
         ("LSM", "bcc"),
@@ -211,7 +211,7 @@ def test_another_type_or_loader_is_asked_on_its_own() -> None:
     assert sorted(asked) == [(cell.prog_type, cell.loader) for cell in cells]
 
 
-def test_one_observation_is_judged_for_each_of_its_cases() -> None:
+def test_an_observation_is_judged_for_each_case() -> None:
     right = answer(alike(ALIKE[0]).cells[0].request)
     programs = (refused("aaa_001", 22, "another reason"), accepted("aaa_001_accepted"))
     other = replace(ALIKE[1], experiment=Verification(programs, "file"))
@@ -219,7 +219,7 @@ def test_one_observation_is_judged_for_each_of_its_cases() -> None:
     assert verdicts(ask([FakeGuest({0: right})], plan=alike(ALIKE[0], other))) == [P, Verdict.FAIL]
 
 
-def test_an_answer_that_a_difference_explains_has_the_reason_and_is_as_expected() -> None:
+def test_an_expected_difference_has_a_reason() -> None:
     programs = (refused("aaa_001", 22, "another reason"), accepted("aaa_001_accepted"))
     newest = Verification(programs, "file")
     case = replace(
@@ -231,9 +231,7 @@ def test_an_answer_that_a_difference_explains_has_the_reason_and_is_as_expected(
 
 
 @pytest.mark.parametrize(("trouble", "verdict"), [(CRASH, C), (HANG, H), (LOST, L)])
-def test_a_request_that_breaks_the_machine_breaks_it_once_for_all_its_cells(
-    trouble: MachineFailed, verdict: Verdict
-) -> None:
+def test_a_crash_counts_for_all_cells_of_a_request(trouble: MachineFailed, verdict: Verdict) -> None:
     second = FakeGuest()
     cells = ask([FakeGuest({0: trouble}), second], plan=alike(*ALIKE, ANOTHER)).result.cells
     assert [cell.verdict for cell in cells] == [verdict, verdict, verdict, P]
@@ -242,7 +240,7 @@ def test_a_request_that_breaks_the_machine_breaks_it_once_for_all_its_cells(
 
 
 @pytest.mark.parametrize("reply", [{"functions": 7}, {"refused": {}}, {"refused": {"errno": "x"}}])
-def test_a_reply_that_nobody_foresaw_is_no_pass_and_does_not_end_the_run(reply: dict[str, Any]) -> None:
+def test_an_unknown_reply_is_not_a_pass(reply: dict[str, Any]) -> None:
     outcome = ask([FakeGuest({1: reply})])
     assert verdicts(outcome) == [P, L, P, P, P, P]
     assert "the reply cannot be judged" in outcome.result.cells[1].seen
@@ -253,7 +251,7 @@ WARNING = "WARNING: CPU: 0 PID: 1 at kernel/bpf/ringbuf.c:1 bpf_ringbuf_reserve+
 WARNED = {"splats": [WARNING], "console": f"[ 1.0] {WARNING}\nCall Trace:"}
 
 
-def test_a_kernel_that_warns_fails_the_cell_with_its_words_and_is_to_warn_again() -> None:
+def test_a_kernel_warning_fails_the_cell() -> None:
     right = answer(alike(ALIKE[0]).cells[0].request)
     machine = FakeGuest({0: {**right, **WARNED}})
     first, second = ask([machine], plan=alike(ALIKE[0], ANOTHER)).result.cells
@@ -264,7 +262,7 @@ def test_a_kernel_that_warns_fails_the_cell_with_its_words_and_is_to_warn_again(
     assert len(machine.asked) == 3
 
 
-def test_a_warning_counts_also_where_the_agent_fails() -> None:
+def test_a_warning_counts_even_if_the_agent_fails() -> None:
     machine = FakeGuest({0: RequestFailed("Traceback\nOSError: no", WARNED)})
     first, second = ask([machine, FakeGuest()], plan=alike(ALIKE[0], ANOTHER)).result.cells
     assert (first.verdict, first.seen) == (Verdict.FAIL, f"{WARNING}; the agent failed: OSError: no")
@@ -272,13 +270,13 @@ def test_a_warning_counts_also_where_the_agent_fails() -> None:
     assert second.verdict is P
 
 
-def test_a_kernel_that_cannot_be_made_to_warn_again_is_asked_on() -> None:
+def test_the_run_continues_without_warning_reset() -> None:
     right = answer(alike(ALIKE[0]).cells[0].request)
     machine = FakeGuest({0: {**right, **WARNED}, 1: RequestFailed("no such file")})
     assert verdicts(ask([machine], plan=alike(ALIKE[0], ANOTHER))) == [Verdict.FAIL, P]
 
 
-def test_what_a_kernel_says_against_itself_outside_of_cells_is_in_the_provenance() -> None:
+def test_warnings_outside_of_cells_are_in_the_provenance() -> None:
     right = answer(alike(ALIKE[0]).cells[0].request)
     machine = FakeGuest({0: {**right, **WARNED}}, splats=["at boot"])
 
@@ -290,7 +288,7 @@ def test_what_a_kernel_says_against_itself_outside_of_cells_is_in_the_provenance
     assert kernel.splats == ("at boot", "late")
 
 
-def test_how_many_machines_came_from_a_snapshot_is_in_the_provenance() -> None:
+def test_the_provenance_counts_snapshot_starts() -> None:
     machines = [FakeGuest({0: CRASH}), FakeGuest({0: CRASH}, restored=True), FakeGuest(restored=True)]
     (kernel,) = ask(machines).result.run.kernels
     assert (kernel.boots, kernel.restores) == (3, 2)
@@ -300,10 +298,10 @@ def test_how_many_machines_came_from_a_snapshot_is_in_the_provenance() -> None:
     ("facts", "why"),
     [
         ({"release": OTHER}, f"the guest runs Linux {OTHER}, not {RELEASE}"),
-        ({"accelerator": "kvm"}, "QEMU was asked for tcg, but the guest measures kvm"),
+        ({"accelerator": "kvm"}, "QEMU was started with tcg, but the guest measures kvm"),
     ],
 )
-def test_a_guest_that_is_not_what_was_asked_for_is_not_asked(facts: dict[str, str], why: str) -> None:
+def test_a_wrong_guest_is_not_used(facts: dict[str, str], why: str) -> None:
     machine = FakeGuest(facts={**FACTS, **facts})
     outcome = ask([machine])
     assert not machine.asked
@@ -312,7 +310,7 @@ def test_a_guest_that_is_not_what_was_asked_for_is_not_asked(facts: dict[str, st
     assert outcome.exit_status == ExitStatus.ENVIRONMENT_FAILED
 
 
-def test_an_environment_that_fails_at_boot_ends_the_kernel_and_not_the_report() -> None:
+def test_an_environment_failure_stops_only_its_kernel() -> None:
     outcome = ask([EnvironmentFailed("QEMU is too old")])
     assert outcome.result.run.kernels[0].stopped == "QEMU is too old"
     assert verdicts(outcome) == [N] * CELLS
@@ -328,7 +326,7 @@ def send(number: signal.Signals) -> Callable[[], Any]:
 
 @pytest.fixture
 def handler() -> Iterator[Callable[..., None]]:
-    """A handler of ours for every signal, as the command has one."""
+    """Install a handler for every signal, like the command."""
 
     def ours(_number: int, _frame: object) -> None:
         raise AssertionError("a signal came past the event loop")
@@ -340,7 +338,7 @@ def handler() -> Iterator[Callable[..., None]]:
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_a_signal_ends_the_machine_and_what_is_done_is_reported(
+def test_a_signal_ends_the_machine_and_keeps_results(
     number: signal.Signals, handler: Callable[..., None]
 ) -> None:
     machine = FakeGuest({2: send(number)})
@@ -355,7 +353,7 @@ def test_a_signal_ends_the_machine_and_what_is_done_is_reported(
     assert [signal.getsignal(each) for each in SIGNALS] == [handler] * len(SIGNALS)
 
 
-def test_a_defect_of_ours_ends_the_machine_too() -> None:
+def test_an_exception_ends_the_machine() -> None:
     machine = FakeGuest()
 
     async def boot(subject: PreparedKernel, folder: Path, *, round_robin: bool) -> FakeGuest:
@@ -364,7 +362,7 @@ def test_a_defect_of_ours_ends_the_machine_too() -> None:
 
     class Broken(Timed):
         def phase(self, title: str) -> Any:
-            if title.startswith("asking"):
+            if title.startswith("running"):
                 raise ZeroDivisionError
             return super().phase(title)
 

@@ -1,4 +1,4 @@
-"""Several workers: they share the kernels among them, and what happens to one costs the others nothing."""
+"""Several workers share the kernels, and a failure of one does not affect the others."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dynptr_harness.runner.parallelism import CpuSlot
 from dynptr_harness.runner.timing import Timed
 from dynptr_harness.vm.failures import FailureKind, MachineFailed
 
-from tests.unit.samples import FACTS, FakeGuest, made_up, subject
+from tests.unit.samples import FACTS, FakeGuest, sample_case, subject
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 FIRST, SECOND, THIRD = "6.12.1", "7.2.1", "7.3.1"
 PLAN = make(PROG_TYPES, CASES, ["KPROBE", "LSM", "SYSCALL"], ["CMT-00[12]", "VER-001"])
 CELLS = len(PLAN.cells)
-ONE_BY_ONE = make(PROG_TYPES, [made_up(f"AAA-0{n:02}") for n in range(12)], ["LSM"])
-ALIKE = [made_up(f"AAA-00{n}", experiment=made_up("AAA-001").experiment) for n in (1, 2)]
+ONE_BY_ONE = make(PROG_TYPES, [sample_case(f"AAA-0{n:02}") for n in range(12)], ["LSM"])
+ALIKE = [sample_case(f"AAA-00{n}", experiment=sample_case("AAA-001").experiment) for n in (1, 2)]
 
 
 def failed(kind: FailureKind) -> MachineFailed:
@@ -41,7 +41,7 @@ def failed(kind: FailureKind) -> MachineFailed:
 
 
 class Shown(Silent):
-    """Progress that remembers what it was told."""
+    """Progress that records its lines."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
@@ -51,7 +51,7 @@ class Shown(Silent):
 
 
 class Guest(FakeGuest):
-    """A machine that lets the others work while it thinks."""
+    """A machine that lets other machines run before it replies."""
 
     yard: Yard
     release: str
@@ -66,13 +66,13 @@ class Guest(FakeGuest):
 
 
 class Yard:
-    """Where machines come from; remembers all of them.
+    """Starts machines, and records them.
 
     Attributes:
-        most: the most machines there were at a time.
-        up: kernels of which a machine has come up.
-        side_by_side: whether a machine was started before the first one of its kernel was up.
-        can_take_turns: whether processors of a machine take turns when that is asked for.
+        most: maximum number of machines at the same time.
+        up: kernels with a machine that is up.
+        side_by_side: True if a machine was started before the first one of its kernel was up.
+        can_take_turns: True if the vCPUs of a machine take turns when requested.
     """
 
     def __init__(self) -> None:
@@ -143,7 +143,7 @@ def verdicts(outcome: runner.RunOutcome) -> list[Verdict]:
 @pytest.mark.parametrize("isolation", Isolation)
 @pytest.mark.parametrize("jobs", [1, 2, 3, 8])
 @pytest.mark.parametrize("releases", [[FIRST], [FIRST, SECOND, THIRD]])
-def test_the_result_is_the_same_however_many_ask(
+def test_the_number_of_workers_does_not_change_the_result(
     yard: Yard, releases: list[str], jobs: int, isolation: Isolation
 ) -> None:
     outcome = yard.ask(*releases, jobs=jobs, isolation=isolation)
@@ -166,7 +166,7 @@ ALONE = CpuSlot(round_robin=True)
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_flood_gets_a_machine_whose_processors_run_at_the_same_time(
+def test_a_stress_test_gets_a_machine_with_parallel_vcpus(
     yard: Yard, monkeypatch: pytest.MonkeyPatch, jobs: int
 ) -> None:
     monkeypatch.setattr(runner, "cpu_slots", lambda jobs: [ALONE] * jobs)
@@ -179,7 +179,7 @@ def test_a_flood_gets_a_machine_whose_processors_run_at_the_same_time(
     assert len(yard.machines) == jobs + 1
 
 
-def test_a_machine_goes_on_with_a_flood_where_its_processors_never_take_turns(
+def test_a_machine_with_parallel_vcpus_is_reused_for_stress_tests(
     yard: Yard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runner, "cpu_slots", lambda jobs: [ALONE] * jobs)
@@ -188,19 +188,19 @@ def test_a_machine_goes_on_with_a_flood_where_its_processors_never_take_turns(
     assert len(yard.machines) == 1
 
 
-def test_each_worker_begins_with_a_kernel_of_its_own(yard: Yard) -> None:
+def test_each_worker_starts_with_a_different_kernel(yard: Yard) -> None:
     yard.ask(FIRST, SECOND, jobs=2)
     assert [machine.release for machine in yard.machines[:2]] == [FIRST, SECOND]
 
 
-def test_machines_that_leave_nothing_to_go_on_from_are_started_side_by_side(yard: Yard) -> None:
+def test_machines_without_snapshots_start_in_parallel(yard: Yard) -> None:
     outcome = yard.ask(FIRST, jobs=2, first_alone=lambda _subject: False)
     assert yard.side_by_side
     assert yard.starts[FIRST] == 2
     assert set(verdicts(outcome)) == {Verdict.PASS}
 
 
-def test_where_none_of_them_comes_up_nothing_is_run(yard: Yard) -> None:
+def test_nothing_runs_if_no_machine_starts(yard: Yard) -> None:
     yard.no_boot = lambda _release, _number: True
     outcome = yard.ask(FIRST, jobs=2, first_alone=lambda _subject: False)
     assert yard.starts[FIRST] == 2
@@ -208,7 +208,7 @@ def test_where_none_of_them_comes_up_nothing_is_run(yard: Yard) -> None:
     assert outcome.result.run.kernels[0].stopped == "the guest did not boot: the boot"
 
 
-def test_no_second_machine_is_tried_where_the_first_does_not_boot(yard: Yard) -> None:
+def test_a_failed_first_boot_prevents_further_ones(yard: Yard) -> None:
     yard.no_boot = lambda _release, _number: True
     outcome = yard.ask(FIRST, jobs=3)
     assert yard.starts[FIRST] == 1
@@ -216,19 +216,19 @@ def test_no_second_machine_is_tried_where_the_first_does_not_boot(yard: Yard) ->
     assert outcome.result.run.kernels[0].stopped == "the guest did not boot: the boot"
 
 
-def test_a_further_machine_that_does_not_start_leaves_all_to_the_others_and_is_told(yard: Yard) -> None:
+def test_other_workers_continue_after_a_failed_start(yard: Yard) -> None:
     yard.no_boot = lambda _release, number: number > 1
     outcome = yard.ask(FIRST, jobs=3)
     assert verdicts(outcome) == [Verdict.PASS] * CELLS
     assert yard.starts[FIRST] == 3
     assert [line for line in yard.shown.told if "did not start" in line] == [
-        f"{FIRST}: a further machine did not start, 2 go on: the guest did not boot: the boot",
-        f"{FIRST}: a further machine did not start, 1 go on: the guest did not boot: the boot",
+        f"{FIRST}: a machine did not start, the run continues on {left}: the guest did not boot: the boot"
+        for left in ("2 other machines", "1 other machine")
     ]
     assert len(outcome.result.run.kernels[0].consoles) == 3
 
 
-def test_the_kernel_ends_when_no_worker_has_a_machine_any_more(yard: Yard) -> None:
+def test_a_kernel_stops_without_any_machine(yard: Yard) -> None:
     yard.no_boot = lambda _release, number: number > 1
     yard.trouble = lambda _release, request: (
         failed(FailureKind.CRASH) if request.get("functions") == ["ver_001", "ver_001_accepted"] else None
@@ -240,7 +240,7 @@ def test_the_kernel_ends_when_no_worker_has_a_machine_any_more(yard: Yard) -> No
     assert outcome.result.run.kernels[0].stopped == "no fresh machine: the guest did not boot: the boot"
 
 
-def test_machines_lost_one_after_the_other_end_a_kernel_whoever_had_them(yard: Yard) -> None:
+def test_losses_of_all_workers_count_together(yard: Yard) -> None:
     yard.trouble = lambda release, _request: failed(FailureKind.CRASH) if release == FIRST else None
     outcome = yard.ask(FIRST, SECOND, jobs=2)
     first, second = outcome.result.run.kernels
@@ -249,12 +249,12 @@ def test_machines_lost_one_after_the_other_end_a_kernel_whoever_had_them(yard: Y
     assert second.stopped is None
     cells = {kernel: [cell.verdict for cell in outcome.result.cells if cell.kernel == kernel]
              for kernel in (FIRST, SECOND)}  # fmt: skip
-    # a question that was under way when the kernel was given up has its verdict, too
+    # a request in flight when the kernel was stopped also has a verdict
     assert 3 <= cells[FIRST].count(Verdict.CRASH) <= 4
     assert cells[SECOND] == [Verdict.PASS] * CELLS
 
 
-def test_an_answer_between_losses_means_that_it_makes_sense_to_go_on(yard: Yard) -> None:
+def test_an_answer_resets_the_count_of_losses(yard: Yard) -> None:
     asked = 0
 
     def trouble(_release: str, _request: dict[str, Any]) -> Exception | None:
@@ -271,9 +271,7 @@ def test_an_answer_between_losses_means_that_it_makes_sense_to_go_on(yard: Yard)
 @pytest.mark.parametrize(
     ("isolation", "machines"), [(Isolation.RUN, 1), (Isolation.TYPE, 3), (Isolation.CASE, CELLS)]
 )
-def test_a_machine_is_asked_no_more_than_the_isolation_allows(
-    yard: Yard, isolation: Isolation, machines: int
-) -> None:
+def test_isolation_limits_the_use_of_a_machine(yard: Yard, isolation: Isolation, machines: int) -> None:
     (kernel,) = yard.ask(FIRST, isolation=isolation).result.run.kernels
     assert kernel.boots == machines
     if isolation is Isolation.TYPE:
@@ -281,13 +279,13 @@ def test_a_machine_is_asked_no_more_than_the_isolation_allows(
         assert sorted(types, key=sorted) == [{"KPROBE"}, {"LSM"}, {"SYSCALL"}]
 
 
-def test_equal_requests_are_asked_once_also_where_cases_are_isolated(yard: Yard) -> None:
+def test_equal_requests_run_once_with_isolated_cases(yard: Yard) -> None:
     outcome = yard.ask(FIRST, plan=make(PROG_TYPES, ALIKE, ["LSM"]), jobs=2, isolation=Isolation.CASE)
     assert verdicts(outcome) == [Verdict.PASS] * 2
     assert len(yard.requests(FIRST)) == 1
 
 
-def test_what_is_not_as_expected_is_told_while_the_rest_runs(yard: Yard) -> None:
+def test_unexpected_results_are_shown_during_the_run(yard: Yard) -> None:
     told: list[int] = []
 
     def trouble(_release: str, request: dict[str, Any]) -> Exception | None:
@@ -301,10 +299,10 @@ def test_what_is_not_as_expected_is_told_while_the_rest_runs(yard: Yard) -> None
     assert told[:2] == [0, 1]
 
 
-def test_only_the_first_failures_of_a_kernel_are_told_at_once(
+def test_only_the_first_failures_are_shown_during_the_run(
     yard: Yard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collector, "SHOWN_AT_ONCE", 2)
+    monkeypatch.setattr(collector, "SHOWN_EARLY", 2)
     monkeypatch.setattr(kernel_job, "LOSSES_IN_A_ROW", 100)
     yard.trouble = lambda _release, _request: failed(FailureKind.LOST)
     yard.ask(FIRST)
@@ -312,7 +310,7 @@ def test_only_the_first_failures_of_a_kernel_are_told_at_once(
     assert yard.shown.told[-1] == f"{FIRST}: further unexpected results are shown at the end"
 
 
-def test_a_signal_ends_the_machines_of_all_workers_at_once(yard: Yard) -> None:
+def test_a_signal_ends_all_machines(yard: Yard) -> None:
     began = 0.0
 
     def trouble(_release: str, _request: dict[str, Any]) -> None:
@@ -330,7 +328,7 @@ def test_a_signal_ends_the_machines_of_all_workers_at_once(yard: Yard) -> None:
     assert {kernel.stopped for kernel in outcome.result.run.kernels} == {"interrupted by SIGINT"}
 
 
-def test_a_defect_of_ours_in_one_worker_ends_the_others(yard: Yard) -> None:
+def test_an_exception_in_a_worker_ends_the_others(yard: Yard) -> None:
     def trouble(release: str, _request: dict[str, Any]) -> None:
         if release == SECOND:
             raise ZeroDivisionError

@@ -1,4 +1,4 @@
-"""KVM only where it has proved to work, and the guest's word about it."""
+"""The choice of the accelerator, and its confirmation by the guest."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def files(tmp_path: Path) -> BootFiles:
 
 @pytest.fixture
 def probes(fake_qemu: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
-    """A KVM that works; yields a function that counts the boots that were tried with it."""
+    """Let KVM work, and return a function that counts the probes."""
     counted = tmp_path / "probes"
     counted.touch()
     monkeypatch.setenv("FAKE_PROBES", str(counted))
@@ -41,7 +41,7 @@ def probes(fake_qemu: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return lambda: len(counted.read_text().splitlines())
 
 
-def test_kvm_is_used_after_it_reached_user_space_and_the_answer_is_remembered(
+def test_kvm_is_used_after_a_successful_probe_which_is_cached(
     files: BootFiles, probes: Callable[[], int], tmp_path: Path
 ) -> None:
     settings = Settings(tmp_path / "cache")
@@ -49,7 +49,7 @@ def test_kvm_is_used_after_it_reached_user_space_and_the_answer_is_remembered(
     assert probes() == 1
 
 
-def test_another_kernel_qemu_or_boot_of_the_host_is_asked_again(
+def test_another_kernel_qemu_or_boot_of_the_host_is_probed_again(
     files: BootFiles, probes: Callable[[], int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = Settings(tmp_path / "cache")
@@ -73,7 +73,7 @@ def test_another_kernel_qemu_or_boot_of_the_host_is_asked_again(
         ("fails", "/dev/null opens, but a kernel started with it ended: failed to initialize kvm"),
     ],
 )
-def test_a_kvm_that_never_gets_to_user_space_means_tcg_with_the_reason(
+def test_a_failed_probe_chooses_tcg_with_the_reason(
     files: BootFiles,
     probes: Callable[[], int],
     tmp_path: Path,
@@ -99,7 +99,7 @@ def test_a_kvm_that_never_gets_to_user_space_means_tcg_with_the_reason(
         (errno.ENODEV, "cannot be opened: No such device"),
     ],
 )
-def test_why_the_device_does_not_open_is_told(
+def test_the_reason_why_the_device_does_not_open_is_reported(
     monkeypatch: pytest.MonkeyPatch, number: int, reason: str
 ) -> None:
     def refuse(*_args: object) -> int:
@@ -120,10 +120,12 @@ def test_why_the_device_does_not_open_is_told(
         ("tcg", "kvm", False),
     ],
 )
-def test_the_guest_must_not_contradict_the_choice(asked: str, measured: str, agrees: bool) -> None:
+def test_the_guest_must_confirm_the_choice(asked: str, measured: str, agrees: bool) -> None:
     chosen = Accelerator("kvm" if asked == "kvm" else "tcg", "test")
     if agrees:
         confirm(chosen, {"accelerator": measured})
     else:
-        with pytest.raises(EnvironmentFailed, match=f"asked for {asked}, but the guest measures {measured}"):
+        with pytest.raises(
+            EnvironmentFailed, match=f"started with {asked}, but the guest measures {measured}"
+        ):
             confirm(chosen, {"accelerator": measured})

@@ -1,4 +1,4 @@
-"""What is seen in a console."""
+"""The console: its file, its tail, and the detection of panics and splats."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def followed(path: Path, *chunks: bytes) -> Console:
     return asyncio.run(follow())
 
 
-def test_the_file_has_every_byte_and_the_tail_the_last_lines(tmp_path: Path) -> None:
+def test_the_file_has_all_bytes_and_the_tail_the_last_lines(tmp_path: Path) -> None:
     lines = [b"line %d \xff\r\n" % number for number in range(200)]
     console = followed(tmp_path / "console.txt", b"".join(lines), b"no newline")
     assert console.path.read_bytes() == b"".join(lines) + b"no newline"
@@ -52,7 +52,9 @@ def test_the_file_has_every_byte_and_the_tail_the_last_lines(tmp_path: Path) -> 
         ("a program says: Kernel panic - not syncing: never", None, []),
     ],
 )  # fmt: skip
-def test_alarms_are_recognised(tmp_path: Path, line: str, panic: str | None, splats: list[str]) -> None:
+def test_panics_and_splats_are_detected(
+    tmp_path: Path, line: str, panic: str | None, splats: list[str]
+) -> None:
     console = followed(tmp_path / "console.txt", line.encode()[:10], line.encode()[10:] + b"\n")
     assert (console.panic, console.splats) == (panic, splats)
     assert console.panicked.is_set() == bool(panic)
@@ -72,7 +74,7 @@ def test_alarms_are_recognised(tmp_path: Path, line: str, panic: str | None, spl
         ("", 0, None, FailureKind.LOST, "QEMU ended by itself (no reason given)"),
     ],
 )  # fmt: skip
-def test_the_end_of_qemu_is_explained_by_the_strongest_evidence(
+def test_the_strongest_evidence_explains_the_end_of_qemu(
     tmp_path: Path, said: str, status: int, shutdown: str | None, kind: FailureKind, reason: str
 ) -> None:
     console = followed(tmp_path / "console.txt", said.encode())

@@ -1,4 +1,4 @@
-"""A machine's life and every way it can fail, against a QEMU that is a script."""
+"""Machines and their failures, with a fake QEMU that is a script."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def _fake_qemu(fake_qemu: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine_module, "GRACE", 0.5)
 
 
-def boot(folder: Path, how: str = "", deadline: float = 10) -> Coroutine[Any, Any, Machine]:
-    return Machine.boot(Spec(FILES, TCG, cmdline=(f"fake={how}",)), folder, boot_deadline=deadline)
+def boot(directory: Path, how: str = "", deadline: float = 10) -> Coroutine[Any, Any, Machine]:
+    return Machine.boot(Spec(FILES, TCG, cmdline=(f"fake={how}",)), directory, boot_deadline=deadline)
 
 
 def is_alive(pid: int) -> bool:
@@ -53,22 +53,22 @@ def open_files() -> set[str]:
 
 
 def processes() -> set[str]:
-    """Those that this one has started and not reaped."""
+    """Return the child processes that are not reaped."""
     return set(Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
 
 
 @pytest.fixture(autouse=True)
 def others(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The processes of other tests that share this one, such as a container engine."""
+    """Ignore child processes of other tests, such as a container engine."""
     monkeypatch.setattr(sys.modules[__name__], "OTHERS", processes())
 
 
 def children() -> bool:
-    """Whether there is a process that the test has started and not reaped."""
+    """Return True if the test has a child process that is not reaped."""
     return bool(processes() - OTHERS)
 
 
-def test_a_machine_says_its_facts_answers_and_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_machine_answers_and_leaves_nothing_behind(tmp_path: Path) -> None:
     async def life() -> int:
         async with await boot(tmp_path / "new") as machine:
             reply = await machine.ask({"do": "echo", "n": 1}, 10)
@@ -91,12 +91,12 @@ def test_a_machine_says_its_facts_answers_and_leaves_nothing_behind(tmp_path: Pa
         ("silent", "no word from the agent after 1 s"),
         ("panic", "Kernel panic - not syncing: sysrq triggered crash"),
         ("notes", "boot failed: mount /dev/vda on /lower (erofs)"),
-        ("babble", "the guest sent what is no message: hello"),
+        ("babble", "the guest sent an invalid message: hello"),
         ("agent-fails", "the agent could not start: ImportError: no module named bcc"),
         ("refuse", "QEMU ended with status 1: qemu: -drive file=root: Could not open 'root'"),
     ],
 )
-def test_a_guest_that_does_not_boot_says_why(tmp_path: Path, how: str, reason: str) -> None:
+def test_a_failed_boot_has_a_reason(tmp_path: Path, how: str, reason: str) -> None:
     with pytest.raises(MachineFailed) as failed:
         asyncio.run(boot(tmp_path, how, deadline=1 if how == "silent" else 10))
     assert failed.value.kind is FailureKind.BOOT
@@ -116,11 +116,11 @@ def test_a_guest_that_does_not_boot_says_why(tmp_path: Path, how: str, reason: s
         ("agent-ends", FailureKind.LOST, "the agent ended with status 139"),
         ("killed", FailureKind.LOST, "QEMU was ended by SIGKILL"),
         ("status", FailureKind.LOST, "QEMU ended with status 7: qemu: internal error"),
-        ("babble", FailureKind.LOST, "the guest sent what is no message: {{{"),
-        ("other-id", FailureKind.LOST, "the guest sent what is no message: {'event': 'reply', 'id': 2"),
+        ("babble", FailureKind.LOST, "the guest sent an invalid message: {{{"),
+        ("other-id", FailureKind.LOST, "the guest sent an invalid message: {'event': 'reply', 'id': 2"),
     ],
 )
-def test_failures_of_a_request_are_told_apart(
+def test_a_failed_request_has_a_kind_and_a_reason(
     tmp_path: Path, do: str, kind: FailureKind, reason: str
 ) -> None:
     async def life() -> None:
@@ -135,19 +135,19 @@ def test_failures_of_a_request_are_told_apart(
     assert not children()
 
 
-def test_an_outcome_that_is_none_is_no_message(tmp_path: Path) -> None:
+def test_an_outcome_of_the_wrong_size_is_an_invalid_message(tmp_path: Path) -> None:
     async def life() -> None:
         async with await boot(tmp_path) as machine:
             request = Script((Event((submitted(b"a record"),)),)).request()
             request["acts"][0]["outcomes"] = ["00"]
             await machine.ask({**request, "do": "echo"}, 10)
 
-    with pytest.raises(MachineFailed, match="the guest sent what is no message: an outcome of 1 bytes"):
+    with pytest.raises(MachineFailed, match="the guest sent an invalid message: an outcome of 1 bytes"):
         asyncio.run(life())
     assert not children()
 
 
-def test_a_machine_that_failed_goes_on_failing(tmp_path: Path) -> None:
+def test_a_failed_machine_keeps_failing(tmp_path: Path) -> None:
     async def life() -> None:
         machine = await boot(tmp_path)
         for do in ("panic", "echo"):
@@ -158,7 +158,7 @@ def test_a_machine_that_failed_goes_on_failing(tmp_path: Path) -> None:
     asyncio.run(life())
 
 
-def test_a_request_that_the_agent_cannot_do_leaves_the_machine_well(tmp_path: Path) -> None:
+def test_the_machine_works_after_a_request_that_the_agent_could_not_do(tmp_path: Path) -> None:
     async def life() -> None:
         async with await boot(tmp_path) as machine:
             with pytest.raises(RequestFailed, match="the agent failed: OSError: no") as failed:
@@ -172,7 +172,7 @@ def test_a_request_that_the_agent_cannot_do_leaves_the_machine_well(tmp_path: Pa
 WARNING = "WARNING: CPU: 0 PID: 1 at kernel/test.c:1 test+0x1/0x2"
 
 
-def test_what_the_kernel_says_against_itself_comes_with_the_answer(tmp_path: Path) -> None:
+def test_splats_are_part_of_the_reply(tmp_path: Path) -> None:
     async def life() -> None:
         async with await boot(tmp_path) as machine:
             said = await machine.ask({"do": "warn"}, 10)
@@ -192,12 +192,12 @@ def test_what_the_kernel_says_against_itself_comes_with_the_answer(tmp_path: Pat
     [
         (["echo", "echo"], [[], []]),
         (["echo", "warn", "echo"], [[], [WARNING]]),
-        # the host gets to read the first reply when the agent is at the second request
+        # the host reads the first reply when the agent is at the second request
         (["echo-too-late", "after-its-warning"], [[], [WARNING]]),
     ],
     ids=["a quiet kernel", "one that warns", "one that warns early"],
 )
-def test_of_requests_in_turn_that_which_made_the_kernel_speak_has_the_last_reply(
+def test_a_batch_ends_with_the_request_during_which_the_kernel_logged(
     tmp_path: Path, asked: list[str], kernel_messages: list[list[str]]
 ) -> None:
     async def life() -> None:
@@ -210,7 +210,7 @@ def test_of_requests_in_turn_that_which_made_the_kernel_speak_has_the_last_reply
     asyncio.run(life())
 
 
-def test_the_processors_of_a_guest_are_kept_to_those_of_the_host(tmp_path: Path) -> None:
+def test_vcpus_are_pinned(tmp_path: Path) -> None:
     wanted = max(os.sched_getaffinity(0))
 
     async def life() -> set[int]:
@@ -221,7 +221,7 @@ def test_the_processors_of_a_guest_are_kept_to_those_of_the_host(tmp_path: Path)
     assert asyncio.run(life()) == {wanted}
 
 
-def test_of_requests_in_turn_the_first_without_a_reply_is_the_one_that_failed(tmp_path: Path) -> None:
+def test_the_first_request_of_a_batch_without_a_reply_has_failed(tmp_path: Path) -> None:
     async def life() -> list[Any]:
         async with await boot(tmp_path) as machine:
             replies = machine.request_batch([{"do": do} for do in ("echo", "panic", "echo")], 10)
@@ -241,7 +241,7 @@ def test_a_reply_may_be_long(tmp_path: Path) -> None:
     assert asyncio.run(life()) == 20 << 20
 
 
-def test_a_qemu_that_does_not_obey_is_killed(tmp_path: Path) -> None:
+def test_a_qemu_that_does_not_quit_is_killed(tmp_path: Path) -> None:
     async def life() -> float:
         machine = await boot(tmp_path, "stubborn")
         began = time.monotonic()
@@ -252,17 +252,17 @@ def test_a_qemu_that_does_not_obey_is_killed(tmp_path: Path) -> None:
     assert not children()
 
 
-async def _while_booting(folder: Path) -> None:
-    await boot(folder, "silent", 60)
+async def _while_booting(directory: Path) -> None:
+    await boot(directory, "silent", 60)
 
 
-async def _while_asking(folder: Path) -> None:
-    async with await boot(folder) as machine:
+async def _while_asking(directory: Path) -> None:
+    async with await boot(directory) as machine:
         await machine.ask({"do": "hang"}, 60)
 
 
 @pytest.mark.parametrize("work", [_while_booting, _while_asking])
-def test_cancelling_leaves_no_process(
+def test_cancellation_leaves_no_process(
     tmp_path: Path, work: Callable[[Path], Coroutine[Any, Any, None]]
 ) -> None:
     async def life() -> None:
@@ -274,7 +274,7 @@ def test_cancelling_leaves_no_process(
     assert not children()
 
 
-def test_a_console_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+def test_an_unwritable_console_is_reported(tmp_path: Path) -> None:
     (tmp_path / "console.txt").symlink_to("/dev/full")
 
     async def life() -> None:
@@ -286,12 +286,12 @@ def test_a_console_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     assert not children()
 
 
-def hold_a_guest(program: str, folder: Path, pipe: Connection) -> None:
-    """Boot, tell QEMU's process id, and wait for an end that comes from outside."""
+def hold_a_guest(program: str, directory: Path, pipe: Connection) -> None:
+    """Boot, send QEMU's process ID, and wait until this process is ended."""
     qemu.PROGRAM, qemu.version = program, lambda: "10.0.2"  # type: ignore[assignment]
 
     async def life() -> None:
-        async with await boot(folder) as machine:
+        async with await boot(directory) as machine:
             pipe.send(machine.pid)
             await machine.ask({"do": "hang"}, 600)
 
@@ -312,10 +312,10 @@ def test_qemu_dies_with_the_process_that_started_it(
     ended, _, _ = select.select([watched], [], [], 10)
     os.close(watched)
     holder.join()
-    assert ended, "QEMU lived on for 10 s"
+    assert ended, "QEMU still ran after 10 s"
 
 
-def test_a_conversation_lasts_as_long_as_the_agent_speaks(tmp_path: Path) -> None:
+def test_a_stream_lasts_until_the_reply(tmp_path: Path) -> None:
     heard: list[dict[str, Any]] = []
 
     async def life() -> dict[str, Any]:
@@ -334,7 +334,7 @@ def test_a_conversation_lasts_as_long_as_the_agent_speaks(tmp_path: Path) -> Non
         ("killed", FailureKind.LOST, "QEMU was ended by SIGKILL"),
     ],
 )
-def test_a_conversation_that_breaks_off_says_why(
+def test_a_failed_stream_has_a_kind_and_a_reason(
     tmp_path: Path, do: str, kind: FailureKind, reason: str
 ) -> None:
     async def life() -> None:
@@ -346,7 +346,7 @@ def test_a_conversation_that_breaks_off_says_why(
     assert (failed.value.kind, failed.value.reason) == (kind, reason)
 
 
-def test_what_is_said_to_a_machine_that_is_gone_does_no_harm(tmp_path: Path) -> None:
+def test_a_message_to_an_ended_machine_is_ignored(tmp_path: Path) -> None:
     async def life() -> None:
         machine = await boot(tmp_path)
         await machine.kill()

@@ -1,4 +1,4 @@
-"""The command that runs QEMU, the features it is made of, and the version check."""
+"""The command that runs QEMU, and the check of its version."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ KVM = Accelerator("kvm", "test")
 
 
 def command(accelerator: Accelerator = TCG, sockets: dict[str, int] | None = None) -> list[str]:
-    features = qemu.guest(FILES, accelerator, sockets or SOCKETS, cpus=2)
-    return qemu.command(FILES, features, memory_mib=512, cmdline=("extra=1",))
+    spec = qemu.Spec(FILES, accelerator, memory_mib=512, cpus=2, cmdline=("extra=1",))
+    return spec.command(sockets or SOCKETS)
 
 
-def test_the_command_dies_with_its_parent_and_gives_the_guest_no_network() -> None:
+def test_qemu_dies_with_its_parent_and_has_no_network() -> None:
     argv = command()
     assert argv[:5] == ["setpriv", "--pdeathsig", "KILL", "--", qemu.PROGRAM]
     assert "-nodefaults" in argv
     assert not [word for word in argv if "net" in word and word != "-nodefaults"]
 
 
-def test_every_feature_brings_its_kernel_arguments() -> None:
+def test_kernel_arguments_are_passed() -> None:
     argv = command()
     cmdline = argv[argv.index("-append") + 1].split()
     for expected in ("console=ttyS0", "panic=-1", "oops=panic", "extra=1"):
@@ -39,7 +39,7 @@ def test_every_feature_brings_its_kernel_arguments() -> None:
     assert any(word.startswith("lsm=") and word.endswith(",bpf") for word in cmdline)
 
 
-def test_disks_are_read_only_in_order_and_may_have_commas_in_their_names() -> None:
+def test_disks_are_read_only_and_in_order_and_names_may_contain_commas() -> None:
     drives = [word for word in command() if word.startswith("file=")]
     assert [drive.split(",if=")[0] for drive in drives] == [
         "file=/r/root",
@@ -49,13 +49,13 @@ def test_disks_are_read_only_in_order_and_may_have_commas_in_their_names() -> No
     assert all(drive.endswith("readonly=on") for drive in drives)
 
 
-def test_no_virtio_device_has_vectors_for_msi_x() -> None:
+def test_no_virtio_device_has_msi_x_vectors() -> None:
     devices = [word for word in command() if word.startswith("virtio-")]
     assert len(devices) == 5
     assert all("vectors=0" in device.split(",") for device in devices)
 
 
-def test_two_guests_differ_in_nothing_but_the_numbers_of_their_sockets() -> None:
+def test_two_guests_differ_only_in_the_descriptors_of_their_sockets() -> None:
     other = command(sockets={"commands": 21, "events": 22, "monitor": 23})
     differing = [(one, two) for one, two in zip(command(), other, strict=True) if one != two]
     assert [(one.replace("fd=1", "fd=2"), two) for one, two in differing] == [
@@ -67,22 +67,20 @@ def test_two_guests_differ_in_nothing_but_the_numbers_of_their_sockets() -> None
 @pytest.mark.parametrize(
     ("accelerator", "flag", "cpu"), [(TCG, "tcg,thread=multi", "max,erms=off"), (KVM, "kvm", "host")]
 )
-def test_the_processor_fits_the_accelerator(accelerator: Accelerator, flag: str, cpu: str) -> None:
+def test_the_cpu_model_depends_on_the_accelerator(accelerator: Accelerator, flag: str, cpu: str) -> None:
     argv = command(accelerator)
     assert argv[argv.index("-accel") + 1] == flag
     assert argv[argv.index("-cpu") + 1].startswith(cpu)
 
 
 @pytest.mark.parametrize(("accelerator", "flag"), [(TCG, "tcg,thread=single"), (KVM, "kvm")])
-def test_processors_that_take_turns_have_one_thread_where_they_are_emulated(
-    accelerator: Accelerator, flag: str
-) -> None:
-    argv = qemu.Processor(accelerator, 2, round_robin=True).qemu
+def test_emulated_vcpus_that_take_turns_share_one_thread(accelerator: Accelerator, flag: str) -> None:
+    argv = qemu.Spec(FILES, accelerator, round_robin=True).command(SOCKETS)
     assert argv[argv.index("-accel") + 1] == flag
 
 
-def program(folder: Path, script: str) -> str:
-    path = folder / "qemu"
+def program(directory: Path, script: str) -> str:
+    path = directory / "qemu"
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(path.stat().st_mode | stat.S_IXUSR)
     return str(path)
@@ -111,7 +109,7 @@ def test_the_version_is_read(
         ("exit 3", "--version failed"),
     ],
 )
-def test_a_qemu_that_will_not_do_says_how_to_mend_it(
+def test_an_unusable_qemu_is_reported_with_a_hint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, fact: str
 ) -> None:
     monkeypatch.setattr(qemu, "PROGRAM", program(tmp_path, script))
@@ -120,7 +118,7 @@ def test_a_qemu_that_will_not_do_says_how_to_mend_it(
     assert "bookworm-backports" in failed.value.hint
 
 
-def test_a_missing_qemu_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_qemu_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(qemu, "PROGRAM", "qemu-system-none")
     with pytest.raises(EnvironmentFailed, match="qemu-system-none is not installed"):
         qemu.version.__wrapped__()

@@ -1,4 +1,4 @@
-"""Machines saved and restored, against a QEMU that is a script: what fails costs time and never a run."""
+"""Saved and restored machines, with a fake QEMU that is a script. A failure costs time but not the run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TCG = Accelerator("tcg", "test")
 
 @pytest.fixture
 def spec(fake_qemu: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Spec:
-    """A machine whose files exist."""
+    """Return a machine whose files exist."""
     monkeypatch.setattr(qemu, "PROGRAM", str(fake_qemu))
     monkeypatch.setattr(qemu, "version", lambda: "10.0.2")
     monkeypatch.setattr(machine_module, "GRACE", 0.5)
@@ -52,11 +52,11 @@ def saved(tmp_path: Path) -> list[Path]:
     return Cache(tmp_path / "cache").entries(KIND)
 
 
-def start(snapshots: Snapshots, spec: Spec, folder: Path, how: str = "") -> dict[str, Any]:
-    """Start a machine, ask it something, and say what it was."""
+def start(snapshots: Snapshots, spec: Spec, directory: Path, how: str = "") -> dict[str, Any]:
+    """Start a machine, send a request, and return its properties."""
 
     async def life() -> dict[str, Any]:
-        machine: Machine = await snapshots.start(replace(spec, cmdline=(f"fake={how}",)), folder)
+        machine: Machine = await snapshots.start(replace(spec, cmdline=(f"fake={how}",)), directory)
         async with machine:
             answer = await machine.ask({"do": "echo"}, 10)
             assert answer["do"] == "echo"
@@ -70,30 +70,28 @@ def start(snapshots: Snapshots, spec: Spec, folder: Path, how: str = "") -> dict
     return asyncio.run(life())
 
 
-def test_the_second_machine_goes_on_where_the_first_was_ready(
-    snapshots: Snapshots, spec: Spec, tmp_path: Path
-) -> None:
+def test_the_second_machine_is_restored(snapshots: Snapshots, spec: Spec, tmp_path: Path) -> None:
     first, second = (start(snapshots, spec, tmp_path / name) for name in "ab")
     assert (first["restored"], second["restored"]) == (False, True)
-    assert second["facts"] == first["facts"]  # among them the process id of the first
+    assert second["facts"] == first["facts"]  # also the process ID of the first
     assert second["console"].startswith(first["console"])
     assert second["console"].count("fake QEMU") == 2
 
 
-def test_what_was_saved_is_known_to_be_there_for_such_a_machine_only(
+def test_a_snapshot_is_known_for_equal_machines_only(
     snapshots: Snapshots, spec: Spec, tmp_path: Path
 ) -> None:
-    made_of = replace(spec, cmdline=("fake=",))
-    assert not snapshots.has(made_of)
+    machine_spec = replace(spec, cmdline=("fake=",))
+    assert not snapshots.has(machine_spec)
     start(snapshots, spec, tmp_path / "a")
-    assert snapshots.has(made_of)
-    assert snapshots.has(replace(made_of, round_robin=True))
-    assert not snapshots.has(replace(made_of, memory_mib=2))
+    assert snapshots.has(machine_spec)
+    assert snapshots.has(replace(machine_spec, round_robin=True))
+    assert not snapshots.has(replace(machine_spec, memory_mib=2))
 
 
 @pytest.mark.parametrize("name", ["facts.json", "console.txt", "state"])
 @pytest.mark.parametrize("content", ["", "garbage", None])
-def test_a_damaged_snapshot_is_told_and_made_anew(
+def test_a_damaged_snapshot_is_created_again_with_a_warning(
     snapshots: Snapshots,
     spec: Spec,
     tmp_path: Path,
@@ -102,17 +100,17 @@ def test_a_damaged_snapshot_is_told_and_made_anew(
     content: str | None,
 ) -> None:
     start(snapshots, spec, tmp_path / "a")
-    (folder,) = saved(tmp_path)
-    (folder / name).unlink() if content is None else (folder / name).write_text(content)
+    (directory,) = saved(tmp_path)
+    (directory / name).unlink() if content is None else (directory / name).write_text(content)
     with caplog.at_level(logging.WARNING):
         assert not start(snapshots, spec, tmp_path / "b")["restored"]
-    assert f"{folder} is damaged" in caplog.text
+    assert f"{directory} is damaged" in caplog.text
     assert start(snapshots, spec, tmp_path / "c")["restored"]
 
 
-def damage_unseen(folder: Path, name: str, content: str) -> None:
-    """Change a file so that size and time do not tell."""
-    file, manifest = folder / name, folder / ".manifest.json"
+def damage_unseen(directory: Path, name: str, content: str) -> None:
+    """Change a file and its entry in the manifest."""
+    file, manifest = directory / name, directory / ".manifest.json"
     file.write_text(content)
     files = json.loads(manifest.read_text())
     files[name] = [file.stat().st_size, file.stat().st_mtime_ns]
@@ -127,7 +125,7 @@ def damage_unseen(folder: Path, name: str, content: str) -> None:
         ("facts.json", "{", "Expecting property name"),
     ],
 )
-def test_a_snapshot_that_qemu_cannot_use_is_told_and_made_anew(
+def test_a_snapshot_that_qemu_cannot_restore_is_created_again_with_a_warning(
     snapshots: Snapshots,
     spec: Spec,
     tmp_path: Path,
@@ -139,12 +137,13 @@ def test_a_snapshot_that_qemu_cannot_use_is_told_and_made_anew(
 ) -> None:
     monkeypatch.setattr(snapshot, "RESTORE_DEADLINE", 0.3 if content == "hang" else 10)
     start(snapshots, spec, tmp_path / "a")
-    (folder,) = saved(tmp_path)
-    damage_unseen(folder, name, content)
+    (directory,) = saved(tmp_path)
+    damage_unseen(directory, name, content)
     with caplog.at_level(logging.WARNING):
         assert not start(snapshots, spec, tmp_path / "b")["restored"]
-    assert f"{folder} is of no use and is made anew" in caplog.text
+    assert f"{directory} cannot be restored and will be created again" in caplog.text
     assert reason in caplog.text
+    monkeypatch.setattr(snapshot, "RESTORE_DEADLINE", 10)
     assert start(snapshots, spec, tmp_path / "c")["restored"]
 
 
@@ -155,18 +154,18 @@ def test_a_snapshot_that_qemu_cannot_use_is_told_and_made_anew(
         ("never-warm", "the agent failed: OSError: no"),
     ],
 )
-def test_a_machine_that_cannot_be_saved_is_used_all_the_same(
+def test_a_machine_that_cannot_be_saved_is_used_nevertheless(
     snapshots: Snapshots, spec: Spec, tmp_path: Path, caplog: pytest.LogCaptureFixture, how: str, reason: str
 ) -> None:
     with caplog.at_level(logging.WARNING):
         start(snapshots, spec, tmp_path / "a", how)
-    assert "no snapshot was made" in caplog.text
-    assert reason in caplog.text or "no room left on the disk" in caplog.text
+    assert "no snapshot was saved" in caplog.text
+    assert reason in caplog.text or "no space left on the disk" in caplog.text
     assert saved(tmp_path) == []
     assert not list((tmp_path / "cache" / KIND).glob(".*.tmp-*"))
 
 
-def test_too_little_room_is_told_before_anything_is_saved(
+def test_too_little_space_is_reported_before_the_save(
     snapshots: Snapshots, spec: Spec, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
@@ -174,7 +173,7 @@ def test_too_little_room_is_told_before_anything_is_saved(
     assert f"{1 << 40} MiB are needed" in caplog.text
 
 
-def test_a_machine_that_is_lost_while_it_is_saved_is_a_failure(
+def test_a_machine_lost_during_the_save_is_a_failure(
     snapshots: Snapshots, spec: Spec, tmp_path: Path
 ) -> None:
     with pytest.raises(MachineFailed, match="SIGKILL"):
@@ -182,7 +181,7 @@ def test_a_machine_that_is_lost_while_it_is_saved_is_a_failure(
     assert saved(tmp_path) == []
 
 
-def test_a_snapshot_that_another_process_makes_is_not_waited_for(
+def test_no_machine_waits_for_a_snapshot_of_another_process(
     snapshots: Snapshots, spec: Spec, tmp_path: Path
 ) -> None:
     name = key(replace(spec, cmdline=("fake=",)))
@@ -191,7 +190,7 @@ def test_a_snapshot_that_another_process_makes_is_not_waited_for(
     assert saved(tmp_path) == []
 
 
-def test_many_at_the_same_time_do_no_harm(snapshots: Snapshots, spec: Spec, tmp_path: Path) -> None:
+def test_machines_can_be_started_concurrently(snapshots: Snapshots, spec: Spec, tmp_path: Path) -> None:
     async def life() -> list[bool]:
         machines = await asyncio.gather(*(snapshots.start(spec, tmp_path / str(n)) for n in range(3)))
         machines += await asyncio.gather(*(snapshots.start(spec, tmp_path / str(n)) for n in range(3, 6)))
@@ -204,10 +203,10 @@ def test_many_at_the_same_time_do_no_harm(snapshots: Snapshots, spec: Spec, tmp_
     assert len(saved(tmp_path)) == 1
 
 
-def test_the_limit_is_kept_by_removing_what_was_not_used_for_long(spec: Spec, tmp_path: Path) -> None:
+def test_the_least_recently_used_snapshots_are_removed(spec: Spec, tmp_path: Path) -> None:
     cache = Cache(tmp_path / "cache")
     for number, name in enumerate(("old", "older", "used")):
-        (entry := cache.entry(KIND, name, lambda folder: _mebibyte(folder / "state")))
+        (entry := cache.entry(KIND, name, lambda directory: _mebibyte(directory / "state")))
         os.utime(entry / ".manifest.json", (1000 - number, 1000 - number))
     assert cache.find(KIND, "used")
     start(Snapshots(Settings(tmp_path / "cache", snapshot_limit_mib=2)), spec, tmp_path / "a")
@@ -218,9 +217,9 @@ def _mebibyte(path: Path) -> None:
     path.write_bytes(os.urandom(1 << 20))
 
 
-def test_the_newest_stays_whatever_the_limit_is(tmp_path: Path) -> None:
+def test_the_newest_snapshot_stays_above_the_limit(tmp_path: Path) -> None:
     cache = Cache(tmp_path / "cache")
-    cache.entry(KIND, "mine", lambda folder: _mebibyte(folder / "state"))
+    cache.entry(KIND, "mine", lambda directory: _mebibyte(directory / "state"))
     cache.prune(KIND, 0, keep="mine")
     assert [entry.name for entry in cache.entries(KIND)] == ["mine"]
 
@@ -239,21 +238,21 @@ CHANGES: dict[str, Callable[[Spec, pytest.MonkeyPatch], Spec]] = {
     "another payload": lambda spec, _: replace(spec, files=replace(spec.files, key="another key")),
     "a kernel with another time": lambda spec, _: touched(spec, spec.files.kernel),
     "another initramfs": lambda spec, _: touched(spec, spec.files.initramfs),
-    "a root made anew": lambda spec, _: touched(spec, spec.files.root),
-    "a payload made anew": lambda spec, _: touched(spec, spec.files.payload),
-    "modules made anew": lambda spec, _: touched(spec, spec.files.disks[2]),
+    "a rebuilt root": lambda spec, _: touched(spec, spec.files.root),
+    "a rebuilt payload": lambda spec, _: touched(spec, spec.files.payload),
+    "rebuilt modules": lambda spec, _: touched(spec, spec.files.disks[2]),
     "no modules": lambda spec, _: replace(spec, files=replace(spec.files, modules=None)),
     "more memory": lambda spec, _: replace(spec, memory_mib=2048),
-    "more processors": lambda spec, _: replace(spec, cpus=4),
+    "more CPUs": lambda spec, _: replace(spec, cpus=4),
     "a kernel argument": lambda spec, _: replace(spec, cmdline=("debug",)),
     "another accelerator": lambda spec, _: replace(spec, accelerator=Accelerator("kvm", "test")),
     "another QEMU": lambda spec, patch: with_qemu(spec, "10.1.0", patch),
-    "QEMU built anew": lambda spec, _: touched(spec, Path(qemu.PROGRAM)),
+    "a rebuilt QEMU": lambda spec, _: touched(spec, Path(qemu.PROGRAM)),
 }
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
-def test_whatever_could_change_the_outcome_changes_the_key(
+def test_the_key_depends_on_everything_that_could_change_the_outcome(
     spec: Spec, monkeypatch: pytest.MonkeyPatch, change: Callable[[Spec, pytest.MonkeyPatch], Spec]
 ) -> None:
     before = key(spec)
@@ -261,7 +260,7 @@ def test_whatever_could_change_the_outcome_changes_the_key(
     assert key(change(spec, monkeypatch)) != before
 
 
-def test_under_kvm_the_processor_of_the_host_counts(
+def test_under_kvm_the_key_depends_on_the_cpu_of_the_host(
     spec: Spec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kvm = replace(spec, accelerator=Accelerator("kvm", "test"))

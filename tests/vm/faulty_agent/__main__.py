@@ -1,9 +1,9 @@
-"""The agent of the harness, and a fault: what a request has in `fault` is done instead of it.
+"""The real agent with faults. The field `fault` of a request selects one.
 
-- `panic`: the kernel panics.
-- `spin`: a BPF program spins for ever in a timer's interrupt, so that its processor takes no other.
-- `wait`: nothing is answered any more.
-- `warn`: the kernel's log gets a warning, and the request is answered.
+- `panic`: panic the kernel.
+- `spin`: run a BPF program that spins forever in a timer interrupt, so its CPU takes no other interrupt.
+- `wait`: never reply again.
+- `warn`: write a warning to the kernel log, then answer the request.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from dynptr_harness.guest.bpf import objects
 REAL_AGENT = "/payload/real_agent.py"
 
 
-def fail(lab: Dispatcher, fault: str) -> None:
-    """Never returns."""
+def fail(dispatcher: Dispatcher, fault: str) -> None:
+    """Cause the fault. Never return."""
     match fault:
         case "panic":
             Path("/proc/sysrq-trigger").write_text("c")
         case "spin":
-            perf_event = lab._types["PERF_EVENT"]
+            perf_event = dispatcher._types["PERF_EVENT"]
             spin = objects.load(OBJECTS / "spin.bpf.o", "spin", perf_event.prog_type, maps={})
             with perf_event.attached(spin):
                 while True:
@@ -35,15 +35,15 @@ def fail(lab: Dispatcher, fault: str) -> None:
 
 
 def main() -> None:
-    """Run the agent with other answers."""
+    """Run the agent with the faults."""
     answer = Dispatcher.answer
 
-    def answer_or_fail(lab: Dispatcher, request: dict[str, Any]) -> dict[str, Any]:
+    def answer_or_fail(dispatcher: Dispatcher, request: dict[str, Any]) -> dict[str, Any]:
         if request.get("fault") == "warn":
             Path("/dev/kmsg").write_text("<4>WARNING: CPU: 0 PID: 1 at kernel/test.c:1 test+0x1/0x2\n")
         elif "fault" in request:
-            fail(lab, request["fault"])
-        return answer(lab, request)
+            fail(dispatcher, request["fault"])
+        return answer(dispatcher, request)
 
     Dispatcher.answer = answer_or_fail  # type: ignore[assignment]
     runpy.run_path(REAL_AGENT, run_name="__main__")

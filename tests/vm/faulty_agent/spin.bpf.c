@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT OR GPL-2.0-only */
-/* Spins for years. A perf event's program runs in the interrupt of its timer, with interrupts off. */
+/* Spins for years. The program of a perf event runs in a timer interrupt, with interrupts off. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 
-#define MOST (1 << 23) /* of bpf_loop: BPF_MAX_LOOPS, kernel/bpf/bpf_iter.c */
+#define MAX_LOOPS (1 << 23) /* BPF_MAX_LOOPS in kernel/bpf/bpf_iter.c */
 
 static long nothing(__u32 round, void *context)
 {
@@ -12,14 +12,14 @@ static long nothing(__u32 round, void *context)
 
 static long inner(__u32 round, void *context)
 {
-	bpf_loop(MOST, nothing, context, 0);
+	bpf_loop(MAX_LOOPS, nothing, context, 0);
 	return 0;
 }
 
 SEC("perf_event")
 int spin(void *context)
 {
-	bpf_loop(MOST, inner, 0, 0);
+	bpf_loop(MAX_LOOPS, inner, 0, 0);
 	return 0;
 }
 

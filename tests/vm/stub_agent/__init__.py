@@ -1,1 +1,1 @@
-"""An agent that compiles nothing: takes the place of dynptr_harness.guest in the payload of a test."""
+"""A small agent that replaces dynptr_harness.guest in the payload. It compiles nothing."""

@@ -1,6 +1,6 @@
-"""Answers requests {"do": NAME, ...}; some of them are to break the guest in a certain way.
+"""Answers requests {"do": NAME, ...}. Some of them break the guest.
 
-Of those that the host makes by itself, {"kind": NAME, ...}, `resume` is heeded.
+Of the host's own requests, {"kind": NAME, ...}, only `resume` has an effect.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any
 
 
 def port(name: str) -> Path:
-    """The device of the virtio port called `name`."""
+    """Return the device of a virtio port."""
     found = (each for each in Path("/sys/class/virtio-ports").iterdir())
     return Path("/dev") / next(each.name for each in found if (each / "name").read_text().strip() == name)
 
 
 def facts() -> dict[str, Any]:
-    """What the tests look at."""
+    """Return the facts that the tests check."""
     return {
         "release": os.uname().release,
         "uptime": time.monotonic(),
@@ -36,9 +36,9 @@ def facts() -> dict[str, Any]:
 
 
 def starve() -> None:
-    """Leave no time on any processor for anything else."""
+    """Take all CPU time. Never return."""
     Path("/proc/sys/kernel/sched_rt_runtime_us").write_text("-1")
-    for cpu in sorted(os.sched_getaffinity(0), reverse=True):  # this process's own last
+    for cpu in sorted(os.sched_getaffinity(0), reverse=True):  # CPU 0, for this process, comes last
         if cpu == 0 or os.fork() == 0:
             os.sched_setaffinity(0, {cpu})
             os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(99))
@@ -47,7 +47,7 @@ def starve() -> None:
 
 
 def perform(request: dict[str, Any]) -> dict[str, Any]:  # noqa: C901  (a flat list)
-    """Do what is asked."""
+    """Carry out a request."""
     match request.get("do", request.get("kind")):
         case "resume":
             time.clock_settime(time.CLOCK_REALTIME, request["now"])
@@ -75,7 +75,7 @@ def perform(request: dict[str, Any]) -> dict[str, Any]:  # noqa: C901  (a flat l
 
 
 def main() -> None:
-    """Serve until the host leaves."""
+    """Answer requests until the host closes the port."""
     with port("commands").open() as commands, port("events").open("w", buffering=1) as events:
         print(json.dumps({"event": "ready", "facts": facts()}), file=events)
         for line in commands:

@@ -1,4 +1,4 @@
-"""DYN: reading, writing and slicing a ring-buffer dynptr, and what is in a record."""
+"""DYN: reads, writes and slices of a ring-buffer dynptr, and the content of a record."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from dynptr_harness.conformance.experiments.script import (
 _BOUNDS = "kernel/bpf/helpers.c, bpf_dynptr_check_off_len (v5.19, commits 13bbbfbea759 and 34d4ef5775f7)"
 _FLAGS = "kernel/bpf/helpers.c, bpf_dynptr_read and bpf_dynptr_write: flags must be 0"
 _AREA = "kernel/bpf/ringbuf.c, bpf_ringbuf_area_alloc: zeroed pages, data mapped twice (v5.8, 457f44363a88)"
-_WIDE = "offsets became 64 bits wide with v6.19, commit 531b87d865eb; before, the upper half is cut off"
+_WIDE = "since v6.19 offsets have 64 bits (commit 531b87d865eb); older kernels ignore the upper half"
 
 PATTERN = bytes(range(0x30, 0x40))  # sixteen printable bytes, each different
 
 
 def _on_16_bytes(*accesses: Access, arrives: bytes | int = 16) -> Experiment:
-    """The accesses on a dynptr of 16 bytes, of which the record must then arrive."""
+    """Access a dynptr of 16 bytes. Its record must then arrive."""
     return script(Event((Step((Reserve(16),), accesses, PATTERN),)), Consume((arrives,)))
 
 
@@ -46,7 +46,7 @@ def _slice(offset: int, length: int, want: int) -> Access:
 
 
 def _wide(granted: bool) -> Experiment:
-    """Offset 2^32, which is 0 for a kernel that keeps the lower half only."""
+    """Access offset 2^32, which is 0 for a kernel that ignores the upper half."""
     error, pointer = (0, 1) if granted else (-E2BIG, 0)
     return _on_16_bytes(_write(U32, 8, error), _read(U32, 8, error), _slice(U32, 8, pointer))
 
@@ -54,15 +54,13 @@ def _wide(granted: bool) -> Experiment:
 CASES = (
     Case(
         "DYN-001",
-        "start",
-        "eight bytes written at offset 0 are read back",
+        "8 bytes written at offset 0 are read back",
         _on_16_bytes(_write(0, 8, 0), _read(0, 8, 0, data=PATTERN[:8])),
         _BOUNDS,
     ),
     Case(
         "DYN-002",
-        "unaligned",
-        "no alignment is asked of an offset",
+        "an offset needs no alignment",
         _on_16_bytes(
             _write(1, 8, 0),
             _read(1, 8, 0, data=PATTERN[:8]),
@@ -73,43 +71,37 @@ CASES = (
     ),
     Case(
         "DYN-003",
-        "end",
-        "the last eight bytes can be written and read",
+        "the last 8 bytes can be written and read",
         _on_16_bytes(_write(8, 8, 0), _read(8, 8, 0, data=PATTERN[:8])),
         _BOUNDS,
     ),
     Case(
         "DYN-004",
-        "past end",
-        "one byte past the end is refused with -E2BIG",
+        "an access that ends one byte past the end fails with -E2BIG",
         _on_16_bytes(_write(9, 8, -E2BIG), _read(9, 8, -E2BIG)),
         _BOUNDS,
     ),
     Case(
         "DYN-005",
-        "0 at end",
-        "nothing can be written, read and sliced at the end",
+        "a write, a read and a slice of length 0 succeed at the end",
         _on_16_bytes(_write(16, 0, 0), _read(16, 0, 0), _slice(16, 0, 1)),
         _BOUNDS,
     ),
     Case(
         "DYN-006",
-        "0 beyond",
-        "not even nothing can be beyond the end",
+        "a write, a read and a slice of length 0 fail past the end",
         _on_16_bytes(_write(17, 0, -E2BIG), _read(17, 0, -E2BIG), _slice(17, 0, 0)),
         _BOUNDS,
     ),
     Case(
         "DYN-007",
-        "too long",
-        "more than the record holds is refused with -E2BIG",
+        "an access that is longer than the record fails with -E2BIG",
         _on_16_bytes(*(access(0, length, -E2BIG) for access in (_write, _read) for length in (17, 32))),
         _BOUNDS,
     ),
     Case(
         "DYN-008",
-        "wrap 32",
-        "offset and length that wrap in 32 bits are refused with -E2BIG",
+        "an access whose offset plus length overflows 32 bits is out of bounds",
         _on_16_bytes(
             *(access(offset, 8, -E2BIG) for access in (_write, _read) for offset in (U32 - 1, U32 - 8)),
             *(_slice(offset, 8, 0) for offset in (U32 - 1, U32 - 8)),
@@ -118,8 +110,7 @@ CASES = (
     ),
     Case(
         "DYN-009",
-        "wrap 64",
-        "offset and length that wrap in 64 bits are refused with -E2BIG",
+        "an access whose offset plus length overflows 64 bits is out of bounds",
         _on_16_bytes(
             *(access(offset, 8, -E2BIG) for access in (_write, _read) for offset in (U64 - 1, U64 - 8))
         ),
@@ -127,55 +118,50 @@ CASES = (
     ),
     Case(
         "DYN-010",
-        "w flags",
-        "writing with flags is refused with -EINVAL",
+        "a write with flags fails with -EINVAL",
         _on_16_bytes(_write(0, 8, -EINVAL, 1), _write(0, 8, -EINVAL, U32)),
         _FLAGS,
     ),
     Case(
         "DYN-011",
-        "r flags",
-        "reading with flags is refused with -EINVAL",
+        "a read with flags fails with -EINVAL",
         _on_16_bytes(_read(0, 8, -EINVAL, 1), _read(0, 8, -EINVAL, U32)),
         _FLAGS,
     ),
     Case(
         "DYN-012",
-        "w both",
-        "writing beyond the end with flags is refused for the bounds: -E2BIG",
+        "a write past the end with flags fails with -E2BIG: the bounds are checked first",
         _on_16_bytes(_write(17, 8, -E2BIG, 1)),
-        "kernel/bpf/helpers.c, bpf_dynptr_write: bounds before flags since v6.4, commit b5964b968ac6",
+        "kernel/bpf/helpers.c, bpf_dynptr_write: bounds before flags (v6.4, commit b5964b968ac6)",
         (
             Difference(
-                _on_16_bytes(_write(17, 8, -EINVAL, 1)), "flags were tested first before v6.4", before=(6, 4)
+                _on_16_bytes(_write(17, 8, -EINVAL, 1)),
+                ("before v6.4 the flags are checked first"),
+                before=(6, 4),
             ),
         ),
     ),
     Case(
         "DYN-013",
-        "r both",
-        "reading beyond the end with flags is refused for the flags: -EINVAL",
+        "a read past the end with flags fails with -EINVAL: the flags are checked first",
         _on_16_bytes(_read(17, 8, -EINVAL, 1)),
         _FLAGS,
     ),
     Case(
         "DYN-014",
-        "slice",
-        "what is written through a slice of the whole record arrives",
+        "bytes written through a slice of the whole record arrive",
         _on_16_bytes(Access("slice-write", 1, 16), _read(0, 16, 0, data=PATTERN), arrives=PATTERN),
         _BOUNDS,
     ),
     Case(
         "DYN-015",
-        "slice > end",
         "a slice that reaches past the end is NULL",
         _on_16_bytes(_slice(0, 17, 0), _slice(9, 8, 0), _slice(1, 16, 0)),
         _BOUNDS,
     ),
     Case(
         "DYN-016",
-        "slice 3,4",
-        "four bytes through a slice at offset 3 change these four and no others",
+        "a write through a 4-byte slice at offset 3 changes only these 4 bytes",
         _on_16_bytes(
             _write(0, 16, 0),
             Access("slice-write", 1, 4, 3),
@@ -186,22 +172,19 @@ CASES = (
     ),
     Case(
         "DYN-017",
-        "slice 0",
-        "an empty slice is a pointer at every offset up to the end",
+        "a slice of length 0 is not NULL at any offset up to the end",
         _on_16_bytes(*(_slice(offset, 0, 1) for offset in (0, 1, 8, 15, 16)), _slice(17, 0, 0)),
         _BOUNDS,
     ),
     Case(
         "DYN-018",
-        "zeroes",
-        "a record that was never written is all zeroes on the first pass over the ring",
+        "in the first lap of the ring, the unwritten bytes of a record are zero",
         script(Event((Step((Reserve(64),)),)), Consume((bytes(64),))),
         _AREA,
     ),
     Case(
         "DYN-019",
-        "old bytes",
-        "on a later pass the bytes of an older record show through: whoever reserves must write all",
+        "in later laps, the unwritten bytes of a record are those of an older record",
         script(
             Event((submitted(b"Z" * 64),)),
             Consume((b"Z" * 64,)),
@@ -214,7 +197,6 @@ CASES = (
     ),
     Case(
         "DYN-020",
-        "offset 2^32",
         "an offset of 2^32 is out of bounds",
         _wide(granted=False),
         _WIDE,
@@ -222,8 +204,7 @@ CASES = (
     ),
     Case(
         "DYN-023",
-        "no moves",
-        "reading, writing and slicing move neither position",
+        "reads, writes and slices do not change the positions",
         _on_16_bytes(
             Access("query", 24, flags=AVAIL_DATA),
             _write(0, 16, 0),
@@ -236,8 +217,7 @@ CASES = (
     ),
     Case(
         "DYN-024",
-        "ring end",
-        "a record that crosses the end of the ring is written through one slice and read in one piece",
+        "a record across the end of the ring is written through one slice and read in one piece",
         script(
             Event((Step((Reserve(RING_SIZE - 24),)),)),  # the next header is at ring size - 16
             Consume((RING_SIZE - 24,)),

@@ -1,4 +1,4 @@
-"""AVL: which program types may use the helper. The number of a row is that of the type in the kernel."""
+"""AVL: the program types that can use the helper. The number of a row is the kernel's number of the type."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ from dynptr_harness.conformance.experiments.base import Phases
 from dynptr_harness.conformance.prog_types import PROG_TYPES, ProgType
 
 _OFFERED = (
-    "kernel/bpf/helpers.c, bpf_base_func_proto: for all types that ask it for what they lack "
-    "(v5.19, commit bc34dee65a65)"
+    "kernel/bpf/helpers.c, bpf_base_func_proto: for all types that fall back on it (v5.19, commit "
+    "bc34dee65a65)"
 )
-_NOT_OFFERED = "drivers/media/rc/bpf-lirc.c, lirc_mode2_func_proto: a list of its own, and nothing beyond it"
+_NOT_OFFERED = (
+    "drivers/media/rc/bpf-lirc.c, lirc_mode2_func_proto: a separate list without bpf_base_func_proto"
+)
 
 
 def _row(prog_type: ProgType) -> Case:
-    listed = "" if prog_type.is_listed else "not "
+    listed = "lists" if prog_type.is_listed else "does not list"
     if prog_type.offers_helper:
-        title = f"a program of type {prog_type.name} uses the helper on its event"
+        title = f"{prog_type.name} programs can use the helper"
         source = _OFFERED
     else:
-        title = f"a program of type {prog_type.name} may not use the helper"
+        title = f"{prog_type.name} programs cannot use the helper"
         source = _NOT_OFFERED
     return Case(
         f"AVL-{prog_type.number:03}",
-        "use",
-        f"{title}; the helper's documentation does {listed}list the type",
+        f"{title}; its documentation {listed} the type",
         Phases("attached"),
         source,
         types=(prog_type.name,),
@@ -35,10 +36,10 @@ CASES = (
     *(_row(each) for each in sorted(PROG_TYPES, key=lambda each: each.number) if not each.is_variant),
     Case(
         "AVL-045",
-        "use dummy",
-        "of STRUCT_OPS, a program of bpf_dummy_ops may not use the helper: each structure has its own",
+        "a STRUCT_OPS program for bpf_dummy_ops cannot use the helper; each structure has its own set of "
+        "helpers",
         Phases("attached"),
-        "net/bpf/bpf_dummy_struct_ops.c: no get_func_proto, and so no helper beyond the verifier's own",
+        "net/bpf/bpf_dummy_struct_ops.c: it has no get_func_proto, so its programs do not get this helper",
         types=("STRUCT_OPS/bpf_dummy_ops",),
     ),
 )

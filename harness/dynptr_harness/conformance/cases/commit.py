@@ -1,4 +1,4 @@
-"""CMT: submit and discard. QRY: what bpf_ringbuf_query says before, between and after."""
+"""CMT: submit and discard. QRY: the results of bpf_ringbuf_query."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from dynptr_harness.conformance.case import Case
 from dynptr_harness.conformance.experiments.base import RING_SIZE
 from dynptr_harness.conformance.experiments.script import (
     AVAIL_DATA,
-    BUSY,
     CONS_POS,
-    DISCARDED,
     FORCE_WAKEUP,
     NO_WAKEUP,
     OVERWRITE_POS,
@@ -32,11 +30,12 @@ from dynptr_harness.conformance.experiments.script import (
     script,
     submitted,
 )
+from dynptr_harness.protocol.ring import BUSY, DISCARDED
 
 _COMMIT = "kernel/bpf/ringbuf.c, bpf_ringbuf_commit (v5.8, commit 457f44363a88)"
 _QUERY = "kernel/bpf/ringbuf.c, bpf_ringbuf_query (v5.8, commit 457f44363a88)"
 
-# Three records held at once and released in the reverse order, the middle one discarded.
+# Three open records, released in reverse order. The middle one is discarded.
 _REVERSED = script(
     Event(
         (
@@ -55,8 +54,7 @@ _REVERSED = script(
 CASES = (
     Case(
         "CMT-001",
-        "submit",
-        "a submitted record arrives once, with exactly the payload written",
+        "a submitted record arrives once, with exactly the payload that was written",
         script(
             Event((submitted(b"submitted: this must arrive once"),)),
             Peek((32,)),
@@ -67,8 +65,7 @@ CASES = (
     ),
     Case(
         "CMT-002",
-        "discard",
-        "a discarded record never arrives and yet moves the producer position; the next one arrives",
+        "a discarded record never arrives but advances the producer position; the next record arrives",
         script(
             Event((discarded(b"discarded: this must not arrive!"),)),
             Peek((DISCARDED | 32,)),
@@ -80,22 +77,19 @@ CASES = (
     ),
     Case(
         "CMT-003",
-        "order",
         "records arrive in the order of reservation, whatever the order of release",
         _REVERSED,
         _COMMIT,
     ),
     Case(
         "CMT-004",
-        "data",
-        "the amount of data depends on the positions only: no submit or discard changes it",
+        "the amount of data depends only on the positions; a submit or discard does not change it",
         _REVERSED,
         "kernel/bpf/ringbuf.c, ringbuf_avail_data_sz (v5.8, commit 457f44363a88)",
     ),
     Case(
         "CMT-005",
-        "behind",
-        "a consumer stops at an open record, though one behind it is submitted",
+        "a consumer stops at an open record, even if a later record is submitted",
         script(
             Held((Reserve(8), Reserve(8)), "BAC", after_release=(Peek((BUSY | 8, 8)), Consume(()))),
             Consume((8, 8)),
@@ -106,8 +100,7 @@ CASES = (
     ),
     Case(
         "CMT-006",
-        "blocked",
-        "a record submitted behind an open one wakes nobody; the release of the open one wakes once for both",
+        "a submit behind an open record wakes no consumer; the release of the open record wakes it once",
         script(
             Watch(edge=True),
             Event((Step((Reserve(8), Reserve(8)), order="BAC"),)),
@@ -119,8 +112,7 @@ CASES = (
     ),
     Case(
         "CMT-007",
-        "producer",
-        "user space sees the producer position moved, and the record busy, as soon as it is reserved",
+        "user space sees the new producer position and the busy record immediately after the reservation",
         script(
             Held(
                 (Reserve(8), Reserve(24)),
@@ -135,8 +127,7 @@ CASES = (
     ),
     Case(
         "CMT-008",
-        "flags > 3",
-        "submit and discard ignore flags that they do not know; bpf_ringbuf_output refuses them",
+        "submit and discard ignore unknown flags; bpf_ringbuf_output fails with -EINVAL",
         script(
             Event(tuple(submitted(b"with unknown flags", flags) for flags in (4, 5, 1 << 40))),
             Event(tuple(discarded(b"with unknown flags", flags) for flags in (4, 5, 1 << 40))),
@@ -147,8 +138,7 @@ CASES = (
     ),
     Case(
         "CMT-009",
-        "flags 3",
-        "NO_WAKEUP and FORCE_WAKEUP together force the wake-up",
+        "NO_WAKEUP and FORCE_WAKEUP together wake the consumer",
         script(
             Watch(),
             Event((submitted(b"not announced", NO_WAKEUP),)),
@@ -161,8 +151,7 @@ CASES = (
     ),
     Case(
         "QRY-001",
-        "avail",
-        "AVAIL_DATA counts open and discarded records and their headers",
+        "AVAIL_DATA counts open and discarded records, including their headers",
         script(
             Event(
                 (
@@ -175,15 +164,13 @@ CASES = (
     ),
     Case(
         "QRY-002",
-        "ring size",
-        "RING_SIZE is the size of the ring",
+        "RING_SIZE returns the size of the ring",
         script(Event((Step((Reserve(8),), (Access("query", RING_SIZE, flags=RING_SIZE_QUERY),)),))),
         _QUERY,
     ),
     Case(
         "QRY-003",
-        "positions",
-        "the positions count bytes for ever and are not reduced to the ring's size",
+        "the positions count all bytes since the creation of the ring and do not wrap at its size",
         script(
             Event(fill=Fill(Reserve(8), 640, 255, EINVAL)),
             Consume((8,) * 255),
@@ -205,8 +192,8 @@ CASES = (
     ),
     Case(
         "QRY-004",
-        "query 4",
-        "query 4 is 0: unknown to older kernels, the overwrite position of a ring that does not overwrite",
+        "query 4 returns 0: before v6.19 it is unknown, since then it is the overwrite position, 0 in a "
+        "normal ring",
         script(
             Event(
                 (
@@ -215,12 +202,11 @@ CASES = (
                 )
             ),
         ),
-        "kernel/bpf/ringbuf.c, bpf_ringbuf_query; BPF_RB_OVERWRITE_POS came with v6.19",
+        "kernel/bpf/ringbuf.c, bpf_ringbuf_query; BPF_RB_OVERWRITE_POS was added in v6.19",
     ),
     Case(
         "QRY-005",
-        "query ?",
-        "unknown queries answer 0",
+        "unknown queries return 0",
         script(
             Event(
                 (
@@ -235,8 +221,7 @@ CASES = (
     ),
     Case(
         "QRY-006",
-        "q reserve",
-        "a reservation of 8 adds 16 to data and producer position at once, and leaves the consumer's alone",
+        "a reservation of 8 bytes immediately adds 16 to AVAIL_DATA and PROD_POS, and nothing to CONS_POS",
         script(
             Event(
                 (
@@ -255,8 +240,7 @@ CASES = (
     ),
     Case(
         "QRY-007",
-        "q release",
-        "neither submit nor discard changes what a query says",
+        "a submit or discard does not change the result of a query",
         script(
             Event((Step((Reserve(8), Reserve(8, release="discard"), Reserve(8))), Step((Reserve(8),)))),
             Event((Step((Reserve(8),), (Access("query", 80, flags=AVAIL_DATA),)),)),
@@ -265,8 +249,7 @@ CASES = (
     ),
     Case(
         "QRY-008",
-        "q consume",
-        "once the consumer has caught up there is no data, and its position is the producer's",
+        "after the consumer has caught up, there is no data and both positions are equal",
         script(
             Event((submitted(b"taken by the consumer"),)),
             Consume((b"taken by the consumer",)),

@@ -1,4 +1,4 @@
-"""EXA: the examples of bpf_src/examples do what they say."""
+"""EXA: the programs in bpf_src/examples work as described."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ _RESERVE = (
     "kernel/bpf/ringbuf.c, bpf_ringbuf_reserve_dynptr: the size need not be a constant (v5.19, commit "
     "bc34dee65a65)"
 )
-_WRITE = "kernel/bpf/helpers.c, bpf_dynptr_write: at any offset, again and again (v5.19, commit 13bbbfbea759)"
+_WRITE = (
+    "kernel/bpf/helpers.c, bpf_dynptr_write: any number of writes at any offset (v5.19, commit 13bbbfbea759)"
+)
 
 CASES = (
     Case(
         "EXA-001",
-        "sizes",
-        "records of a size that only the run knows hold what was written, byte by byte",
+        "records whose size is known only at run time hold the bytes that were written",
         Example("variable_size", ((b"",), (b"a",), (b"twelve bytes",), (bytes(range(200)),))),
         _RESERVE,
         loaders=_LOADERS,
@@ -25,8 +26,7 @@ CASES = (
     ),
     Case(
         "EXA-002",
-        "limit",
-        "of more than the example keeps, a record holds the beginning, and how much there was",
+        "if the data exceeds the example's limit, the record holds its first bytes and its full length",
         Example("variable_size", ((bytes(range(LIMIT - 1)),), (b"x" * LIMIT,), (b"y" * (LIMIT + 1),))),
         _RESERVE,
         loaders=_LOADERS,
@@ -34,8 +34,7 @@ CASES = (
     ),
     Case(
         "EXA-003",
-        "pieces",
-        "a header and a payload written in pieces make one record, each piece behind the one before",
+        "a header and a payload written in pieces form one record, with the pieces in order",
         Example(
             "in_pieces",
             (

@@ -1,4 +1,4 @@
-"""KFN: kfuncs that take the dynptr of a reservation. RSV-035 to 044, CMT-011 and 012: what else they show."""
+"""KFN, RSV-035 to RSV-044, CMT-011 and CMT-012: kfuncs on the dynptr of a reservation."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _SLICE = "kernel/bpf/helpers.c, bpf_dynptr_slice (v6.4, commit 66e3a13e7c2c)"
 _COPY = "kernel/bpf/helpers.c, bpf_dynptr_copy (v6.15, commit daec295a7094)"
 _MEMSET = "kernel/bpf/helpers.c, bpf_dynptr_memset (v6.17, commit 5fc5d8fded57)"
 _PROBE = "kernel/trace/bpf_trace.c, bpf_probe_read_kernel_dynptr (v6.16, commit a498ee7576de)"
-_COMMIT = "kernel/bpf/ringbuf.c, bpf_ringbuf_commit: the length is that of the header (v5.8, 457f44363a88)"
+_COMMIT = "kernel/bpf/ringbuf.c, bpf_ringbuf_commit: the header has the length (v5.8, commit 457f44363a88)"
 
-# The types that may write to packets; others cannot load a program that asks for a slice to write to.
+# The types that can write to packets. The verifier rejects bpf_dynptr_slice_rdwr in all others.
 WRITING_TYPES = ("CGROUP_SOCKOPT", "LWT_XMIT", "SCHED_ACT", "SCHED_CLS", "SK_MSG", "SK_SKB", "XDP")
 
 PAYLOAD = b"0123456789abcdef"
@@ -39,23 +39,23 @@ NULL = Reserve(8, 1, EINVAL)
 
 
 def _step(*accesses: Access, clone: int | None = None, order: str = "ABC") -> Step:
-    """A record of 16 bytes, PAYLOAD, with accesses before it is submitted; OTHER is behind it to write."""
+    """Return a step that writes PAYLOAD and does more accesses. Their writes can use OTHER as the source."""
     return Step((Reserve(16),), (WRITE, *accesses), PAYLOAD + OTHER, order, clone)
 
 
 def _pair(*accesses: Access) -> Step:
-    """Two records of 16 bytes, PAYLOAD in slot 0 and OTHER in slot 1, with accesses."""
+    """Return a step with two records, PAYLOAD in slot 0 and OTHER in slot 1, and more accesses."""
     both = (WRITE, Access("write", 0, 16, slot=1, source=16))
     return Step((Reserve(16), Reserve(16)), (*both, *accesses), PAYLOAD + OTHER)
 
 
 def _one(*accesses: Access, record: bytes = PAYLOAD) -> tuple[Act, ...]:
-    """One such record, and what must arrive of it."""
+    """Run one step of `_step`. The bytes `record` must arrive."""
     return Event((_step(*accesses),)), Consume((record,))
 
 
 def _null(*accesses: Access, clone: int | None = None) -> tuple[Act, ...]:
-    """Accesses to null dynptrs, from a reservation that failed in each of three ways."""
+    """Access null dynptrs, after reservations that failed for three different reasons."""
     kinds = (NULL, Reserve(U32 - 1, 0, E2BIG), Reserve(RING_SIZE, 0, EINVAL))
     return (Event(tuple(Step((kind,), accesses, PAYLOAD, clone=clone) for kind in kinds)), Consume(()))
 
@@ -77,51 +77,44 @@ def _word(want: int) -> tuple[Act, ...]:
 CASES = (
     kfunc_row(
         "RSV-035",
-        "null is",
-        "bpf_dynptr_is_null says so of the dynptr of a failed reservation",
+        "bpf_dynptr_is_null returns true for the dynptr of a failed reservation",
         _null(Access("is-null", 1)),
         _NULL,
     ),
     kfunc_row(
         "RSV-036",
-        "null rdo",
-        "the dynptr of a failed reservation does not count as read-only",
+        "bpf_dynptr_is_rdonly returns false for a null dynptr",
         _null(Access("is-rdonly", 0)),
         _NULL,
     ),
     kfunc_row(
         "RSV-037",
-        "null size",
-        "the size of a null dynptr is -EINVAL",
+        "bpf_dynptr_size returns -EINVAL for a null dynptr",
         _null(Access("size", -EINVAL)),
         _SIZE,
         narrow=_null(Access("size", U32 - EINVAL)),
     ),
     kfunc_row(
         "RSV-038",
-        "null adj",
-        "a null dynptr cannot be adjusted, not even to nothing: -EINVAL",
+        "bpf_dynptr_adjust of a null dynptr fails with -EINVAL, even for an empty range",
         _null(*(Access("adjust", -EINVAL, end, start) for start, end in ((0, 0), (0, 8), (4, 8), (8, 4)))),
         _ADJUST,
     ),
     kfunc_row(
         "RSV-039",
-        "null clon",
-        "cloning a null dynptr gives -EINVAL, and a clone that is null too",
+        "bpf_dynptr_clone of a null dynptr fails with -EINVAL, and the clone is null",
         _null(Access("is-null", 1, slot=3), Access("write", -EINVAL, 8, slot=3), clone=-EINVAL),
         _CLONE,
     ),
     kfunc_row(
         "RSV-040",
-        "null slic",
-        "bpf_dynptr_slice of a null dynptr is NULL, with a buffer and without, also of no length",
+        "bpf_dynptr_slice of a null dynptr returns NULL, with and without a buffer, and for length 0",
         _null(Access("kfunc-slice", 0, 8), Access("kfunc-slice", 0, 0), Access("buffer-slice", 0, 8)),
         _SLICE,
     ),
     kfunc_row(
         "RSV-041",
-        "null copy",
-        "nothing can be copied from a null dynptr or to one: -EINVAL",
+        "bpf_dynptr_copy from or to a null dynptr fails with -EINVAL",
         (
             Event((Step((NULL, Reserve(16)), tuple(Access("copy", -EINVAL, 8, slot=to) for to in (0, 1))),)),
             Consume((bytes(16),)),
@@ -130,29 +123,25 @@ CASES = (
     ),
     kfunc_row(
         "RSV-042",
-        "null both",
-        "from one null dynptr to another a copy is too long, -E2BIG, but for one of no length",
+        "bpf_dynptr_copy between two null dynptrs fails with -E2BIG, except for length 0",
         (Event((Step((NULL, NULL), (Access("copy", -E2BIG, 8), Access("copy", 0, 0))),)), Consume(())),
         _COPY,
     ),
     kfunc_row(
         "RSV-043",
-        "null set",
-        "bpf_dynptr_memset of a null dynptr is too long, -E2BIG, but for one of no length",
+        "bpf_dynptr_memset of a null dynptr fails with -E2BIG, except for length 0",
         _null(Access("memset", -E2BIG, 8, flags=0xAB), Access("memset", 0, 0, flags=0xAB)),
         _MEMSET,
     ),
     kfunc_row(
         "RSV-044",
-        "null read",
-        "bpf_probe_read_kernel_dynptr into a null dynptr is too long: -E2BIG",
+        "bpf_probe_read_kernel_dynptr into a null dynptr fails with -E2BIG",
         _null(Access("probe-read", -E2BIG, 8)),
         _PROBE,
     ),
     kfunc_row(
         "CMT-011",
-        "adjusted",
-        "a record whose dynptr was adjusted is submitted whole, with the length it was reserved with",
+        "after bpf_dynptr_adjust, a submit still delivers the whole record with its reserved length",
         (
             Event((_step(Access("adjust", 0, 12, 4), Access("size", 8)),)),
             Peek((16,)),
@@ -163,29 +152,25 @@ CASES = (
     ),
     kfunc_row(
         "CMT-012",
-        "by clone",
         "submitting the clone of a dynptr submits the record, once",
         (Event((_step(clone=0, order="DBC"),)), Peek((16,)), Consume((PAYLOAD,)), Consume(())),
         _CLONE,
     ),
     kfunc_row(
         "KFN-001",
-        "size",
-        "the size of a dynptr is that of the reservation",
+        "bpf_dynptr_size returns the size of the reservation",
         _one(Access("size", 16)),
         _SIZE,
     ),
     kfunc_row(
         "KFN-002",
-        "rdonly",
-        "the dynptr of a reservation is not read-only",
+        "bpf_dynptr_is_rdonly returns false for a reservation",
         _one(Access("is-rdonly", 0)),
         _NULL,
     ),
     kfunc_row(
         "KFN-003",
-        "is null",
-        "bpf_dynptr_is_null tells granted reservations from those that were not, in the lowest byte",
+        "bpf_dynptr_is_null returns false for a reservation and true for a failed one, in the lowest byte",
         (
             Event(
                 (
@@ -202,14 +187,14 @@ CASES = (
     ),
     Case(
         "KFN-004",
-        "bool",
-        "the whole register is the bool of bpf_dynptr_is_null: 0 for a live dynptr",
+        "bpf_dynptr_is_null returns 0 in the whole register for a reservation",
         script(*_word(0), by="kfunc_steps"),
         _NULL,
         (
             Difference(
                 script(*_word(1), by="kfunc_steps"),
-                "x86-64: the kernel sets the lowest byte of the register only, and nobody the rest",
+                "on x86-64 the kernel sets only the lowest byte of the register; the other bytes are "
+                "undefined",
                 since=(6, 5),
                 defect=True,
             ),
@@ -219,8 +204,7 @@ CASES = (
     ),
     kfunc_row(
         "KFN-005",
-        "adjust",
-        "an adjusted dynptr has the size of its new range, and offsets count from the new start",
+        "bpf_dynptr_adjust sets the size to that of the new range, and offsets count from its start",
         (
             Event((_adjusted(0, 16, 16), _adjusted(8, 16, 8))),
             Event((_step(Access("adjust", 0, 12, 4), Access("size", 8), Access("write", 0, 8, source=16)),)),
@@ -230,8 +214,7 @@ CASES = (
     ),
     kfunc_row(
         "KFN-006",
-        "to none",
-        "a dynptr adjusted to nothing has size 0, and there is nothing to write or slice",
+        "a dynptr adjusted to an empty range has size 0, and its writes and slices fail",
         (
             Event(
                 tuple(
@@ -250,22 +233,19 @@ CASES = (
     ),
     kfunc_row(
         "KFN-007",
-        "beyond",
-        "a dynptr cannot be adjusted beyond its end: -ERANGE, and it stays as it is",
+        "bpf_dynptr_adjust past the end fails with -ERANGE and changes nothing",
         (Event((_not_adjusted(0, 17, ERANGE), _not_adjusted(17, 17, ERANGE))), Consume((PAYLOAD, PAYLOAD))),
         _ADJUST,
     ),
     kfunc_row(
         "KFN-008",
-        "reversed",
-        "a dynptr cannot be adjusted to end before it begins: -EINVAL, and it stays as it is",
+        "bpf_dynptr_adjust to a range that ends before its start fails with -EINVAL and changes nothing",
         (Event((_not_adjusted(5, 4, EINVAL),)), Consume((PAYLOAD,))),
         _ADJUST,
     ),
     kfunc_row(
         "KFN-009",
-        "adj 2^32",
-        "the range of an adjustment is looked at in all its 64 bits",
+        "bpf_dynptr_adjust checks all 64 bits of its range",
         (
             Event((_not_adjusted(0, U32 + 8, ERANGE), _not_adjusted(U32, U32 + 8, ERANGE))),
             Consume((PAYLOAD, PAYLOAD)),
@@ -287,8 +267,7 @@ CASES = (
     ),
     kfunc_row(
         "KFN-010",
-        "clone",
-        "a clone has the same bytes and a range of its own",
+        "a clone shares the bytes of the dynptr and has its own range",
         (
             Event(
                 (
@@ -308,44 +287,38 @@ CASES = (
     ),
     kfunc_row(
         "KFN-011",
-        "slice",
-        "bpf_dynptr_slice needs no buffer: a reservation is in one piece",
+        "bpf_dynptr_slice of a reservation needs no buffer: the record is contiguous",
         _one(Access("kfunc-slice", 1, 8, data=b"01234567"), Access("kfunc-slice", 1, 8, 8, data=b"89abcdef")),
         _SLICE,
     ),
     kfunc_row(
         "KFN-012",
-        "buffer",
-        "a buffer given to bpf_dynptr_slice is not used: a reservation is in one piece",
+        "bpf_dynptr_slice of a reservation does not use its buffer: the record is contiguous",
         _one(Access("buffer-slice", 1, 8, 8, data=b"89abcdef")),
         _SLICE,
     ),
     kfunc_row(
         "KFN-013",
-        "slice end",
-        "there is no slice across the end of the reservation, with a buffer or without",
+        "bpf_dynptr_slice returns NULL for a range past the end, with and without a buffer",
         _one(Access("kfunc-slice", 0, 8, 9), Access("buffer-slice", 0, 8, 9)),
         _SLICE,
     ),
     kfunc_row(
         "KFN-014",
-        "slice 0",
-        "there is a slice of no length at the very end of the reservation, and none behind it",
+        "bpf_dynptr_slice of length 0 succeeds at the end of the reservation and fails past it",
         _one(Access("kfunc-slice", 1, 0, 16), Access("kfunc-slice", 0, 0, 17)),
         _SLICE,
     ),
     kfunc_row(
         "KFN-015",
-        "slic 2^32",
-        "the offset of a slice is looked at in all its 64 bits",
+        "bpf_dynptr_slice checks all 64 bits of its offset",
         _one(Access("kfunc-slice", 0, 8, U32)),
         _SLICE,
         narrow=_one(Access("kfunc-slice", 1, 8, U32)),
     ),
     Case(
         "KFN-016",
-        "slice rw",
-        "what is written through bpf_dynptr_slice_rdwr reaches the consumer",
+        "bytes written through bpf_dynptr_slice_rdwr arrive",
         script(
             Event((Step((Reserve(8),), (Access("rdwr-slice", 1, 8),), b"written!"),)),
             Consume((b"written!",)),
@@ -358,8 +331,7 @@ CASES = (
     ),
     kfunc_row(
         "KFN-017",
-        "copy",
-        "bytes are copied from one reservation to another",
+        "bpf_dynptr_copy copies bytes from one reservation to another",
         (
             Event(
                 (
@@ -375,8 +347,7 @@ CASES = (
     ),
     kfunc_row(
         "KFN-018",
-        "copy end",
-        "no copy goes across the end of the source or of the destination: -E2BIG, and nothing is copied",
+        "bpf_dynptr_copy past the end of the source or destination fails with -E2BIG and copies nothing",
         (
             Event(
                 (
@@ -393,15 +364,13 @@ CASES = (
     ),
     kfunc_row(
         "KFN-019",
-        "copy 0",
-        "a copy of no length, from the very end of the source, is none and no error",
+        "bpf_dynptr_copy of length 0 at the end of the source succeeds and changes nothing",
         (Event((_pair(Access("copy", 0, 0, slot=1, flags=16)),)), Consume((PAYLOAD, OTHER))),
         _COPY,
     ),
     kfunc_row(
         "KFN-020",
-        "copy 2^32",
-        "the offsets of a copy are looked at in all their 64 bits",
+        "bpf_dynptr_copy checks all 64 bits of its offsets",
         (Event((_pair(Access("copy", -E2BIG, 8, U32, slot=1, flags=8)),)), Consume((PAYLOAD, OTHER))),
         _COPY,
         narrow=(
@@ -411,7 +380,6 @@ CASES = (
     ),
     kfunc_row(
         "KFN-021",
-        "memset",
         "bpf_dynptr_memset fills a reservation",
         _one(
             Access("memset", 0, 16, flags=0xAB), Access("read", 0, 16, data=b"\xab" * 16), record=b"\xab" * 16
@@ -420,30 +388,26 @@ CASES = (
     ),
     kfunc_row(
         "KFN-022",
-        "set end",
-        "bpf_dynptr_memset does not fill across the end: -E2BIG, and nothing is filled",
+        "bpf_dynptr_memset past the end fails with -E2BIG and fills nothing",
         _one(Access("memset", -E2BIG, 17), Access("memset", -E2BIG, 0, 17), Access("memset", -E2BIG, 8, 9)),
         _MEMSET,
     ),
     kfunc_row(
         "KFN-023",
-        "set 0",
-        "to fill nothing, at the very end of the reservation, is no error",
+        "bpf_dynptr_memset of length 0 at the end of the reservation succeeds",
         _one(Access("memset", 0, 0, 16)),
         _MEMSET,
     ),
     kfunc_row(
         "KFN-024",
-        "set 2^32",
-        "the offset of bpf_dynptr_memset is looked at in all its 64 bits",
+        "bpf_dynptr_memset checks all 64 bits of its offset",
         _one(Access("memset", -E2BIG, 8, U32)),
         _MEMSET,
         narrow=_one(Access("memset", 0, 8, U32), record=bytes(8) + b"89abcdef"),
     ),
     kfunc_row(
         "KFN-025",
-        "probe",
-        "bpf_probe_read_kernel_dynptr reads memory of the kernel into a reservation",
+        "bpf_probe_read_kernel_dynptr reads kernel memory into a reservation",
         _one(
             Access("probe-read", 0, 8, 8, source=16),
             Access("read", 0, 16, data=b"01234567ABCDEFGH"),
@@ -453,16 +417,14 @@ CASES = (
     ),
     kfunc_row(
         "KFN-026",
-        "probe end",
-        "bpf_probe_read_kernel_dynptr does not write across the end: -E2BIG, and nothing is written",
+        "bpf_probe_read_kernel_dynptr past the end fails with -E2BIG and writes nothing",
         _one(Access("probe-read", -E2BIG, 8, 9, source=16)),
         _PROBE,
     ),
     kfunc_row(
         "KFN-027",
-        "probe bad",
-        "an address that is not the kernel's gives -ERANGE",
+        "bpf_probe_read_kernel_dynptr of an address outside the kernel fails with -ERANGE",
         _one(Access("probe-read", -ERANGE, 8, flags=8)),
-        "mm/maccess.c, copy_from_kernel_nofault, and arch/x86/mm/maccess.c: what is allowed (v5.8)",
+        "mm/maccess.c, copy_from_kernel_nofault, and arch/x86/mm/maccess.c: the allowed addresses (v5.8)",
     ),
 )

@@ -1,4 +1,4 @@
-"""LOD: nothing is lost under load."""
+"""LOD: delivery under load, and after a stall or a killed consumer."""
 
 from __future__ import annotations
 
@@ -6,24 +6,25 @@ from dynptr_harness.conformance.case import Case
 from dynptr_harness.conformance.experiments.stress import Stress
 
 _RING = (
-    "kernel/bpf/ringbuf.c, __bpf_ringbuf_reserve and bpf_ringbuf_commit: room is given under a lock, and a "
-    "record is committed by one exchange (v5.8, commit 457f44363a88)"
+    "kernel/bpf/ringbuf.c, __bpf_ringbuf_reserve and bpf_ringbuf_commit: space is reserved under a lock, "
+    "and a record is committed by one atomic exchange (v5.8, commit 457f44363a88)"
 )
 _ROOM = (
-    "kernel/bpf/ringbuf.c, __bpf_ringbuf_reserve: no room before the consumer has moved (v5.8, 457f44363a88)"
+    "kernel/bpf/ringbuf.c, __bpf_ringbuf_reserve: no space until the consumer has advanced (v5.8, "
+    "457f44363a88)"
 )
 _POSITION = (
-    "Documentation/bpf/ringbuf.rst: only the consumer moves its position, so that what it did not write "
-    "is still there for the next one"
+    "Documentation/bpf/ringbuf.rst: only the consumer writes its position, so the next consumer finds all "
+    "records after it"
 )
 
-_LIBBPF = ("libbpf",)  # BCC makes no callbacks
+_LIBBPF = ("libbpf",)  # BCC cannot compile callbacks
 
 CASES = (
     Case(
         "LOD-001",
-        "load",
-        "of a million reservations on all CPUs, by perf events amid them, the submitted arrive, in order",
+        "of a million reservations on all CPUs and in nested contexts, exactly the submitted ones arrive, "
+        "in order",
         Stress(1_000_000),
         _RING,
         loaders=_LIBBPF,
@@ -31,17 +32,15 @@ CASES = (
     ),
     Case(
         "LOD-002",
-        "stall",
-        "while the consumer stalls, reservations fail for lack of room; nothing of those granted is lost",
+        "while the consumer stalls, reservations fail for lack of space; no successful one is lost",
         Stress(100_000, "stall", 3),
-        _ROOM,  # what a consumer suffers is the same in all types
+        _ROOM,  # the consumer behaves the same in all types
         loaders=_LIBBPF,
         types=("TRACEPOINT",),
     ),
     Case(
         "LOD-003",
-        "killed",
-        "after a consumer was killed, the next reads again what the position does not yet cover, and no more",
+        "after a consumer is killed, the next one reads exactly the records after the consumer position",
         Stress(100_000, "kill", 3),
         _POSITION,
         loaders=_LIBBPF,

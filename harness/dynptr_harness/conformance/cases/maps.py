@@ -1,4 +1,4 @@
-"""MAP: which rings the kernel makes, what it answers to calls that a ring does not know, and what it maps."""
+"""MAP: creating a ring, system calls that a ring does not support, and mapping a ring."""
 
 from __future__ import annotations
 
@@ -37,33 +37,37 @@ if TYPE_CHECKING:
 ENOTSUPP = 524  # include/linux/errno.h; user space has no name for it
 OVERWRITE_SINCE = (6, 19)
 
-_CONSUMER, _PRODUCER, _DATA = 0, PAGE, 2 * PAGE  # where they begin in what can be mapped
-_FROM_PRODUCER = PAGE + 2 * RING_SIZE  # the producer's page, and the data twice
+_CONSUMER, _PRODUCER, _DATA = 0, PAGE, 2 * PAGE  # offsets for mmap(2)
+_FROM_PRODUCER = PAGE + 2 * RING_SIZE  # the producer page, and the data twice
 _END = _PRODUCER + _FROM_PRODUCER
 
 _RING = Create()
 
 _ALLOC = "kernel/bpf/ringbuf.c, ringbuf_map_alloc (v5.8, commit 457f44363a88)"
-_OVERWRITE = "kernel/bpf/ringbuf.c, RINGBUF_CREATE_FLAG_MASK: overwrite mode is there since v6.19"
+_OVERWRITE = "kernel/bpf/ringbuf.c, RINGBUF_CREATE_FLAG_MASK: overwrite mode was added in v6.19"
 _CREATE = "kernel/bpf/syscall.c, map_create"
-_NO_ELEMENTS = "kernel/bpf/ringbuf.c, ringbuf_map_lookup_elem and its like (v5.8, commit 457f44363a88)"
-_COPY_KEY = "kernel/bpf/syscall.c, __bpf_copy_key: no key where keys have no size (v4.20, c9d29f4654c8)"
-_FREEZE = "kernel/bpf/syscall.c, map_freeze: not while it is mapped for writing (v5.5, fc9702273e2e)"
-_MMAP_KERN = "kernel/bpf/ringbuf.c, ringbuf_map_mmap_kern: only the consumer's page is for writing"
-_RANGE = "mm/vmalloc.c, remap_vmalloc_range_partial: not beyond the end of the area"
+_NO_ELEMENTS = (
+    "kernel/bpf/ringbuf.c, ringbuf_map_{lookup,update,delete}_elem and get_next_key (v5.8, commit "
+    "457f44363a88)"
+)
+_COPY_KEY = (
+    "kernel/bpf/syscall.c, __bpf_copy_key: no key may be given if the key size is 0 (v4.20, c9d29f4654c8)"
+)
+_FREEZE = "kernel/bpf/syscall.c, map_freeze: -EBUSY while the map is mapped for writing (v5.5, fc9702273e2e)"
+_MMAP_KERN = "kernel/bpf/ringbuf.c, ringbuf_map_mmap_kern: only the consumer page is writable"
+_RANGE = "mm/vmalloc.c, remap_vmalloc_range_partial: not past the end of the area"
 _MMAP = "kernel/bpf/syscall.c, bpf_map_mmap (v5.5, commit fc9702273e2e)"
 
 
 def _row(
     number: int,
-    column: str,
     title: str,
     experiment: Experiment,
     source: str,
     *differences: Difference,
 ) -> Case:
-    """A row about calls of user space: no program has to do with them, so that one type is enough."""
-    return Case(f"MAP-{number:03}", column, title, experiment, source, differences, types=("SYSCALL",))
+    """Return a row about system calls. It uses no BPF program, so it runs in one type."""
+    return Case(f"MAP-{number:03}", title, experiment, source, differences, types=("SYSCALL",))
 
 
 def _sizes(errno: int, *sizes: int) -> MapCalls:
@@ -80,7 +84,7 @@ def _elements(errno: int, key: bytes | None) -> MapCalls:
 
 
 def _inner(*overwriting: Create | Element) -> MapCalls:
-    """A ring as the inner map, one of another size in its place, and then one that overwrites."""
+    """Insert an inner ring, replace it with one of another size, then with one that overwrites."""
     return calls(
         Create(name="small"),
         Create(name="outer", map_type=ARRAY_OF_MAPS, key_size=4, value_size=4, max_entries=1, inner="small"),
@@ -95,41 +99,36 @@ def _mapped(*maps: Mmap) -> MapCalls:
 
 
 _OVERWRITING = Create(name="overwriting", map_flags=RB_OVERWRITE)
-_IN_ITS_PLACE = Element(EINVAL, name="outer", op="update", key=bytes(4), value="overwriting")
+_REPLACE = Element(EINVAL, name="outer", op="update", key=bytes(4), value="overwriting")
 
 CASES = (
     _row(
         1,
-        "sizes",
-        "a ring has a power of two of pages",
+        "a ring can be created with a size of 2^n pages",
         _sizes(0, PAGE, 2 * PAGE, 16 * PAGE, 256 * PAGE),
         _ALLOC,
     ),
     _row(
         2,
-        "bad sizes",
-        "a ring of no bytes, of less than a page, or of another number of pages is refused",
+        "a ring cannot be created with a size that is not 2^n pages",
         _sizes(EINVAL, 0, 1, PAGE // 2, PAGE + 1, 3 * PAGE // 2, 3 * PAGE),
         _ALLOC,
     ),
     _row(
         3,
-        "key, value",
-        "a ring with keys or values is refused",
+        "a ring cannot be created with a key size or a value size",
         calls(*(Create(EINVAL, key_size=key, value_size=value) for key, value in ((4, 0), (0, 4), (4, 4)))),
         _ALLOC,
     ),
     _row(
         4,
-        "memory",
-        "a ring that does not fit into memory is refused with -ENOMEM, and the rest lives on",
+        "creating a ring that does not fit into memory fails with -ENOMEM and has no other effect",
         calls(Create(ENOMEM, max_entries=1 << 31, memory=64 << 20), _RING),
         "kernel/bpf/ringbuf.c, bpf_ringbuf_area_alloc: pages are charged to the cgroup, __GFP_RETRY_MAYFAIL",
     ),
     _row(
         6,
-        "NUMA",
-        "a ring can be on a NUMA node that exists",
+        "a ring can be created on a NUMA node that exists",
         calls(
             Create(map_flags=NUMA_NODE, numa_node=0),
             Info(map_flags=NUMA_NODE),
@@ -139,15 +138,13 @@ CASES = (
     ),
     _row(
         7,
-        "flags",
-        "flags that other maps know are refused",
+        "a ring cannot be created with the flags of other map types",
         _flags(EINVAL, NO_PREALLOC, RDONLY, WRONLY, RDONLY_PROG, MMAPABLE, INNER_MAP),
         _ALLOC,
     ),
     _row(
         8,
-        "overwrite",
-        "a ring can be made to overwrite its oldest records",
+        "a ring can be created with the flag to overwrite its oldest records",
         calls(_OVERWRITING, Info(name="overwriting", map_flags=RB_OVERWRITE)),
         _OVERWRITE,
         Difference(
@@ -158,29 +155,25 @@ CASES = (
     ),
     _row(
         9,
-        "user ring",
-        "a ring that user space writes cannot overwrite",
+        "a user ring buffer cannot be created with the flag to overwrite",
         calls(Create(EINVAL, map_type=USER_RINGBUF, map_flags=RB_OVERWRITE)),
         "kernel/bpf/ringbuf.c, ringbuf_map_alloc: overwrite mode is for BPF_MAP_TYPE_RINGBUF",
     ),
     _row(
         10,
-        "map_extra",
-        "a ring with map_extra is refused",
+        "a ring cannot be created with map_extra",
         calls(Create(EINVAL, map_extra=1)),
         "kernel/bpf/syscall.c, map_create: map_extra is for bloom filters (v5.16, commit 9330986c0300)",
     ),
     _row(
         11,
-        "nobody",
-        "who lacks CAP_BPF can make a ring if unprivileged_bpf_disabled is 0, and not if it is 2",
+        "a process without CAP_BPF can create a ring if unprivileged_bpf_disabled is 0, but not if it is 2",
         calls(Create(by_nobody=0), Create(EPERM, by_nobody=2)),
         "kernel/bpf/syscall.c, map_create and __sys_bpf: sysctl_unprivileged_bpf_disabled",
     ),
     _row(
         12,
-        "info",
-        "the kernel tells type, sizes and flags of a ring as it was made",
+        "the kernel reports the type, the sizes and the flags that a ring was created with",
         calls(
             _RING,
             Info(),
@@ -191,55 +184,48 @@ CASES = (
     ),
     _row(
         13,
-        "elements",
-        "a ring has no elements to look up, update, delete or go through",
+        "on a ring, lookup, update, delete and next key fail with -ENOTSUPP",
         _elements(ENOTSUPP, None),
         _NO_ELEMENTS,
     ),
     _row(
         14,
-        "key",
-        "a key is refused by a ring before anything is done with it",
+        "on a ring, lookup, update, delete and next key fail with -EINVAL if a key is given",
         _elements(EINVAL, bytes(4)),
         _COPY_KEY,
     ),
     _row(
         15,
-        "freeze",
-        "a ring can be frozen, though not while its consumer page is mapped for writing",
+        "a ring can be frozen, but not while its consumer page is mapped for writing",
         calls(_RING, Mmap(prot="rw"), Freeze(EBUSY), Munmap(), Mmap(prot="r"), Freeze()),
         _FREEZE,
     ),
     _row(
         16,
-        "inner",
-        "in a map of maps a ring of any size can stand for another, but not one that overwrites",
-        _inner(_OVERWRITING, _IN_ITS_PLACE),
+        "an inner ring can be replaced by a ring of another size, but not by one that overwrites",
+        _inner(_OVERWRITING, _REPLACE),
         "kernel/bpf/map_in_map.c, bpf_map_meta_equal: flags are compared, the number of entries is not",
         Difference(
-            _inner(replace(_OVERWRITING, errno=EINVAL), replace(_IN_ITS_PLACE, errno=None)),
+            _inner(replace(_OVERWRITING, errno=EINVAL), replace(_REPLACE, errno=None)),
             _OVERWRITE,
             before=OVERWRITE_SINCE,
         ),
     ),
     _row(
         30,
-        "consumer",
-        "the consumer's page can be mapped for reading and for writing",
+        "the consumer page can be mapped for reading and for writing",
         _mapped(Mmap(prot="r"), Mmap(prot="rw")),
         _MMAP_KERN,
     ),
     _row(
         31,
-        "two pages",
-        "the consumer's page cannot be mapped for writing together with the next",
+        "the consumer page cannot be mapped for writing together with the producer page",
         _mapped(Mmap(EPERM, length=2 * PAGE, prot="rw")),
         _MMAP_KERN,
     ),
     _row(
         32,
-        "no write",
-        "neither the producer's page nor the data can be mapped for writing",
+        "the producer page and the data pages cannot be mapped for writing",
         _mapped(
             *(Mmap(EPERM, offset=offset, prot="rw") for offset in (_PRODUCER, _DATA, _DATA + RING_SIZE)),
             Mmap(EPERM, offset=_PRODUCER, length=_FROM_PRODUCER, prot="rw"),
@@ -249,15 +235,13 @@ CASES = (
     ),
     _row(
         33,
-        "data twice",
-        "the producer's page and the data twice can be mapped for reading, in one piece",
+        "the producer page and both copies of the data can be mapped for reading as one range",
         _mapped(Mmap(offset=_PRODUCER, length=_FROM_PRODUCER)),
-        "kernel/bpf/ringbuf.c, bpf_ringbuf_area_alloc: each page of the data is there twice",
+        "kernel/bpf/ringbuf.c, bpf_ringbuf_area_alloc: each data page is mapped twice",
     ),
     _row(
         34,
-        "beyond",
-        "nothing behind the second copy of the data can be mapped",
+        "a mapping cannot reach past the second copy of the data",
         _mapped(
             Mmap(EINVAL, offset=_PRODUCER, length=_FROM_PRODUCER + PAGE),
             Mmap(EINVAL, offset=_END),
@@ -267,22 +251,19 @@ CASES = (
     ),
     _row(
         35,
-        "all",
-        "all of a ring can be mapped for reading, the consumer's page first",
+        "the whole ring can be mapped for reading, starting with the consumer page",
         _mapped(Mmap(length=_END)),
         _RANGE,
     ),
     _row(
         36,
-        "private",
-        "a ring cannot be mapped privately",
+        "a ring cannot be mapped with MAP_PRIVATE",
         _mapped(*(Mmap(EINVAL, prot=prot, private=True) for prot in ("r", "rw"))),
         _MMAP,
     ),
     _row(
         37,
-        "mprotect",
-        "what was mapped for reading stays so, even the consumer's page",
+        "a read-only mapping cannot be made writable, even of the consumer page",
         calls(
             _RING,
             Mmap(offset=_CONSUMER),
@@ -296,8 +277,7 @@ CASES = (
     ),
     _row(
         38,
-        "exec later",
-        "nothing that was mapped can be made executable",
+        "a mapping cannot be made executable afterwards",
         calls(
             _RING,
             Mmap(prot="rw"),
@@ -309,20 +289,18 @@ CASES = (
     ),
     _row(
         39,
-        "exec",
         "a ring cannot be mapped as executable",
         _mapped(Mmap(EPERM, prot="rx"), Mmap(EPERM, offset=_PRODUCER, prot="rx")),
         "mm/mmap.c, do_mmap with fs/anon_inodes.c: anonymous inodes are noexec (v6.16, commit 1ed95281c0c7)",
         Difference(
             _mapped(Mmap(prot="rx"), Mmap(offset=_PRODUCER, prot="rx")),
-            "before v6.16 anonymous inodes could be mapped as executable (commit 1ed95281c0c7)",
+            "before v6.16 (commit 1ed95281c0c7) anonymous inodes can be mapped as executable",
             before=(6, 16),
         ),
     ),
     _row(
         40,
-        "frozen",
-        "the consumer's page of a frozen ring cannot be mapped for writing, though all for reading",
+        "a frozen ring can be mapped for reading, but its consumer page cannot be mapped for writing",
         calls(_RING, Freeze(), Mmap(EPERM, prot="rw"), Mmap(length=_END)),
         _MMAP,
     ),

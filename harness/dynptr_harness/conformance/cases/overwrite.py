@@ -7,7 +7,7 @@ from errno import EINVAL
 from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.conformance.case import Case
-from dynptr_harness.conformance.experiments.base import Finding, each_of, footprint, readable, size_of
+from dynptr_harness.conformance.experiments.base import Finding, each_of, readable, size_of
 from dynptr_harness.conformance.experiments.maps import RB_OVERWRITE
 from dynptr_harness.conformance.experiments.script import (
     AVAIL_DATA,
@@ -22,6 +22,7 @@ from dynptr_harness.conformance.experiments.script import (
     Wait,
     Watch,
 )
+from dynptr_harness.protocol.ring import footprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,14 +32,14 @@ if TYPE_CHECKING:
 _RESERVE = "kernel/bpf/ringbuf.c, __bpf_ringbuf_reserve: overwrite_mode (v6.19, commit feeaf1346f80)"
 _AVAILABLE = "kernel/bpf/ringbuf.c, ringbuf_avail_data_sz (v6.19, commit feeaf1346f80)"
 _COMMIT = (
-    "kernel/bpf/ringbuf.c, bpf_ringbuf_commit: where the consumer is and where the record is are compared "
-    "within the ring, and an idle consumer is where every lap begins"
+    "kernel/bpf/ringbuf.c, bpf_ringbuf_commit: it compares the positions of the consumer and of the record "
+    "modulo the ring size"
 )
 
 
 @dataclass(frozen=True)
 class OverwritingStep(Step):
-    """A step on a ring that overwrites: there the amount of data is no difference of two positions."""
+    """A step on a ring that overwrites. Its available data is not the difference of the two positions."""
 
     def _positions(self, outcome: dict[str, Any]) -> Iterator[Finding]:
         points = [outcome["start"], *outcome["after_reserve"], *outcome["after_release"]]
@@ -53,13 +54,13 @@ class OverwritingStep(Step):
 
 @dataclass(frozen=True)
 class Survivors:
-    """What the raw reader finds whole, which is nothing before the overwrite position.
+    """The complete records that the raw reader finds, none of them before the overwrite position.
 
     Attributes:
-        producer, pending, overwrite: positions on the producer's page; the consumer's is 0.
-        cnt: records that are left, each of `size` bytes.
+        producer, pending, overwrite: positions on the producer page. The consumer position is 0.
+        cnt: number of remaining records, each of `size` bytes.
         oldest: payload of the first.
-        at_consumer: the eight bytes where a consumer begins that knows nothing of all this.
+        at_consumer: the 8 bytes at the consumer position.
     """
 
     producer: int
@@ -90,7 +91,7 @@ class Survivors:
 
 
 def _filled(size: int, cnt: int, *steps: Step) -> Event:
-    """Records of one size, all of which must be granted, and then some steps."""
+    """Reserve `cnt` records of one size, which must all succeed, and then execute the steps."""
     return Event(steps, Fill(Reserve(size), cnt, cnt))
 
 
@@ -98,7 +99,7 @@ def _marked(payload: bytes) -> OverwritingStep:
     return OverwritingStep((Reserve(len(payload)),), (Access("write", 0, len(payload)),), payload)
 
 
-def _asked(what: int, answer: int, *slots: Reserve) -> OverwritingStep:
+def _query(what: int, answer: int, *slots: Reserve) -> OverwritingStep:
     return OverwritingStep(slots, (Access("query", answer, flags=what),))
 
 
@@ -106,7 +107,7 @@ def _script(*acts: Act) -> Script:
     return Script(acts, ring_flags=RB_OVERWRITE)
 
 
-# Three hundred records of 16 bytes with their header, into 4096 bytes: 720 bytes or 45 records are gone.
+# 300 records of 16 bytes, including the header, in 4096 bytes: 45 records (720 bytes) are overwritten.
 _OVERFULL = (
     _filled(8, 45, _marked(b"record45")),
     _filled(8, 254),
@@ -116,70 +117,62 @@ _FULL = _filled(8, 300)
 _LIMITS = Event((OverwritingStep((Reserve(4081, errno=EINVAL), Reserve(4088, errno=EINVAL), Reserve(4080))),))
 
 
-def _row(number: int, column: str, title: str, experiment: Experiment, source: str = _RESERVE) -> Case:
-    # a program finds its ring in a map of maps, and those in BCC's have no flags: see MAP-016
+def _row(number: int, title: str, experiment: Experiment, source: str = _RESERVE) -> Case:
+    # programs reach the ring through a map of maps; BCC's accepts only rings without flags: see MAP-016
     loaders = ("libbpf",)
-    return Case(f"OVW-{number:03}", column, title, experiment, source, loaders=loaders, overwrites=True)
+    return Case(f"OVW-{number:03}", title, experiment, source, loaders=loaders, overwrites=True)
 
 
 CASES = (
-    _row(1, "endless", "every reservation is granted, though nobody consumes", _script(_FULL)),
+    _row(1, "every reservation succeeds without a consumer", _script(_FULL)),
     _row(
         2,
-        "positions",
-        "the overwrite position moves by whole records, as far as the newest needs room",
+        "the overwrite position advances by whole records, as far as the newest record needs space",
         _script(*_OVERFULL),
     ),
     _row(
         3,
-        "oldest",
-        "the record at the overwrite position is the oldest that is whole, and all after it are",
+        "the record at the overwrite position is the oldest complete one, and all later records are complete",
         _script(*_OVERFULL, _filled(8, 1), Survivors(4816, 4800, 736, 255, 8, bytes(8))),
     ),
     _row(
         4,
-        "query",
-        "a query tells the overwrite position",
-        _script(_FULL, Event((_asked(OVERWRITE_POS, 720),))),
+        "bpf_ringbuf_query returns the overwrite position",
+        _script(_FULL, Event((_query(OVERWRITE_POS, 720),))),
         "kernel/bpf/ringbuf.c, bpf_ringbuf_query: BPF_RB_OVERWRITE_POS (v6.19, commit feeaf1346f80)",
     ),
     _row(
         5,
-        "data",
-        "the amount of data counts from the overwrite position",
+        "AVAIL_DATA counts from the overwrite position",
         _script(
-            Event((_asked(AVAIL_DATA, 16, Reserve(8)),)),
+            Event((_query(AVAIL_DATA, 16, Reserve(8)),)),
             _filled(8, 299),
-            Event((_asked(AVAIL_DATA, 4080),)),
+            Event((_query(AVAIL_DATA, 4080),)),
         ),
         _AVAILABLE,
     ),
     _row(
         6,
-        "limits",
-        "the largest record is as large as in any other ring, in an empty ring and in a full one",
+        "the largest record has ring size - 16 bytes, in an empty ring and in a full one",
         _script(_LIMITS, _FULL, _LIMITS),
     ),
     _row(
         7,
-        "two open",
-        "two records that fill the ring can be open together",
+        "two open records can fill the ring",
         _script(Event((OverwritingStep((Reserve(2040), Reserve(2032))),))),
     ),
     _row(
         8,
-        "open stays",
-        "an open record is never overwritten: what would need its room is refused, until it is released",
+        "an open record is not overwritten: a reservation that needs its space fails until its release",
         _script(
-            Event((_asked(OVERWRITE_POS, 0, Reserve(2040, release="discard"), Reserve(2040, errno=EINVAL)),)),
-            Event((_asked(OVERWRITE_POS, 2048, Reserve(2040)),)),
+            Event((_query(OVERWRITE_POS, 0, Reserve(2040, release="discard"), Reserve(2040, errno=EINVAL)),)),
+            Event((_query(OVERWRITE_POS, 2048, Reserve(2040)),)),
         ),
     ),
     _row(
         9,
-        "naive",
-        "a consumer that does not look at the overwrite position begins in the middle of a newer record",
-        # the record that begins at 4080 ends in the next lap, with half of its payload at position 0
+        "a consumer that ignores the overwrite position starts in the middle of a newer record",
+        # the record at 4080 ends in the next lap, with half of its payload at position 0
         _script(
             _filled(16, 170, _marked(b"a record no head")),
             Survivors(4104, 4080, 24, 170, 16, bytes(16), at_consumer=b" no head"),
@@ -187,9 +180,8 @@ CASES = (
     ),
     _row(
         11,
-        "wake-ups",
-        "an idle consumer is woken when a record begins where it stands, lap by lap, and not in between",
-        # records of 24 bytes begin at the start of the ring once in three laps
+        "an idle consumer is woken only when a record starts at its position modulo the ring size",
+        # a record of 24 bytes starts at the start of the ring once in three laps
         _script(
             Watch(edge=True),
             *(

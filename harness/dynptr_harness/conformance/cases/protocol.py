@@ -1,4 +1,4 @@
-"""CON: what a consumer in user space may rely on, and what it must do itself."""
+"""CON: guarantees for a consumer in user space, and its duties."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar
 from dynptr_harness.conformance.case import Case
 from dynptr_harness.conformance.experiments.base import RING_SIZE, Finding, each_of
 from dynptr_harness.conformance.experiments.script import (
-    DISCARDED,
     FORCE_WAKEUP,
     NO_WAKEUP,
     PROD_POS,
@@ -27,6 +26,7 @@ from dynptr_harness.conformance.experiments.script import (
     script,
     submitted,
 )
+from dynptr_harness.protocol.ring import DISCARDED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,12 +40,12 @@ _POLL = "kernel/bpf/ringbuf.c, ringbuf_map_poll_kern: readable while there is da
 
 @dataclass(frozen=True)
 class PeekAt(Peek):
-    """What lies in the ring, and where: positions are counted from the making of the ring.
+    """The records in the ring and their positions, counted from the creation of the ring.
 
     Attributes:
         at: position of each record, in bytes.
         producer: the producer position.
-        pages: the other half of each header.
+        pages: page offset in each header.
     """
 
     new_ring: ClassVar[bool] = True
@@ -63,12 +63,12 @@ class PeekAt(Peek):
             yield Finding("page offsets", list(self.pages), pages)
 
 
-def _row(number: int, column: str, title: str, experiment: Experiment, source: str) -> Case:
-    """A row about user space: programs of all types write the same records, so that one type is enough."""
-    return Case(f"CON-{number:03}", column, title, experiment, source, types=("SYSCALL",))
+def _row(number: int, title: str, experiment: Experiment, source: str) -> Case:
+    """Return a row about user space. All types write the same records, so it runs in one type."""
+    return Case(f"CON-{number:03}", title, experiment, source, types=("SYSCALL",))
 
 
-# Every size of a padding, and some sizes around those of cache lines.
+# Every size of padding, and some sizes around cache lines.
 _PAYLOADS = tuple(bytes([0xA0 + size]) * size for size in (1, 2, 3, 4, 5, 6, 7, 8, 9, 31, 33, 63))
 _LAP = Fill(Reserve(8), 255, 255)
 
@@ -76,8 +76,7 @@ _LAP = Fill(Reserve(8), 255, 255)
 CASES = (
     _row(
         5,
-        "discarded",
-        "discarded records are skipped wherever they are, and the position goes past them",
+        "a consumer skips discarded records in any place and advances its position past them",
         script(
             Event((discarded(b"first"), submitted(b"second"), discarded(b"third"), submitted(b"fourth"))),
             Peek((DISCARDED | 5, 6, DISCARDED | 5, 6)),
@@ -91,8 +90,7 @@ CASES = (
     ),
     _row(
         6,
-        "rounding",
-        "the next record begins at the next multiple of eight, whatever the length of the last",
+        "the next record starts at the next multiple of 8, whatever the length of the previous one",
         script(
             *(Event(tuple(submitted(one) for one in _PAYLOADS[i : i + 4])) for i in (0, 4, 8)),
             Peek(tuple(map(len, _PAYLOADS))),
@@ -102,8 +100,7 @@ CASES = (
     ),
     _row(
         7,
-        "length",
-        "what is delivered has the length that was reserved, zero too, without the old bytes behind it",
+        "a delivered record has the reserved length, even 0, without the old bytes behind it",
         script(
             Event((submitted(b"\x5a" * 64), submitted(b"\x5a" * 64))),
             Consume((b"\x5a" * 64, b"\x5a" * 64)),
@@ -117,8 +114,7 @@ CASES = (
     ),
     _row(
         9,
-        "laps",
-        "positions count bytes for ever, not modulo the ring's size, and a full ring is no empty one",
+        "the positions do not wrap at the ring size, so a full ring differs from an empty one",
         script(
             Event(fill=_LAP),
             Seek(),
@@ -132,8 +128,7 @@ CASES = (
     ),
     _row(
         12,
-        "one reader",
-        "the kernel does not stand between two consumers: what one has passed, the other never sees",
+        "two consumers share one position: a record that one has passed never reaches the other",
         script(
             Event((submitted(b"for the other"), submitted(b"for the other"))),
             Seek(),
@@ -144,8 +139,7 @@ CASES = (
     ),
     _row(
         13,
-        "drain",
-        "records without a wake-up are there all the same, before the first wait and after any",
+        "records without a wake-up are available before the first wait and after any later one",
         script(
             Event((submitted(b"before the first wait", NO_WAKEUP),)),
             Consume((b"before the first wait",)),
@@ -162,8 +156,7 @@ CASES = (
     ),
     _row(
         15,
-        "nothing in",
-        "poll(2) finds a ring readable in which there is nothing but discarded records",
+        "poll(2) reports a ring as readable even if it contains only discarded records",
         script(
             Event((discarded(b"nothing", NO_WAKEUP),)),
             Poll(readable=True),
@@ -177,13 +170,12 @@ CASES = (
     ),
     _row(
         16,
-        "half-way",
-        "who stops before the end is not told again by an edge, until the end was reached",
+        "edge-triggered epoll reports no new record until the consumer has read to the end",
         script(
             Watch(edge=True),
             Event((submitted(b"consumed"), submitted(b"left"))),
             Wait(woken=True),
-            Seek(ahead=-16),  # behind the first of two records of 16 bytes
+            Seek(ahead=-16),  # after the first of two records of 16 bytes
             Event((submitted(b"another"),)),
             Wait(woken=False),
             Consume((b"left", b"another")),
@@ -194,8 +186,7 @@ CASES = (
     ),
     _row(
         18,
-        "page",
-        "the other half of a header is the kernel's: it counts pages, and no consumer needs it",
+        "the second half of a header is the record's page offset, which only the kernel needs",
         script(
             Event((Step((Reserve(RING_SIZE - 8), Reserve(8))),)),
             PeekAt((RING_SIZE - 8, 8), at=(0, RING_SIZE), producer=RING_SIZE + 16, pages=(3, 4)),
@@ -206,8 +197,7 @@ CASES = (
     ),
     _row(
         19,
-        "spurious",
-        "a wake-up may be for nothing, and one may be for many records",
+        "a wake-up may come without a record, and one wake-up may stand for many records",
         script(
             Watch(edge=True),
             Event((discarded(b"nothing"),)),

@@ -1,14 +1,12 @@
-"""RSV: what bpf_ringbuf_reserve_dynptr grants and refuses, and what a refused dynptr can do."""
+"""RSV: reservations, their limits and errors, and null dynptrs."""
 
 from __future__ import annotations
 
 from errno import E2BIG, EAGAIN, EINVAL
 
 from dynptr_harness.conformance.case import Case, Difference
-from dynptr_harness.conformance.experiments.base import RING_SIZE, Experiment, footprint
+from dynptr_harness.conformance.experiments.base import RING_SIZE, Experiment
 from dynptr_harness.conformance.experiments.script import (
-    BUSY,
-    DISCARDED,
     FORCE_WAKEUP,
     NO_WAKEUP,
     U32,
@@ -30,6 +28,7 @@ from dynptr_harness.conformance.experiments.script import (
     script,
     submitted,
 )
+from dynptr_harness.protocol.ring import BUSY, DISCARDED, footprint
 
 _RESERVE = "kernel/bpf/ringbuf.c, bpf_ringbuf_reserve_dynptr (v5.19, commit bc34dee65a65)"
 _SPACE = "kernel/bpf/ringbuf.c, __bpf_ringbuf_reserve: new_prod_pos - cons_pos <= mask (v5.8, 457f44363a88)"
@@ -46,12 +45,12 @@ MIB = 1 << 20
 
 
 def _largest(ring_size: int, lag: int = 0) -> int:
-    """The largest payload with the consumer `lag` bytes behind: one byte of the ring is never used."""
+    """Return the largest payload if the consumer lags by `lag` bytes. One byte of the ring is never used."""
     return ring_size - 16 - lag
 
 
 def _limits(*ring_sizes: int) -> Experiment:
-    """On each ring the largest payload is granted and one byte more is not."""
+    """In each ring, reserve one byte too many, which fails, and then the largest payload."""
     acts: list[Act] = []
     for size in ring_sizes:
         largest = _largest(size)
@@ -61,9 +60,9 @@ def _limits(*ring_sizes: int) -> Experiment:
 
 
 def _lags(*lags: int) -> Experiment:
-    """With the consumer that far behind, what is left is granted and one byte more is not.
+    """For each lag of the consumer, reserve one byte too many, which fails, and then the rest.
 
-    Then it catches up, so that the next lag begins somewhere else in the ring.
+    The consumer then catches up, so the next lag starts elsewhere in the ring.
     """
     acts: list[Act] = []
     for lag in lags:
@@ -75,9 +74,9 @@ def _lags(*lags: int) -> Experiment:
 
 
 def _fills(*payloads: int, release: str = "submit") -> Experiment:
-    """Records of one size until the ring is full: as many as fit into one byte less than the ring.
+    """For each size, fill a ring with records: as many as fit into one byte less than the ring.
 
-    Those of the last size are taken by the consumers; of the others the raw reader sees the headers.
+    The consumers read the records of the last size. The raw reader checks the headers of all.
     """
     acts: list[Act] = []
     for payload in payloads:
@@ -89,13 +88,13 @@ def _fills(*payloads: int, release: str = "submit") -> Experiment:
 
 
 def _null_accesses(*accesses: Access) -> Experiment:
-    """A failed reservation of each of three kinds, then the accesses, all on null dynptrs."""
+    """Access null dynptrs, after reservations that failed for three different reasons."""
     kinds = (Reserve(8, 1, EINVAL), Reserve(U32 - 1, 0, E2BIG), Reserve(RING_SIZE, 0, EINVAL))
     return script(Event(tuple(Step((kind,), accesses, b"no room!") for kind in kinds)), Consume(()))
 
 
 def _null_releases(release: str) -> Experiment:
-    """Null dynptrs released with any flags: nothing arrives, nothing moves, nobody wakes."""
+    """Release null dynptrs with any flags: no record, no new position, no wake-up."""
     flags = (0, NO_WAKEUP, FORCE_WAKEUP)
     return script(
         Watch(),
@@ -109,7 +108,7 @@ def _null_releases(release: str) -> Experiment:
 
 
 def _skipped(second: Reserve) -> Experiment:
-    """The consumer skips an open reservation of 3000 bytes; then come a second, its release, and a third."""
+    """Skip an open reservation of 3000 bytes, try a second one, release the first, and make a third."""
     third = () if second.errno else (2000,)
     return script(
         Held((Reserve(3000, release="discard"), second), after_a=(Seek(),)),
@@ -119,7 +118,7 @@ def _skipped(second: Reserve) -> Experiment:
     )
 
 
-# Asked once for both rows about it: a ring that has room for both takes long to make.
+# One experiment for two rows: creating a ring of this size takes long.
 _AROUND_THE_LIMIT = script(
     Event((refused(Reserve(DYNPTR_MAX_SIZE + 1, errno=E2BIG)),)),
     Peek(()),
@@ -131,8 +130,7 @@ _AROUND_THE_LIMIT = script(
 CASES = (
     Case(
         "RSV-001",
-        "8 bytes",
-        "eight bytes of an empty ring are granted and take sixteen, busy until they are released",
+        "a reservation of 8 bytes in an empty ring succeeds, takes 16 bytes, and is busy until its release",
         script(
             Held((Reserve(8),), after_a=(Peek((BUSY | 8,), page_offset=3),)),
             Peek((8,), page_offset=3),
@@ -144,8 +142,7 @@ CASES = (
     ),
     Case(
         "RSV-002",
-        "0 bytes",
-        "a reservation of nothing is granted, takes eight bytes, and arrives as a record of no length",
+        "a reservation of 0 bytes succeeds, takes 8 bytes, and arrives as an empty record",
         script(
             Event(
                 (
@@ -167,8 +164,7 @@ CASES = (
     ),
     Case(
         "RSV-003",
-        "rounding",
-        "sizes 1, 7, 8, 9, 16 take 16, 16, 16, 24, 24 bytes, and the header keeps the exact size",
+        "reservations of 1, 7, 8, 9 and 16 bytes take 16, 16, 16, 24 and 24; the header holds the exact size",
         script(
             Event((Step((Reserve(1), Reserve(7), Reserve(8))), Step((Reserve(9), Reserve(16))))),
             Peek((1, 7, 8, 9, 16)),
@@ -178,8 +174,7 @@ CASES = (
     ),
     Case(
         "RSV-004",
-        "exact fit",
-        "in an empty ring, ring size - 16 is granted",
+        "in an empty ring, a reservation of ring size - 16 bytes succeeds",
         script(
             Event((Step((Reserve(RING_SIZE - 16),)),)), Peek((RING_SIZE - 16,)), Consume((RING_SIZE - 16,))
         ),
@@ -187,8 +182,7 @@ CASES = (
     ),
     Case(
         "RSV-005",
-        "no room",
-        "in an empty ring, ring size - 15 to ring size - 8 are refused with -EINVAL, the dynptr is null",
+        "in an empty ring, sizes from ring size - 15 to ring size - 8 fail with -EINVAL and a null dynptr",
         script(
             Event(
                 (
@@ -205,8 +199,7 @@ CASES = (
     ),
     Case(
         "RSV-006",
-        "> ring",
-        "a record larger than the ring is refused with -EINVAL, the dynptr is null",
+        "a reservation whose record is larger than the ring fails with -EINVAL and a null dynptr",
         script(
             Event(
                 tuple(
@@ -220,29 +213,27 @@ CASES = (
     ),
     Case(
         "RSV-007",
-        "rings",
-        "rings of 8 KiB, 64 KiB and 16 MiB grant their size - 16 and not one byte more",
+        "rings of 8 KiB, 64 KiB and 16 MiB accept a reservation of ring size - 16 bytes and not one byte "
+        "more",
         _limits(8192, 65536, 16 * MIB),
         _SPACE,
     ),
     Case(
         "RSV-008",
-        "2^24 - 1",
-        "a ring of 32 MiB grants the largest size of a dynptr",
+        "a ring of 32 MiB accepts a reservation of 2^24 - 1 bytes, the largest size of a dynptr",
         _AROUND_THE_LIMIT,
         _SIZE,
     ),
     Case(
         "RSV-009",
-        "> dynptr",
-        "one byte above the limit of a dynptr is refused with -E2BIG, though the ring has room",
+        "a reservation of 2^24 bytes, one more than a dynptr can hold, fails with -E2BIG even if there is "
+        "space",
         _AROUND_THE_LIMIT,
         _SIZE,
     ),
     Case(
         "RSV-010",
-        ">> dynptr",
-        "sizes around the limit of a record and the largest u32 are refused with -E2BIG",
+        "reservations of 2^30 - 1, 2^30 and 2^32 - 1 bytes fail with -E2BIG",
         script(
             Event(tuple(refused(Reserve(size, errno=E2BIG)) for size in (0x3FFFFFFF, 0x40000000, U32 - 1))),
             Peek(()),
@@ -251,8 +242,7 @@ CASES = (
     ),
     Case(
         "RSV-011",
-        "flags",
-        "flags other than 0, in any of their 64 bits, are refused with -EINVAL, the dynptr is null",
+        "flags other than 0, in any of the 64 bits, fail with -EINVAL and a null dynptr",
         script(
             Event(tuple(refused(Reserve(8, flags, EINVAL)) for flags in (1, 2, 4))),
             Event(tuple(refused(Reserve(8, flags, EINVAL)) for flags in (U32, U64 - 1))),
@@ -262,29 +252,25 @@ CASES = (
     ),
     Case(
         "RSV-012",
-        "flags 1st",
-        "flags are looked at before the size: both wrong is -EINVAL",
+        "the flags are checked before the size: if both are wrong, the error is -EINVAL",
         script(Event((refused(Reserve(32 * MIB, 1, EINVAL)),)), Peek(())),
         _RESERVE,
     ),
     Case(
         "RSV-013",
-        "lag",
-        "with the consumer behind, the largest payload is what is left of ring size - 16",
+        "if the consumer lags, the largest reservation is ring size - 16 minus the unconsumed bytes",
         _lags(8, 16, 24, 2048, 4064, 4072, 4080, 4088),
         _SPACE,
     ),
     Case(
         "RSV-014",
-        "fill",
-        "a ring takes as many records as fit into its size - 1, and refuses the next with -EINVAL",
+        "a ring holds as many records as fit into its size - 1; the next reservation fails with -EINVAL",
         _fills(0, 8, 16, 24, 32, 40, 48, 56, 64),
         _SPACE,
     ),
     Case(
         "RSV-015",
-        "refill",
-        "a full ring grants again once the consumer has moved on",
+        "a full ring accepts reservations again after the consumer has advanced",
         script(
             Event(fill=Fill(Reserve(8), 640, 255, EINVAL)),
             Event((refused(Reserve(8, errno=EINVAL)),)),
@@ -296,29 +282,25 @@ CASES = (
     ),
     Case(
         "RSV-016",
-        "u32 size",
         "the size is a u32: the upper half of the register is ignored",
         script(Event((Step((Reserve(U32 + 8), Reserve(16 * U32))),)), Peek((8, 0)), Consume((8, 0))),
         "include/uapi/linux/bpf.h: u32 size; BPF_CALL_4 casts its arguments",
     ),
     Case(
         "RSV-017",
-        "two open",
-        "two reservations that together fill the ring to its last byte but eight are both granted",
+        "two open reservations can fill the ring except for its last 8 bytes",
         script(Event((Step((Reserve(2040), Reserve(2032))),)), Consume((2040, 2032))),
         _SPACE,
     ),
     Case(
         "RSV-018",
-        "two full",
-        "a second reservation that needs the ring's last eight bytes too is refused, the first stays",
+        "a second reservation that needs the last 8 bytes of the ring fails, and the first stays valid",
         script(Event((Step((Reserve(2040), Reserve(2040, errno=EINVAL))),)), Consume((2040,))),
         _SPACE,
     ),
     Case(
         "RSV-019",
-        "last 8",
-        "behind 4072 bytes nothing fits but a record of no length; behind 4080 not even that",
+        "after a record of 4072 bytes only an empty record fits; after one of 4080 bytes not even that",
         script(
             Event((Step((Reserve(4072), Reserve(0))),)),
             Consume((4072, 0)),
@@ -330,15 +312,14 @@ CASES = (
     ),
     Case(
         "RSV-020",
-        "pending",
-        "a consumer that skips an open reservation gives no room for it, until it is released",
+        "the space of an open reservation stays occupied until its release, even if the consumer skips it",
         _skipped(Reserve(2000, errno=EINVAL)),
         _PENDING,
         (
             Difference(
                 _skipped(Reserve(2000)),
-                "before v6.10 and its fix in the stable series, an open reservation could be overwritten; "
-                "commit cfa1a2329a69",
+                "before v6.10 and the stable backports of commit cfa1a2329a69, a new reservation can "
+                "overwrite an open one",
                 before=(6, 10),
                 defect=True,
             ),
@@ -347,22 +328,20 @@ CASES = (
     ),
     Case(
         "RSV-021",
-        "ahead",
-        "a consumer position ahead of the producer makes every reservation fail and the data negative",
+        "a consumer position ahead of the producer makes every reservation fail and the amount of data "
+        "negative",
         script(Seek(ahead=64), Event((refused(Reserve(0, errno=EINVAL)), refused(Reserve(8, errno=EINVAL))))),
         _SPACE,
     ),
     Case(
         "RSV-022",
-        "discards",
-        "discarded records take their room until the consumer passes them, as submitted ones do",
+        "discarded records take space until the consumer passes them, like submitted ones",
         _fills(8, release="discard"),
         _SPACE,
     ),
     Case(
         "RSV-025",
-        "plain api",
-        "on a full ring bpf_ringbuf_reserve gives NULL, bpf_ringbuf_output -EAGAIN, reserve_dynptr -EINVAL",
+        "on a full ring bpf_ringbuf_reserve returns NULL, bpf_ringbuf_output -EAGAIN, and the helper -EINVAL",
         script(
             Event(fill=Fill(Reserve(8), 640, 255, EINVAL)),
             Event(
@@ -380,8 +359,7 @@ CASES = (
     ),
     Case(
         "RSV-026",
-        "inner map",
-        "a ring found in an array of maps takes reservations, and records land in that ring",
+        "a program can reserve in a ring from an array of maps, and its records arrive in that ring",
         script(
             Event((submitted(b"in the first ring"),)),
             Consume((b"in the first ring",)),
@@ -393,8 +371,7 @@ CASES = (
     ),
     Case(
         "RSV-030",
-        "null write",
-        "writing to a null dynptr gives -EINVAL at any offset and length, also none",
+        "a write to a null dynptr fails with -EINVAL at any offset and length, including 0",
         _null_accesses(
             *(
                 Access("write", -EINVAL, length, offset)
@@ -405,29 +382,25 @@ CASES = (
     ),
     Case(
         "RSV-031",
-        "null read",
-        "reading from a null dynptr gives -EINVAL at any length, also none",
+        "a read from a null dynptr fails with -EINVAL at any length, including 0",
         _null_accesses(*(Access("read", -EINVAL, length) for length in (0, 1, 8, 64))),
         _NULL,
     ),
     Case(
         "RSV-032",
-        "null slice",
-        "a slice of a null dynptr is NULL at any length, also none",
+        "a slice of a null dynptr is NULL at any length, including 0",
         _null_accesses(*(Access("slice", 0, length) for length in (0, 1, 4, 8, 16))),
         _NULL,
     ),
     Case(
         "RSV-033",
-        "null sub",
-        "submitting the null dynptr of a failed reservation, with any flags, does nothing and wakes nobody",
+        "submitting a null dynptr, with any flags, has no effect and wakes no consumer",
         _null_releases("submit"),
         _RELEASE,
     ),
     Case(
         "RSV-034",
-        "null disc",
-        "discarding the null dynptr of a failed reservation, with any flags, does nothing and wakes nobody",
+        "discarding a null dynptr, with any flags, has no effect and wakes no consumer",
         _null_releases("discard"),
         _RELEASE,
     ),

@@ -1,4 +1,4 @@
-"""VER: programs that the verifier must refuse, each beside a twin that it must accept."""
+"""VER: programs that the verifier must reject, each with a correct twin that it must accept."""
 
 from __future__ import annotations
 

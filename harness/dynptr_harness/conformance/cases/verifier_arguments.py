@@ -1,4 +1,4 @@
-"""VER-060 to VER-079, QRY-009, MAP-017: what the helpers take, and where a dynptr may be."""
+"""VER-060 to VER-079, QRY-009, MAP-017: arguments of the helpers, and the place of a dynptr."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dynptr_harness.conformance.experiments.verifier import ALL_TYPES, Older, ac
 
 READ_SOURCE = "kernel/bpf/verifier.c, check_reg_arg: a register that was never written cannot be read"
 MAP_SOURCE = "kernel/bpf/verifier.c, check_map_func_compatibility"
-TYPE_SOURCE = "kernel/bpf/verifier.c, check_reg_type: which pointers an argument takes"
+TYPE_SOURCE = "kernel/bpf/verifier.c, check_reg_type: the pointer types of an argument"
 PLACE_SOURCE = "kernel/bpf/verifier.c, process_dynptr_func and stack_slot_obj_get_spi"
 
 RESERVE = "into func bpf_ringbuf_reserve_dynptr#198"
@@ -19,16 +19,14 @@ ON_STACK = "expected=fp, dynptr_ptr"
 CASES = (
     row(
         "VER-060",
-        "no result",
-        "submit has no result",
+        "the verifier rejects the use of a return value of submit",
         "arguments",
         (refused("ver_060", EACCES, "R0 !read_ok"), accepted("ver_060_accepted")),
         READ_SOURCE,
     ),
     row(
         "VER-061",
-        "unset",
-        "a size or flags that were never set are refused",
+        "the verifier rejects a size or flags from an uninitialized register",
         "arguments",
         (
             refused("ver_061_size", EACCES, "R2 !read_ok"),
@@ -39,24 +37,22 @@ CASES = (
     ),
     row(
         "VER-062",
-        "unknown",
-        "size and flags may be numbers of which nothing is known",
+        "the verifier accepts a size and flags of unknown value",
         "arguments",
         (accepted("ver_062"), accepted("ver_061_accepted")),
         "kernel/bpf/ringbuf.c, bpf_ringbuf_reserve_dynptr_proto: ARG_ANYTHING (v5.19, bc34dee65a65)",
     ),
     row(
         "VER-063",
-        "pointers",
-        "a privileged program may give pointers as size and flags",
+        "the verifier accepts a privileged program that passes pointers as size and flags",
         "arguments",
         (accepted("ver_063"), accepted("ver_061_accepted")),
-        "kernel/bpf/verifier.c, check_func_arg: ARG_ANYTHING leaks from unprivileged programs only",
+        "kernel/bpf/verifier.c, check_func_arg: ARG_ANYTHING; only unprivileged programs must not leak "
+        "pointers",
     ),
     row(
         "VER-064",
-        "array",
-        "nothing can be reserved from an array",
+        "the verifier rejects a reservation in an array",
         "arguments",
         (refused("ver_064", EINVAL, f"cannot pass map_type 2 {RESERVE}"), accepted("ver_064_accepted")),
         MAP_SOURCE,
@@ -64,8 +60,7 @@ CASES = (
     ),
     row(
         "VER-065",
-        "user ring",
-        "nothing can be reserved from a ring that user space fills",
+        "the verifier rejects a reservation in a user ring buffer",
         "user_ringbuf",
         (refused("ver_065", EINVAL, f"cannot pass map_type 31 {RESERVE}"), accepted("ver_065_accepted")),
         MAP_SOURCE,
@@ -73,8 +68,7 @@ CASES = (
     ),
     row(
         "VER-066",
-        "no map",
-        "the map cannot be NULL nor a number",
+        "the verifier rejects NULL or a number as the ring",
         "arguments",
         (
             refused("ver_066_null", EACCES, "R1 type=scalar expected=map_ptr"),
@@ -85,46 +79,42 @@ CASES = (
     ),
     row(
         "VER-067",
-        "inner?",
-        "a ring of a map of maps must be tested for NULL",
+        "the verifier rejects an inner ring that was not tested for NULL",
         "arguments",
         (refused("ver_067", EACCES, "R1 type=map_ptr_or_null expected=map_ptr"), accepted("ver_068")),
         TYPE_SOURCE,
         (
             Older(
                 (7, 3),
-                "what a map of maps gives had the type of a value",
+                "before v7.3 an inner map has the pointer type of a map value",
                 (refused("ver_067", EACCES, "R1 type=map_value_or_null expected=map_ptr"),),
             ),
         ),
     ),
     row(
         "VER-068",
-        "inner",
-        "a ring of a map of maps can be reserved from",
+        "the verifier accepts a reservation in an inner ring",
         "arguments",
         (accepted("ver_068"),),
         TYPE_SOURCE,
     ),
     row(
         "VER-069",
-        "kept ring",
-        "a release may depend on the ring, kept beside its dynptr: that a map is there is not forgotten",
+        "the verifier accepts a release that depends on a second NULL test of a saved ring pointer",
         "arguments",
         (accepted("ver_069"), accepted("ver_068")),
-        "kernel/bpf/verifier.c, reg_not_null: a pointer to a map is never NULL (6.12 has it, 6.1 has not)",
+        "kernel/bpf/verifier.c, reg_not_null: a map pointer is never NULL (in v6.12, not in v6.1)",
         (
             Older(
                 (6, 12),
-                "a pointer to a map could be NULL whenever it was tested",
+                "v6.1 treats a map pointer as possibly NULL at each test",
                 (refused("ver_069", EINVAL, "Unreleased reference"),),
             ),
         ),
     ),
     row(
         "QRY-009",
-        "no ring",
-        "only a ring of the kernel's can be queried, no array",
+        "the verifier rejects bpf_ringbuf_query on a map that is not a ring, such as an array",
         "arguments",
         (
             refused("qry_009", EINVAL, "cannot pass map_type 2 into func bpf_ringbuf_query#134"),
@@ -134,16 +124,14 @@ CASES = (
     ),
     row(
         "MAP-017",
-        "lookup",
-        "a ring has no elements that a program could look up",
+        "the verifier rejects a lookup of an element in a ring",
         "arguments",
         (refused("map_017", EACCES, "invalid zero-sized read"), accepted("map_017_accepted")),
-        "kernel/bpf/verifier.c, check_helper_mem_access: keys of a ring have no length",
+        "kernel/bpf/verifier.c, check_helper_mem_access: the key size of a ring is 0",
     ),
     row(
         "VER-070",
-        "in map",
-        "a dynptr cannot be in the value of a map",
+        "the verifier rejects a dynptr in a map value",
         "arguments",
         (refused("ver_070", EACCES, "R4 type=map_value", ON_STACK), accepted("ver_070_accepted")),
         TYPE_SOURCE,
@@ -151,16 +139,14 @@ CASES = (
     ),
     row(
         "VER-071",
-        "map or 0",
-        "a dynptr cannot be in the value of a map, be it there or not",
+        "the verifier rejects a dynptr in a map value that was not tested for NULL",
         "arguments",
         (refused("ver_071", EACCES, "R4 type=map_value", ON_STACK), accepted("ver_070_accepted")),
         TYPE_SOURCE,
     ),
     row(
         "VER-072",
-        "nowhere",
-        "a dynptr cannot be at NULL, at a number, or in the context",
+        "the verifier rejects NULL, a number or the context as the dynptr",
         "arguments",
         (
             refused("ver_072_null", EACCES, "R4 type=scalar", ON_STACK),
@@ -172,8 +158,7 @@ CASES = (
     ),
     row(
         "VER-073",
-        "askew",
-        "a dynptr must be at a multiple of eight bytes",
+        "the verifier rejects a dynptr at a stack offset that is not a multiple of 8",
         "arguments",
         (
             refused("ver_073", EINVAL, "cannot pass in dynptr at an offset"),
@@ -183,8 +168,7 @@ CASES = (
     ),
     row(
         "VER-074",
-        "half",
-        "a dynptr needs sixteen bytes of the stack",
+        "the verifier rejects a dynptr where less than 16 bytes of the stack remain",
         "arguments",
         (
             refused("ver_074", EINVAL, "cannot pass in dynptr at an offset=-8"),
@@ -194,15 +178,14 @@ CASES = (
         (
             Older(
                 (6, 12),
-                "only the bytes were looked at",
+                "v6.1 checks only the bytes on the stack",
                 (refused("ver_074", EACCES, "invalid write to stack R4 off=0 size=8"),),
             ),
         ),
     ),
     row(
         "VER-075",
-        "beyond",
-        "a dynptr must be on the stack",
+        "the verifier rejects a dynptr outside the stack",
         "arguments",
         (
             refused("ver_075", EINVAL, "cannot pass in dynptr at an offset=0"),
@@ -212,15 +195,14 @@ CASES = (
         (
             Older(
                 (6, 12),
-                "only the bytes were looked at",
+                "v6.1 checks only the bytes on the stack",
                 (refused("ver_075", EACCES, "invalid write to stack"),),
             ),
         ),
     ),
     row(
         "VER-076",
-        "2nd half",
-        "the second half of a dynptr cannot be released",
+        "the verifier rejects the release of the second half of a dynptr",
         "arguments",
         (
             refused("ver_076", EINVAL, "offset=-8", f"{UNINITIALISED} R1"),
@@ -230,16 +212,15 @@ CASES = (
         (
             Older(
                 (7, 2),
-                "since v7.2 at the latest, and not in v6.17, the state of the dynptr is looked at first",
+                "between v6.17 and v7.2 the verifier began to check the state of the dynptr first",
                 (refused("ver_076", EINVAL, "offset=-8", UNACQUIRED),),
             ),
-            Older((6, 12), "the place was not told", (refused("ver_076", EINVAL, UNACQUIRED),)),
+            Older((6, 12), "v6.1 does not log the offset", (refused("ver_076", EINVAL, UNACQUIRED),)),
         ),
     ),
     row(
         "VER-077",
-        "2nd use",
-        "the second half of a dynptr can be neither written nor read",
+        "the verifier rejects a write to, or a read from, the second half of a dynptr",
         "arguments",
         (
             refused("ver_077_write", EINVAL, "offset=-8", f"{UNINITIALISED} R1"),
@@ -250,7 +231,7 @@ CASES = (
         (
             Older(
                 (7, 2),
-                "since v7.2 at the latest, and not in v6.17, arguments are called by their registers",
+                "between v6.17 and v7.2 the verifier log began to name arguments by register",
                 (
                     refused("ver_077_write", EINVAL, "offset=-8", f"{UNINITIALISED} arg #0"),
                     refused("ver_077_read", EINVAL, "offset=-8", f"{UNINITIALISED} arg #2"),
@@ -258,7 +239,7 @@ CASES = (
             ),
             Older(
                 (6, 12),
-                "the place was not told, and arguments were counted from 1",
+                "v6.1 does not log the offset and counts arguments from 1",
                 (
                     refused("ver_077_write", EINVAL, f"{UNINITIALISED} arg #1"),
                     refused("ver_077_read", EINVAL, f"{UNINITIALISED} arg #3"),
@@ -268,20 +249,25 @@ CASES = (
     ),
     row(
         "VER-078",
-        "var place",
-        "where on the stack a dynptr is must be known to the verifier",
+        "the verifier rejects a dynptr at a variable stack offset",
         "arguments",
         (
             refused("ver_078", EINVAL, "dynptr has to be at a constant offset"),
             accepted("ver_078_accepted"),
         ),
         "kernel/bpf/verifier.c, stack_slot_obj_get_spi (v6.3, 79168a669d81)",
-        (Older((6, 3), "the offset was not looked at before v6.3", (accepted("ver_078"),), defect=True),),
+        (
+            Older(
+                (6, 3),
+                ("before v6.3 the verifier does not check the offset"),
+                (accepted("ver_078"),),
+                defect=True,
+            ),
+        ),
     ),
     row(
         "VER-079",
-        "eight",
-        "eight dynptrs can be held at once",
+        "the verifier accepts a program that holds eight reservations",
         "arguments",
         (accepted("ver_079"),),
         PLACE_SOURCE,

@@ -1,4 +1,4 @@
-"""VER-110 to VER-128, KFN-028: dynptrs of other kinds, clones, and what kfuncs do with a reservation."""
+"""VER-110 to VER-128, KFN-028: other dynptr types, clones, and kfuncs on a reservation."""
 
 from __future__ import annotations
 
@@ -6,21 +6,23 @@ from errno import EACCES, EINVAL
 
 from dynptr_harness.conformance.experiments.verifier import Older, accepted, refused, row
 
-KIND_SOURCE = "kernel/bpf/verifier.c: which kinds of dynptr a release takes"
-PACKET_SOURCE = "kernel/bpf/verifier.c, may_access_direct_pkt_data: by program type, whatever the dynptr"
+KIND_SOURCE = "kernel/bpf/verifier.c: the dynptr types that a release accepts"
+PACKET_SOURCE = (
+    "kernel/bpf/verifier.c, may_access_direct_pkt_data: it depends on the program type, not on the dynptr"
+)
 SLICE_SOURCE = "kernel/bpf/verifier.c, check_special_kfunc: bpf_dynptr_slice (v6.4, 66e3a13e7c2c)"
 CLONE_SOURCE = "kernel/bpf/verifier.c: a clone shares the reference (v6.5, 361f129f3cc1)"
 SHARED_SOURCE = "kernel/bpf/verifier.c: a dynptr may be overwritten while a clone holds the reservation"
-CONST_SOURCE = "kernel/bpf/verifier.c: the dynptr that a callback is handed is constant"
+CONST_SOURCE = "kernel/bpf/verifier.c: the dynptr that is passed to a callback is constant"
 
 ELF = ("libbpf",)
 UNACQUIRED = "arg 1 is an unacquired reference"
 UNINITIALISED = "Expected an initialized dynptr as"
 OVERWRITE = "cannot overwrite referenced dynptr"
 DEAD_SLICE = "invalid mem access 'scalar'"
-NAMED = "since v7.2 at the latest, and not in v6.17, arguments are called by their registers"
-EARLIER = "since v7.2 at the latest, and not in v6.17, the state of the dynptr is looked at first"
-HOLDER = "up to v6.17 at least no dynptr of a family could be overwritten; in v7.2 it can"
+BY_REGISTER = "between v6.17 and v7.2 the verifier log began to name arguments by register"
+STATE_FIRST = "between v6.17 and v7.2 the verifier began to check the state of the dynptr first"
+NO_OVERWRITE = "v6.17 allows no overwrite of a dynptr with clones; v7.2 does"
 
 READ_ONLY_TYPES = (
     "raw_tracepoint",
@@ -36,8 +38,7 @@ WRITING_TYPES = ("sched_cls", "xdp", "lwt_xmit", "sk_skb", "sk_msg", "cgroup_soc
 CASES = (
     row(
         "VER-110",
-        "memory",
-        "a dynptr to memory can be neither submitted nor discarded",
+        "the verifier rejects a submit or discard of a dynptr to memory",
         "context",
         (
             refused("ver_110_submit", EINVAL, "Expected a dynptr of type ringbuf as R1"),
@@ -48,7 +49,7 @@ CASES = (
         (
             Older(
                 (7, 2),
-                "since v7.2 at the latest, and not in v6.17, the kind is named",
+                "between v6.17 and v7.2 the verifier log began to name the expected dynptr type",
                 (
                     refused("ver_110_submit", EINVAL, UNACQUIRED),
                     refused("ver_110_discard", EINVAL, UNACQUIRED),
@@ -58,8 +59,7 @@ CASES = (
     ),
     row(
         "VER-111",
-        "no write",
-        "a slice to write to is refused in types that may not write to packets",
+        "the verifier rejects bpf_dynptr_slice_rdwr in program types that cannot write to packets",
         "kfuncs",
         (
             *(
@@ -74,8 +74,7 @@ CASES = (
     ),
     row(
         "VER-112",
-        "write",
-        "a slice to write to is accepted in types that may write to packets",
+        "the verifier accepts bpf_dynptr_slice_rdwr in program types that can write to packets",
         "kfuncs",
         tuple(accepted(f"ver_112_{name}") for name in WRITING_TYPES),
         PACKET_SOURCE,
@@ -84,8 +83,7 @@ CASES = (
     ),
     row(
         "VER-113",
-        "read only",
-        "a slice to read from cannot be written",
+        "the verifier rejects a write to the slice of bpf_dynptr_slice",
         "kfuncs",
         (refused("ver_113", EACCES, "cannot write into rdonly_mem"), accepted("ver_113_accepted")),
         SLICE_SOURCE,
@@ -94,8 +92,7 @@ CASES = (
     ),
     row(
         "VER-114",
-        "k untest",
-        "a slice of a kfunc must be tested for NULL",
+        "the verifier rejects the use of a slice of bpf_dynptr_slice that was not tested for NULL",
         "kfuncs",
         (
             refused("ver_114", EACCES, "invalid mem access 'rdonly_mem_or_null'"),
@@ -107,8 +104,7 @@ CASES = (
     ),
     row(
         "VER-115",
-        "k var len",
-        "the length of a kfunc's slice must be a constant",
+        "the verifier rejects bpf_dynptr_slice with a variable length",
         "kfuncs",
         (
             refused("ver_115", EINVAL, "R4 must be a known constant"),
@@ -119,7 +115,7 @@ CASES = (
         (
             Older(
                 (7, 3),
-                "the buffer was looked at before the length",
+                "before v7.3 the verifier checks the buffer before the length",
                 (refused("ver_115_unbounded", EACCES, "unbounded memory access"),),
             ),
         ),
@@ -128,8 +124,7 @@ CASES = (
     ),
     row(
         "VER-116",
-        "k old",
-        "a kfunc's slice cannot be used after the submit",
+        "after the submit, the verifier rejects the use of a slice that a kfunc returned",
         "kfuncs",
         (
             refused("ver_116_read", EACCES, DEAD_SLICE),
@@ -141,8 +136,8 @@ CASES = (
         (
             Older(
                 (7, 2),
-                "the slice of a kfunc was not tied to the reservation: it can be used when the record is no "
-                "longer the program's",
+                "before v7.2 the slice of a kfunc is not tied to the reservation, so a program can use it "
+                "after the release",
                 (accepted("ver_116_read"), accepted("ver_116_write")),
                 defect=True,
             ),
@@ -152,8 +147,7 @@ CASES = (
     ),
     row(
         "VER-117",
-        "clone",
-        "a reservation may be released by its clone",
+        "the verifier accepts the release of a reservation through its clone",
         "kfuncs",
         (accepted("ver_117"),),
         CLONE_SOURCE,
@@ -162,19 +156,17 @@ CASES = (
     ),
     row(
         "VER-118",
-        "c both",
-        "a reservation cannot be released by its clone and itself",
+        "the verifier rejects the release of both a reservation and its clone",
         "kfuncs",
         (refused("ver_118", EINVAL, f"{UNINITIALISED} R1"), accepted("ver_117")),
         CLONE_SOURCE,
-        (Older((7, 2), EARLIER, (refused("ver_118", EINVAL, UNACQUIRED),)),),
+        (Older((7, 2), STATE_FIRST, (refused("ver_118", EINVAL, UNACQUIRED),)),),
         loaders=ELF,
         kfuncs=("bpf_dynptr_clone",),
     ),
     row(
         "VER-119",
-        "c none",
-        "a reservation with a clone is owed a release like any other",
+        "the verifier rejects a program that releases neither its reservation nor the clone",
         "kfuncs",
         (refused("ver_119", EINVAL, "Unreleased reference"), accepted("ver_117")),
         CLONE_SOURCE,
@@ -183,8 +175,7 @@ CASES = (
     ),
     row(
         "VER-120",
-        "c over",
-        "nothing can be cloned into a reservation's dynptr",
+        "the verifier rejects a clone into a dynptr that holds a reservation",
         "kfuncs",
         (refused("ver_120", EINVAL, OVERWRITE), accepted("ver_117")),
         CLONE_SOURCE,
@@ -193,8 +184,7 @@ CASES = (
     ),
     row(
         "VER-121",
-        "c dead",
-        "the release of one of a family ends all, and their slices",
+        "after the release of one dynptr, the verifier rejects the use of all its clones and of their slices",
         "kfuncs",
         (
             refused("ver_121_clone", EINVAL, f"{UNINITIALISED} R3"),
@@ -208,7 +198,7 @@ CASES = (
         (
             Older(
                 (7, 2),
-                NAMED,
+                BY_REGISTER,
                 tuple(
                     refused(f"ver_121_{name}", EINVAL, f"{UNINITIALISED} arg #2")
                     for name in ("clone", "original", "sibling")
@@ -220,8 +210,7 @@ CASES = (
     ),
     row(
         "VER-122",
-        "c hold",
-        "one of a family may be overwritten as long as another one is released",
+        "the verifier accepts an overwrite of a dynptr or its clone if the other one is released",
         "kfuncs",
         (
             accepted("ver_122_store"),
@@ -233,7 +222,7 @@ CASES = (
         (
             Older(
                 (7, 2),
-                HOLDER,
+                NO_OVERWRITE,
                 tuple(
                     refused(f"ver_122_{name}", EINVAL, OVERWRITE)
                     for name in ("store", "store_clone", "reserve")
@@ -245,8 +234,7 @@ CASES = (
     ),
     row(
         "VER-123",
-        "c last",
-        "the last one of a family cannot be overwritten",
+        "the verifier rejects a program that overwrites a dynptr and also its last clone",
         "kfuncs",
         (refused("ver_123", EINVAL, OVERWRITE), accepted("ver_117")),
         SHARED_SOURCE,
@@ -255,8 +243,7 @@ CASES = (
     ),
     row(
         "VER-124",
-        "c slices",
-        "a slice ends with the overwritten dynptr that it is of, and lives on with the clone that it is of",
+        "after a dynptr is overwritten, the verifier rejects its slices but accepts those of its clone",
         "kfuncs",
         (
             refused("ver_124_overwritten", EACCES, DEAD_SLICE),
@@ -266,7 +253,7 @@ CASES = (
         (
             Older(
                 (7, 2),
-                HOLDER,
+                NO_OVERWRITE,
                 (
                     refused("ver_124_overwritten", EINVAL, OVERWRITE),
                     refused("ver_124_surviving", EINVAL, OVERWRITE),
@@ -278,8 +265,7 @@ CASES = (
     ),
     row(
         "VER-125",
-        "u release",
-        "a callback cannot release the dynptr that a ring of user space hands it",
+        "the verifier rejects a release of the dynptr that a user ring buffer passes to a callback",
         "user_ringbuf",
         (
             refused("ver_125_submit", EINVAL, "CONST_PTR_TO_DYNPTR cannot be released"),
@@ -290,7 +276,7 @@ CASES = (
         (
             Older(
                 (7, 2),
-                "the words changed after v6.17, and before v7.2",
+                "the log message changed between v6.17 and v7.2",
                 (
                     refused("ver_125_submit", EINVAL, "cannot release unowned const bpf_dynptr"),
                     refused("ver_125_discard", EINVAL, "cannot release unowned const bpf_dynptr"),
@@ -298,7 +284,7 @@ CASES = (
             ),
             Older(
                 (6, 12),
-                "v6.1 said it of any dynptr that is no reservation",
+                "v6.1 logs this message for every dynptr that is not a reservation",
                 (
                     refused("ver_125_submit", EINVAL, UNACQUIRED),
                     refused("ver_125_discard", EINVAL, UNACQUIRED),
@@ -309,8 +295,7 @@ CASES = (
     ),
     row(
         "VER-126",
-        "u reserve",
-        "a callback cannot reserve into the dynptr that a ring of user space hands it",
+        "the verifier rejects a reservation into the dynptr that a user ring buffer passes to a callback",
         "user_ringbuf",
         (
             refused("ver_126", EINVAL, "Dynptr has to be an uninitialized dynptr"),
@@ -320,7 +305,7 @@ CASES = (
         (
             Older(
                 (6, 12),
-                "v6.1 let it through: the reservation that comes of it is not tracked",
+                "v6.1 accepts it and does not track the new reservation",
                 (accepted("ver_126"),),
                 defect=True,
             ),
@@ -329,8 +314,7 @@ CASES = (
     ),
     row(
         "VER-127",
-        "u relay",
-        "a callback may copy what a ring of user space hands it into a reservation of its own",
+        "the verifier accepts a callback that copies the dynptr of a user ring buffer into its reservation",
         "user_ringbuf",
         (accepted("ver_127"),),
         CONST_SOURCE,
@@ -338,8 +322,7 @@ CASES = (
     ),
     row(
         "VER-128",
-        "u adjust",
-        "a callback may adjust the dynptr that a ring of user space hands it",
+        "the verifier accepts an adjustment of the dynptr that a user ring buffer passes to a callback",
         "user_ringbuf",
         (accepted("ver_128"), accepted("ver_127")),
         CONST_SOURCE,
@@ -348,15 +331,14 @@ CASES = (
     ),
     row(
         "KFN-028",
-        "signature",
-        "a reservation may be what a signature is checked of",
+        "the verifier accepts a reservation as the data of bpf_verify_pkcs7_signature",
         "signature",
         (accepted("kfn_028"), accepted("kfn_028_accepted")),
-        "kernel/bpf/verifier.c, check_kfunc_args: any kind of dynptr",
+        "kernel/bpf/verifier.c, check_kfunc_args: any dynptr type",
         (
             Older(
                 (6, 12),
-                "v6.1 took dynptrs to memory only (kernel/bpf/btf.c)",
+                "v6.1 accepts only dynptrs to memory (kernel/bpf/btf.c)",
                 (refused("kfn_028", EINVAL, "points to unsupported dynamic pointer type"),),
             ),
         ),

@@ -1,4 +1,4 @@
-"""VER-001 to VER-035, RSV-045: a reservation is released on every path, once, and not used after that."""
+"""VER-001 to VER-035, RSV-045: a reservation is released once on every path, and not used afterwards."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ LEAK = "Unreleased reference"
 LEAK_SOURCE = "kernel/bpf/verifier.c, check_reference_leak (v5.19: a dynptr is a reference, bc34dee65a65)"
 RELEASE_SOURCE = "kernel/bpf/verifier.c, release of a dynptr argument: OBJ_RELEASE in check_func_arg (v5.19)"
 INIT_SOURCE = "kernel/bpf/verifier.c, process_dynptr_func: is_dynptr_reg_valid_init"
-SLICE_SOURCE = "kernel/bpf/verifier.c: what is derived from a reference dies with it (v5.19, 34d4ef5775f7)"
+SLICE_SOURCE = (
+    "kernel/bpf/verifier.c: a release invalidates the pointers derived from the reference (v5.19, "
+    "34d4ef5775f7)"
+)
 
-# How the verifier says that there is no dynptr to release, and that there is none to use.
+# The verifier log for a release, and for a use, of something that is not a valid dynptr.
 UNACQUIRED = "arg 1 is an unacquired reference"
 UNINITIALISED = "Expected an initialized dynptr as"
-NAMED = "since v7.2 at the latest, and not in v6.17, arguments are called by their registers"
+STATE_FIRST = "between v6.17 and v7.2 the verifier began to check the state of the dynptr first"
+BY_REGISTER = "between v6.17 and v7.2 the verifier log began to name arguments by register"
 DEAD_USES = ("ver_025_write_released", "ver_025_data_released", "ver_025_data_never_reserved")
 KFUNCS = ("size", "adjust", "is_null", "is_rdonly", "clone")
 DEAD_SLICE = "invalid mem access 'scalar'"
@@ -23,8 +27,7 @@ DEAD_SLICE = "invalid mem access 'scalar'"
 CASES = (
     row(
         "VER-001",
-        "forgotten",
-        "a program that never submits or discards its reservation is refused",
+        "the verifier rejects a program that never releases its reservation",
         "release",
         (refused("ver_001", EINVAL, LEAK), accepted("ver_001_accepted")),
         LEAK_SOURCE,
@@ -32,8 +35,7 @@ CASES = (
     ),
     row(
         "VER-002",
-        "one of 2",
-        "a program that releases one of its two reservations is refused",
+        "the verifier rejects a program that releases only one of its two reservations",
         "release",
         (refused("ver_002", EINVAL, LEAK), accepted("ver_002_accepted")),
         LEAK_SOURCE,
@@ -41,8 +43,7 @@ CASES = (
     ),
     row(
         "VER-003",
-        "sometimes",
-        "a program that releases its reservation on some paths only is refused",
+        "the verifier rejects a program that releases its reservation only on some paths",
         "release",
         (refused("ver_003", EINVAL, LEAK), accepted("ver_003_accepted")),
         LEAK_SOURCE,
@@ -50,8 +51,7 @@ CASES = (
     ),
     row(
         "VER-004",
-        "on error",
-        "a program that submits or discards only when the reservation was granted is refused",
+        "the verifier rejects a program that releases its reservation only if it succeeded",
         "release",
         (refused("ver_004", EINVAL, LEAK), accepted("ver_004_accepted")),
         LEAK_SOURCE,
@@ -59,8 +59,7 @@ CASES = (
     ),
     row(
         "VER-005",
-        "no slice",
-        "a program that returns without a release when it gets no slice is refused",
+        "the verifier rejects a program that returns without a release if it gets no slice",
         "release",
         (refused("ver_005", EINVAL, LEAK), accepted("ver_005_accepted")),
         LEAK_SOURCE,
@@ -68,8 +67,7 @@ CASES = (
     ),
     row(
         "VER-006",
-        "released",
-        "a reservation may be released on the path of all, on a path for errors, and where there is no slice",
+        "the verifier accepts a release on the common path, on an error path, and after a NULL slice",
         "release",
         (accepted("ver_006_common"), accepted("ver_006_on_error"), accepted("ver_005_accepted")),
         LEAK_SOURCE,
@@ -77,24 +75,22 @@ CASES = (
     ),
     row(
         "RSV-045",
-        "failed",
-        "what a failed reservation leaves may be submitted and discarded, in its own branch and after it",
+        "the verifier accepts a submit or discard after a failed reservation, in the error branch and after "
+        "it",
         "release",
         (accepted("ver_006_common"), accepted("ver_006_on_error"), accepted("ver_004_accepted")),
         LEAK_SOURCE,
     ),
     row(
         "VER-007",
-        "either",
-        "a reservation may be submitted on one path and discarded on the other",
+        "the verifier accepts a submit on one path and a discard on the other",
         "release",
         (accepted("ver_007"), accepted("ver_003_accepted")),
         LEAK_SOURCE,
     ),
     row(
         "VER-008",
-        "leak loop",
-        "a reservation forgotten in a callback of bpf_loop is refused",
+        "the verifier rejects a callback of bpf_loop that does not release its reservation",
         "callbacks",
         (refused("ver_008", EINVAL, LEAK), accepted("ver_080")),
         LEAK_SOURCE,
@@ -102,8 +98,7 @@ CASES = (
     ),
     row(
         "VER-009",
-        "leak sub",
-        "a reservation forgotten in a static function is refused",
+        "the verifier rejects a static function that does not release its reservation",
         "subprograms",
         (refused("ver_009", EINVAL, LEAK), accepted("ver_009_accepted")),
         LEAK_SOURCE,
@@ -111,8 +106,7 @@ CASES = (
     ),
     row(
         "VER-010",
-        "leak glob",
-        "a reservation forgotten in a global function is refused",
+        "the verifier rejects a global function that does not release its reservation",
         "subprograms",
         (refused("ver_010", EINVAL, "Validating global_leak() func#1", LEAK), accepted("ver_130_alone")),
         LEAK_SOURCE,
@@ -120,8 +114,7 @@ CASES = (
     ),
     row(
         "VER-011",
-        "leak tmr",
-        "a reservation forgotten in the callback of a timer is refused",
+        "the verifier rejects a callback of a timer that does not release its reservation",
         "callbacks",
         (refused("ver_011", EINVAL, LEAK), accepted("ver_085")),
         LEAK_SOURCE,
@@ -129,8 +122,7 @@ CASES = (
     ),
     row(
         "VER-012",
-        "exit line",
-        "of a forgotten reservation the log says which instruction leaves the program with it",
+        "the verifier log names the instruction that exits with an unreleased reservation",
         "release",
         (
             refused(
@@ -139,19 +131,24 @@ CASES = (
             accepted("ver_001_accepted"),
         ),
         "kernel/bpf/verifier.c, check_resource_leak (v6.13, d402755ced2e)",
-        (Older((6, 16), "the line came between v6.12 and v6.16", (refused("ver_001", EINVAL, LEAK),)),),
+        (
+            Older(
+                (6, 16),
+                ("the log line was added between v6.12 and v6.16"),
+                (refused("ver_001", EINVAL, LEAK),),
+            ),
+        ),
     ),
     row(
         "VER-020",
-        "twice",
-        "a reservation submitted twice is refused",
+        "the verifier rejects a second submit of the same reservation",
         "release",
         (refused("ver_020", EINVAL, f"{UNINITIALISED} R1"), accepted("ver_020_accepted")),
         RELEASE_SOURCE,
         (
             Older(
                 (7, 2),
-                "since v7.2 at the latest, and not in v6.17, the state of the dynptr is looked at first",
+                STATE_FIRST,
                 (refused("ver_020", EINVAL, UNACQUIRED),),
             ),
         ),
@@ -159,15 +156,14 @@ CASES = (
     ),
     row(
         "VER-021",
-        "both",
-        "a reservation submitted and then discarded is refused",
+        "the verifier rejects a discard after the submit of the same reservation",
         "release",
         (refused("ver_021", EINVAL, f"{UNINITIALISED} R1"), accepted("ver_021_accepted")),
         RELEASE_SOURCE,
         (
             Older(
                 (7, 2),
-                "since v7.2 at the latest, and not in v6.17, the state of the dynptr is looked at first",
+                STATE_FIRST,
                 (refused("ver_021", EINVAL, UNACQUIRED),),
             ),
         ),
@@ -175,15 +171,14 @@ CASES = (
     ),
     row(
         "VER-022",
-        "2x loop",
-        "a reservation released twice in a callback of bpf_loop is refused",
+        "the verifier rejects a callback of bpf_loop that releases its reservation twice",
         "callbacks",
         (refused("ver_022", EINVAL, f"{UNINITIALISED} R1"), accepted("ver_080")),
         RELEASE_SOURCE,
         (
             Older(
                 (7, 2),
-                "since v7.2 at the latest, and not in v6.17, the state of the dynptr is looked at first",
+                STATE_FIRST,
                 (refused("ver_022", EINVAL, UNACQUIRED),),
             ),
         ),
@@ -191,8 +186,7 @@ CASES = (
     ),
     row(
         "VER-023",
-        "unowned",
-        "a dynptr that was never reserved, zeroed or not, can be neither submitted nor discarded",
+        "the verifier rejects a submit or discard of a dynptr that was never reserved, zeroed or not",
         "release",
         (
             refused("ver_023_submit", EINVAL, f"{UNINITIALISED} R1"),
@@ -204,7 +198,7 @@ CASES = (
         (
             Older(
                 (7, 2),
-                "since v7.2 at the latest, and not in v6.17, the state of the dynptr is looked at first",
+                STATE_FIRST,
                 (
                     refused("ver_023_submit", EINVAL, UNACQUIRED),
                     refused("ver_023_discard_zeroed", EINVAL, UNACQUIRED),
@@ -215,8 +209,7 @@ CASES = (
     ),
     row(
         "VER-024",
-        "dead read",
-        "a dynptr that was released, or never reserved, cannot be read",
+        "the verifier rejects a read from a dynptr that was released or never reserved",
         "release",
         (
             refused("ver_024_released", EINVAL, f"{UNINITIALISED} R3"),
@@ -227,7 +220,7 @@ CASES = (
         (
             Older(
                 (7, 2),
-                NAMED,
+                BY_REGISTER,
                 (
                     refused("ver_024_released", EINVAL, f"{UNINITIALISED} arg #2"),
                     refused("ver_024_never_reserved", EINVAL, f"{UNINITIALISED} arg #2"),
@@ -235,7 +228,7 @@ CASES = (
             ),
             Older(
                 (6, 12),
-                "arguments were counted from 1",
+                "before v6.12 the verifier log counts arguments from 1",
                 (
                     refused("ver_024_released", EINVAL, f"{UNINITIALISED} arg #3"),
                     refused("ver_024_never_reserved", EINVAL, f"{UNINITIALISED} arg #3"),
@@ -246,8 +239,7 @@ CASES = (
     ),
     row(
         "VER-025",
-        "dead use",
-        "a dynptr that was released, or never reserved, can be neither written nor asked for a slice",
+        "the verifier rejects a write to, or a slice of, a dynptr that was released or never reserved",
         "release",
         (
             *(refused(name, EINVAL, f"{UNINITIALISED} R1") for name in DEAD_USES),
@@ -261,15 +253,14 @@ CASES = (
                 tuple(refused(name, EINVAL, f"{UNINITIALISED} {argument}") for name in DEAD_USES),
             )
             for before, why, argument in (
-                ((7, 2), NAMED, "arg #0"),
-                ((6, 12), "arguments were counted from 1", "arg #1"),
+                ((7, 2), BY_REGISTER, "arg #0"),
+                ((6, 12), "before v6.12 the verifier log counts arguments from 1", "arg #1"),
             )
         ),
     ),
     row(
         "VER-026",
-        "dead kfn",
-        "a dynptr that was released cannot be given to a kfunc",
+        "the verifier rejects a released dynptr as the argument of a kfunc",
         "kfuncs",
         (
             *(refused(f"ver_026_{name}", EINVAL, f"{UNINITIALISED} R1") for name in KFUNCS),
@@ -279,7 +270,7 @@ CASES = (
         (
             Older(
                 (7, 2),
-                NAMED,
+                BY_REGISTER,
                 tuple(refused(f"ver_026_{name}", EINVAL, f"{UNINITIALISED} arg #0") for name in KFUNCS),
             ),
         ),
@@ -288,54 +279,49 @@ CASES = (
     ),
     row(
         "VER-027",
-        "one path",
-        "a dynptr that was reserved on one path only cannot be submitted on all",
+        "the verifier rejects a submit on all paths if the dynptr was reserved on only one",
         "release",
         (refused("ver_027", EINVAL, f"{UNINITIALISED} R1"), accepted("ver_027_accepted")),
         RELEASE_SOURCE,
         (
             Older(
                 (7, 2),
-                "since v7.2 at the latest, and not in v6.17, the state of the dynptr is looked at first",
+                STATE_FIRST,
                 (refused("ver_027", EINVAL, UNACQUIRED),),
             ),
         ),
     ),
     row(
         "VER-028",
-        "two kinds",
-        "whether a dynptr is a reservation cannot depend on a flag that is read from memory twice",
+        "the verifier rejects a release that depends on a flag that is read from memory a second time",
         "release",
         (refused("ver_028", EINVAL, LEAK), accepted("ver_028_accepted")),
         LEAK_SOURCE,
     ),
     row(
         "VER-029",
-        "old slice",
-        "a slice cannot be used after the submit",
+        "after the submit, the verifier rejects the use of a slice",
         "slice",
         (refused("ver_029", EACCES, DEAD_SLICE), accepted("ver_029_accepted")),
         SLICE_SOURCE,
     ),
     row(
         "VER-030",
-        "old spill",
-        "a slice that was moved on and kept on the stack cannot be used after the submit",
+        "after the submit, the verifier rejects the use of a slice that was advanced and saved on the stack",
         "slice",
         (refused("ver_030", EACCES, DEAD_SLICE), accepted("ver_030_accepted")),
         SLICE_SOURCE,
     ),
     row(
         "VER-031",
-        "old sum",
-        "a slice that was added to a number cannot be used after the submit",
+        "after the submit, the verifier rejects the use of a slice that was added to a number",
         "slice",
         (refused("ver_031", EACCES, DEAD_SLICE), accepted("ver_031_accepted")),
         SLICE_SOURCE,
         (
             Older(
                 (7, 2),
-                "v6.16 and v6.17 lose what the sum was derived from; v6.12 and v7.2 do not",
+                "v6.16 and v6.17 forget that the sum is derived from the reservation; v6.12 and v7.2 do not",
                 (accepted("ver_031"),),
                 defect=True,
                 since=(6, 13),
@@ -344,32 +330,28 @@ CASES = (
     ),
     row(
         "VER-032",
-        "2 slices",
-        "a slice lives on when another reservation is released",
+        "the verifier accepts the use of a slice after the release of another reservation",
         "slice",
         (accepted("ver_032"), accepted("ver_029_accepted")),
         SLICE_SOURCE,
     ),
     row(
         "VER-033",
-        "any order",
-        "two reservations may be released in the order in which they were made, and crosswise",
+        "the verifier accepts the release of two reservations in the order of reservation and in reverse",
         "release",
         (accepted("ver_033_in_order"), accepted("ver_033_reversed")),
         RELEASE_SOURCE,
     ),
     row(
         "VER-034",
-        "again",
-        "a dynptr that was released may be reserved again",
+        "the verifier accepts a new reservation into a dynptr that was released",
         "release",
         (accepted("ver_034"), accepted("ver_020_accepted")),
         RELEASE_SOURCE,
     ),
     row(
         "VER-035",
-        "old place",
-        "the place of a dynptr is memory like any other after the release",
+        "after the release, the verifier accepts a read of the dynptr's bytes on the stack",
         "release",
         (accepted("ver_035"),),
         RELEASE_SOURCE,

@@ -1,4 +1,4 @@
-"""VER-150 to VER-164: licences, capabilities, kernels without the helper, kernels without a compiler."""
+"""VER-150 to VER-165: licences, capabilities, kernels without the helper, and the BPF interpreter."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from dynptr_harness.conformance.experiments.capabilities import (
     WithSysctl,
 )
 from dynptr_harness.conformance.experiments.script import (
-    DISCARDED,
     Access,
     Consume,
     Event,
@@ -24,33 +23,36 @@ from dynptr_harness.conformance.experiments.script import (
 from dynptr_harness.conformance.experiments.verifier import (
     ALL_TYPES,
     ONE_TYPE,
-    Call,
+    HelperCall,
     Older,
-    Program,
     Verification,
+    VerifierProgram,
     accepted,
     refused,
     row,
 )
+from dynptr_harness.protocol.ring import DISCARDED
 
-ENOTSUPP = 524  # of the kernel's own
+ENOTSUPP = 524  # include/linux/errno.h; user space has no name for it
 
 LICENCE_SOURCE = "kernel/bpf/ringbuf.c and helpers.c: gpl_only is not set for helpers 134 and 198 to 203"
-GATE_SOURCE = "kernel/bpf/helpers.c, bpf_base_func_proto: after the test of CAP_BPF (v6.1: bpf_capable)"
+CAPABILITY_SOURCE = (
+    "kernel/bpf/helpers.c, bpf_base_func_proto: the helpers after the check of CAP_BPF (v6.1: bpf_capable)"
+)
 TYPE_SOURCE = (
     "kernel/bpf/syscall.c, bpf_prog_load: CAP_NET_ADMIN and CAP_PERFMON by type (v5.8, 2c78ee898d8f)"
 )
-HELPER_SOURCE = "the helpers came with v5.19 (97e03f521050, bc34dee65a65, 13bbbfbea759, 34d4ef5775f7)"
-INTERPRETER_SOURCE = "kernel/bpf/core.c: programs are interpreted where net.core.bpf_jit_enable is 0"
+HELPER_SOURCE = "the helpers were added in v5.19 (97e03f521050, bc34dee65a65, 13bbbfbea759, 34d4ef5775f7)"
+INTERPRETER_SOURCE = "kernel/bpf/core.c: programs are interpreted if net.core.bpf_jit_enable is 0"
 
 INTERPRETED = {"net.core.bpf_jit_enable": 0}
 WITH_HELPER, WITHOUT_HELPER = "ver_001_accepted", "ver_152_nothing"
 CANNOT_USE = "program of this type cannot use helper bpf_ringbuf_reserve_dynptr#198"
 UNKNOWN = "unknown func bpf_ringbuf_reserve_dynptr#198"
-OLDER_WORDS = "a helper that a program may not use was called unknown before v6.12"
+OLDER_MESSAGE = "before v6.12 the verifier log calls a disallowed helper unknown"
 
 UNPRIVILEGED_TYPES = ("SOCKET_FILTER", "CGROUP_SKB")
-# What each type demands beside CAP_BPF; EXT demands both, for it may extend a program of any.
+# The types by the capability that they require beside CAP_BPF. EXT requires both, to extend any program.
 PLAIN_TYPES = (*UNPRIVILEGED_TYPES, "SK_LOOKUP", "SK_REUSEPORT", "SYSCALL")
 NETWORK_TYPES = (
     *("CGROUP_DEVICE", "CGROUP_SOCK", "CGROUP_SOCKOPT", "CGROUP_SOCK_ADDR", "CGROUP_SYSCTL"),
@@ -84,27 +86,27 @@ HELPER_CALLS = (
 )
 
 
-def _gated(*capabilities: str, words: str = CANNOT_USE) -> Capabilities:
-    """Somebody who may load such types, but not use the helper."""
+def _helper_denied(*capabilities: str, message: str = CANNOT_USE) -> Capabilities:
+    """Return a process that can load programs of these types, but cannot use the helper."""
     programs = tuple(
         (kind, program)
         for kind in UNPRIVILEGED_TYPES
-        for program in (accepted(WITHOUT_HELPER), refused(WITH_HELPER, EINVAL, words))
+        for program in (accepted(WITHOUT_HELPER), refused(WITH_HELPER, EINVAL, message))
     )
     return Capabilities((LimitedProcess(capabilities, programs),))
 
 
-def _in_types(program: Program, *kinds: str) -> tuple[tuple[str, Program], ...]:
+def _in_types(program: VerifierProgram, *kinds: str) -> tuple[tuple[str, VerifierProgram], ...]:
     return tuple((kind, program) for kind in kinds)
 
 
-_MAY, _MAY_NOT = accepted(WITH_HELPER), refused(WITH_HELPER, EPERM)
+_ALLOWED, _DENIED = accepted(WITH_HELPER), refused(WITH_HELPER, EPERM)
 
 CASES = (
     row(
         "VER-150",
-        "licence",
-        "a program of any licence may use the helpers, in every type that does not demand the GPL itself",
+        "the verifier accepts the helpers with any licence, in every type that does not itself require the "
+        "GPL",
         "proprietary",
         (
             *(accepted(f"ver_150_{name}") for name in ANY_LICENCE),
@@ -115,8 +117,7 @@ CASES = (
     ),
     row(
         "VER-151",
-        "l kfunc",
-        "a program whose licence is not compatible with the GPL may not use a kfunc",
+        "the verifier rejects a kfunc in a program whose licence is not GPL-compatible",
         "proprietary",
         (
             refused("ver_151", EINVAL, "cannot call kernel function from non-GPL compatible program"),
@@ -128,17 +129,15 @@ CASES = (
     ),
     Case(
         "VER-152",
-        "nobody",
-        "without capabilities a ring can be made, and the helper not used",
-        _gated(),
-        GATE_SOURCE,
-        (Difference(_gated(words=UNKNOWN), OLDER_WORDS, before=(6, 12)),),
+        "without capabilities, a process can create a ring but cannot use the helper",
+        _helper_denied(),
+        CAPABILITY_SOURCE,
+        (Difference(_helper_denied(message=UNKNOWN), OLDER_MESSAGE, before=(6, 12)),),
         types=ONE_TYPE,
     ),
     Case(
         "VER-153",
-        "plain",
-        "without capabilities bpf_ringbuf_reserve, discard and query can be used",
+        "without capabilities, a process can use bpf_ringbuf_reserve, discard and query",
         Capabilities(
             (
                 LimitedProcess(
@@ -150,40 +149,38 @@ CASES = (
                 ),
             )
         ),
-        "kernel/bpf/helpers.c, bpf_base_func_proto: before the test of CAP_BPF (v5.8, 457f44363a88)",
+        "kernel/bpf/helpers.c, bpf_base_func_proto: the helpers before the check of CAP_BPF (v5.8, "
+        "457f44363a88)",
         types=ONE_TYPE,
         without_helper=True,
     ),
     Case(
         "VER-154",
-        "PERFMON",
-        "with CAP_PERFMON alone the helper cannot be used",
-        _gated("PERFMON"),
-        GATE_SOURCE,
-        (Difference(_gated("PERFMON", words=UNKNOWN), OLDER_WORDS, before=(6, 12)),),
+        "CAP_PERFMON alone does not allow the helper",
+        _helper_denied("PERFMON"),
+        CAPABILITY_SOURCE,
+        (Difference(_helper_denied("PERFMON", message=UNKNOWN), OLDER_MESSAGE, before=(6, 12)),),
         types=ONE_TYPE,
     ),
     Case(
         "VER-155",
-        "BPF",
-        "with CAP_BPF alone the helper can be used in types that demand no more",
-        Capabilities((LimitedProcess(("BPF",), _in_types(_MAY, *PLAIN_TYPES)),)),
-        GATE_SOURCE,
+        "CAP_BPF alone allows the helper in types that require no other capability",
+        Capabilities((LimitedProcess(("BPF",), _in_types(_ALLOWED, *PLAIN_TYPES)),)),
+        CAPABILITY_SOURCE,
         types=ONE_TYPE,
     ),
     Case(
         "VER-156",
-        "BPF + 1",
-        "types that trace demand CAP_PERFMON with CAP_BPF, types of the network CAP_NET_ADMIN",
+        "beside CAP_BPF, tracing types require CAP_PERFMON and network types CAP_NET_ADMIN",
         Capabilities(
             (
                 LimitedProcess(
                     ("BPF", "PERFMON"),
-                    (*_in_types(_MAY, *TRACING_TYPES), *_in_types(_MAY_NOT, *NETWORK_TYPES)),
+                    (*_in_types(_ALLOWED, *TRACING_TYPES), *_in_types(_DENIED, *NETWORK_TYPES)),
                 ),
                 LimitedProcess(
                     ("BPF", "NET_ADMIN"),
-                    (*_in_types(_MAY, *NETWORK_TYPES), *_in_types(_MAY_NOT, *TRACING_TYPES)),
+                    (*_in_types(_ALLOWED, *NETWORK_TYPES), *_in_types(_DENIED, *TRACING_TYPES)),
                 ),
             )
         ),
@@ -192,13 +189,12 @@ CASES = (
     ),
     Case(
         "VER-157",
-        "SYS_ADMIN",
-        "with CAP_SYS_ADMIN the helper can be used in every type",
+        "CAP_SYS_ADMIN allows the helper in every type",
         Capabilities(
             (
                 LimitedProcess(
                     ("SYS_ADMIN",),
-                    _in_types(_MAY, *PLAIN_TYPES, *NETWORK_TYPES, *TRACING_TYPES),
+                    _in_types(_ALLOWED, *PLAIN_TYPES, *NETWORK_TYPES, *TRACING_TYPES),
                 ),
             )
         ),
@@ -207,8 +203,8 @@ CASES = (
     ),
     Case(
         "VER-158",
-        "disabled",
-        "without capabilities nothing can be made nor loaded where unprivileged_bpf_disabled is 2",
+        "without capabilities, a process can create no ring and load no program if "
+        "unprivileged_bpf_disabled is 2",
         Capabilities(
             (
                 LimitedProcess(
@@ -219,7 +215,7 @@ CASES = (
                     ),
                     ring=EPERM,
                 ),
-                LimitedProcess(("BPF",), _in_types(_MAY, *UNPRIVILEGED_TYPES)),
+                LimitedProcess(("BPF",), _in_types(_ALLOWED, *UNPRIVILEGED_TYPES)),
             ),
             ADMINISTRATORS,
         ),
@@ -228,8 +224,7 @@ CASES = (
     ),
     Case(
         "VER-165",
-        "no type",
-        "without capabilities programs of two types can be loaded, and of no other",
+        "without capabilities, a process can load only SOCKET_FILTER and CGROUP_SKB programs",
         Capabilities(
             (
                 LimitedProcess(
@@ -252,20 +247,18 @@ CASES = (
     ),
     row(
         "VER-160",
-        "helpers",
         "the kernel knows each of the helpers 198 to 203",
         "release",
-        tuple(Call(*call) for call in HELPER_CALLS),
+        tuple(HelperCall(*call) for call in HELPER_CALLS),
         HELPER_SOURCE,
-        (Older((5, 19), HELPER_SOURCE, tuple(Call(*call, known=False) for call in HELPER_CALLS)),),
+        (Older((5, 19), HELPER_SOURCE, tuple(HelperCall(*call, known=False) for call in HELPER_CALLS)),),
         types=ALL_TYPES,
         loaders=("bcc",),
         without_helper=True,
     ),
     row(
         "VER-161",
-        "plain 5.8",
-        "bpf_ringbuf_reserve, discard and query are there in every kernel with ring buffers",
+        "bpf_ringbuf_reserve, discard and query exist in every kernel with ring buffers",
         "slice",
         (accepted("ver_054_accepted"), accepted("qry_009_accepted")),
         "kernel/bpf/ringbuf.c (v5.8, 457f44363a88)",
@@ -275,8 +268,7 @@ CASES = (
     ),
     row(
         "VER-162",
-        "types",
-        "the types that came after the ring buffer are there, or are refused without a word",
+        "the kernel accepts programs of newer types, or rejects them with -EINVAL if it lacks the type",
         "types",
         (
             accepted("ver_162_raw_tracepoint"),
@@ -286,10 +278,10 @@ CASES = (
         ),
         "SYSCALL v5.14 (79a7f8bdb159), LSM for a cgroup v6.0 (69fd337a975c), NETFILTER v6.4 (fd9c663b9ad6)",
         (
-            Older((6, 4), "NETFILTER came with v6.4", (refused("ver_162_netfilter", EINVAL),)),
+            Older((6, 4), "NETFILTER was added in v6.4", (refused("ver_162_netfilter", EINVAL),)),
             Older(
                 (5, 14),
-                "SYSCALL came with v5.14, LSM for a cgroup with v6.0, NETFILTER with v6.4",
+                "SYSCALL was added in v5.14, LSM for a cgroup in v6.0, NETFILTER in v6.4",
                 (
                     refused("ver_162_syscall", EINVAL),
                     refused("ver_162_lsm_cgroup", EINVAL),
@@ -302,8 +294,7 @@ CASES = (
     ),
     Case(
         "VER-163",
-        "interpret",
-        "the helpers do the same for a program that is interpreted",
+        "the helpers behave the same in an interpreted program",
         WithSysctl(
             INTERPRETED,
             script(
@@ -330,8 +321,7 @@ CASES = (
     ),
     Case(
         "VER-164",
-        "i calls",
-        "a program that is interpreted can have neither callbacks nor kfuncs",
+        "the verifier rejects callbacks and kfuncs in an interpreted program",
         WithSysctl(
             INTERPRETED,
             Verification(

@@ -1,4 +1,4 @@
-"""VER-040 to VER-057, DYN-022: what bpf_dynptr_data gives, and how far it may be used."""
+"""VER-040 to VER-057, DYN-022: slices of bpf_dynptr_data and the bounds of their use."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from errno import EACCES, EINVAL
 from dynptr_harness.conformance.experiments.verifier import ALL_TYPES, Older, accepted, refused, row
 
 NULL_SOURCE = "kernel/bpf/verifier.c: bpf_dynptr_data returns memory or NULL (v5.19, 34d4ef5775f7)"
-BOUNDS_SOURCE = "kernel/bpf/verifier.c, check_mem_region_access: a slice has the length it was asked for"
+BOUNDS_SOURCE = "kernel/bpf/verifier.c, check_mem_region_access: a slice has the requested length"
 LENGTH_SOURCE = "kernel/bpf/verifier.c: the length of a slice must be a constant (v5.19, 34d4ef5775f7)"
-ARGUMENT_SOURCE = "kernel/bpf/verifier.c, check_reg_type: which pointers an argument takes"
+ARGUMENT_SOURCE = "kernel/bpf/verifier.c, check_reg_type: the pointer types of an argument"
 
 OUTSIDE = "outside of the allowed memory range"
 
 CASES = (
     row(
         "VER-040",
-        "untested",
-        "a slice must be tested for NULL",
+        "the verifier rejects the use of a slice that was not tested for NULL",
         "slice",
         (refused("ver_040", EACCES, "invalid mem access 'mem_or_null'"), accepted("ver_040_accepted")),
         NULL_SOURCE,
@@ -25,16 +24,14 @@ CASES = (
     ),
     row(
         "VER-041",
-        "other one",
-        "of two slices each must be tested for NULL",
+        "the verifier rejects the use of a slice if only another slice was tested for NULL",
         "slice",
         (refused("ver_041", EACCES, "invalid mem access 'mem_or_null'"), accepted("ver_041_accepted")),
         NULL_SOURCE,
     ),
     row(
         "VER-042",
-        "past end",
-        "a slice cannot be used at its length",
+        "the verifier rejects an access to the byte after a slice",
         "slice",
         (
             refused("ver_042", EACCES, "mem_size=8 off=8 size=1", f"min value is {OUTSIDE}"),
@@ -44,8 +41,7 @@ CASES = (
     ),
     row(
         "VER-043",
-        "outside",
-        "a slice cannot be used before its beginning nor across its end",
+        "the verifier rejects an access before the start of a slice or across its end",
         "slice",
         (
             refused("ver_043_before", EACCES, "off=-1 size=1"),
@@ -57,16 +53,14 @@ CASES = (
     ),
     row(
         "VER-044",
-        "to helper",
-        "a helper cannot be given more of a slice than there is",
+        "the verifier rejects a helper call that uses more bytes than the slice has",
         "slice",
         (refused("ver_044", EACCES, "off=0 size=9"), accepted("ver_044_accepted")),
         BOUNDS_SOURCE,
     ),
     row(
         "VER-045",
-        "index",
-        "a variable index must be known to stay inside the slice",
+        "the verifier rejects a variable index that may exceed the slice",
         "slice",
         (
             refused("ver_045_loose", EACCES, f"max value is {OUTSIDE}"),
@@ -81,108 +75,99 @@ CASES = (
     ),
     row(
         "VER-046",
-        "empty",
-        "a slice of no length can be had and not be used",
+        "the verifier accepts a slice of length 0 and rejects an access to it",
         "slice",
         (refused("ver_046", EACCES, "mem_size=0 off=0 size=1"), accepted("ver_046_accepted")),
         BOUNDS_SOURCE,
     ),
     row(
         "VER-047",
-        "var len",
-        "the length of a slice must be a constant",
+        "the verifier rejects a slice with a variable length",
         "slice",
         (refused("ver_047", EINVAL, "R3 is not a const"), accepted("ver_047_accepted")),
         LENGTH_SOURCE,
         (
             Older(
-                (7, 3), "v7.3 has other words", (refused("ver_047", EACCES, "R3 is not a known constant'"),)
+                (7, 3),
+                ("the log message changed in v7.3"),
+                (refused("ver_047", EACCES, "R3 is not a known constant'"),),
             ),
         ),
     ),
     row(
         "VER-048",
-        "too long",
-        "a slice longer than the reservation is refused by the run, not by the verifier",
+        "the verifier accepts a slice that is longer than the reservation; it is NULL at run time",
         "slice",
         (accepted("ver_048"), accepted("ver_047_accepted")),
         LENGTH_SOURCE,
     ),
     row(
         "VER-049",
-        "len > u32",
-        "a length of more than 32 bits is refused",
+        "the verifier rejects a slice whose length needs more than 32 bits",
         "slice",
         (refused("ver_049", EINVAL, "R3 allocation size exceeds u32 max"), accepted("ver_049_accepted")),
         LENGTH_SOURCE,
-        (Older((7, 3), "only the low 32 bits were looked at", (accepted("ver_049"),)),),
+        (Older((7, 3), "before v7.3 the verifier checks only the low 32 bits", (accepted("ver_049"),)),),
     ),
     row(
         "VER-050",
-        "var off",
-        "the offset of a slice need not be a constant",
+        "the verifier accepts a slice with a variable offset",
         "slice",
         (accepted("ver_050"), accepted("ver_047_accepted")),
         LENGTH_SOURCE,
     ),
     row(
         "VER-051",
-        "unaligned",
-        "a slice may be written unaligned where the processor can do that",
+        "the verifier accepts an unaligned write to a slice if the CPU supports it",
         "slice",
         (accepted("ver_051"), accepted("ver_043_across_accepted")),
         "kernel/bpf/verifier.c: CONFIG_HAVE_EFFICIENT_UNALIGNED_ACCESS, as on x86-64",
     ),
     row(
         "VER-052",
-        "atomic",
-        "a slice may be changed by an atomic operation",
+        "the verifier accepts an atomic operation on a slice",
         "slice",
         (accepted("ver_052"), accepted("ver_043_across_accepted")),
         "kernel/bpf/verifier.c, check_atomic",
     ),
     row(
         "VER-053",
-        "pointer",
-        "a privileged program may store a pointer in a slice",
+        "the verifier accepts a privileged program that stores a pointer in a slice",
         "slice",
         (accepted("ver_053"), accepted("ver_043_across_accepted")),
-        "kernel/bpf/verifier.c, check_mem_access: only an unprivileged program leaks",
+        "kernel/bpf/verifier.c, check_mem_access: only unprivileged programs must not leak pointers",
     ),
     row(
         "VER-054",
-        "mixed up",
-        "a slice cannot be released as if it came from bpf_ringbuf_reserve",
+        "the verifier rejects the release of a slice as a record of bpf_ringbuf_reserve",
         "slice",
         (refused("ver_054", EACCES, "type=mem expected=ringbuf_mem"), accepted("ver_054_accepted")),
         ARGUMENT_SOURCE,
         (
             Older(
                 (6, 12),
-                "the type had another name before v6.2 (894f2a8b1673)",
+                "before v6.2 (commit 894f2a8b1673) the pointer type has another name",
                 (refused("ver_054", EACCES, "type=mem expected=alloc_mem"),),
             ),
         ),
     ),
     row(
         "VER-055",
-        "mixed dyn",
-        "memory of bpf_ringbuf_reserve cannot be released as a dynptr",
+        "the verifier rejects the release of a record of bpf_ringbuf_reserve as a dynptr",
         "slice",
         (refused("ver_055", EACCES, "R1 type=ringbuf_mem expected=fp"), accepted("ver_055_accepted")),
         ARGUMENT_SOURCE,
         (
             Older(
                 (6, 12),
-                "the type had another name before v6.2 (894f2a8b1673)",
+                "before v6.2 (commit 894f2a8b1673) the pointer type has another name",
                 (refused("ver_055", EACCES, "R1 type=alloc_mem expected=fp, dynptr_ptr"),),
             ),
         ),
     ),
     row(
         "VER-056",
-        "nested",
-        "a slice cannot be the memory of another dynptr",
+        "the verifier rejects a slice as the memory of another dynptr",
         "slice",
         (
             refused("ver_056", EACCES, "Unsupported reg type mem for bpf_dynptr_from_mem data"),
@@ -192,8 +177,7 @@ CASES = (
     ),
     row(
         "VER-057",
-        "to global",
-        "a slice may be given to a global function",
+        "the verifier accepts a slice as the argument of a global function",
         "subprograms",
         (accepted("ver_057"), accepted("ver_130_holding")),
         "kernel/bpf/verifier.c: memory arguments of global functions",
@@ -201,8 +185,7 @@ CASES = (
     ),
     row(
         "DYN-022",
-        "as memory",
-        "a slice may be what a helper reads from and writes to, as far as it reaches",
+        "the verifier accepts a slice as the memory that another helper reads or writes, up to its length",
         "slice",
         (
             accepted("dyn_022_read_into"),

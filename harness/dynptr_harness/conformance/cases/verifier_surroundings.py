@@ -1,4 +1,4 @@
-"""VER-080 to VER-089, VER-130 to VER-140: callbacks, functions, tail calls, locks, exceptions, sleep."""
+"""VER-080 to VER-089, VER-130 to VER-140: callbacks, functions, tail calls, locks, exceptions, sleepable."""
 
 from __future__ import annotations
 
@@ -7,24 +7,26 @@ from errno import EACCES, EINVAL
 from dynptr_harness.conformance.case import Splat
 from dynptr_harness.conformance.experiments.verifier import Older, accepted, refused, row
 
-CALLBACK_SOURCE = "kernel/bpf/verifier.c: a callback is walked with the stack of its caller"
-STATIC_SOURCE = "kernel/bpf/verifier.c: a static function is walked with its caller"
+CALLBACK_SOURCE = "kernel/bpf/verifier.c: a callback is verified with the stack of its caller"
+STATIC_SOURCE = "kernel/bpf/verifier.c: a static function is verified together with its caller"
 GLOBAL_SOURCE = (
     "kernel/bpf/verifier.c, btf_prepare_func_args: dynptrs for global functions (v6.8, a64bfe618665)"
 )
-LEAVE_SOURCE = "kernel/bpf/verifier.c, check_resource_leak: a way out of the program"
+LEAVE_SOURCE = "kernel/bpf/verifier.c, check_resource_leak: on every exit from the program"
 
 ELF = ("libbpf",)
 LEAK = "Unreleased reference"
 UNACQUIRED = "arg 1 is an unacquired reference"
 UNINITIALISED = "Expected an initialized dynptr as"
-EARLIER = "since v7.2 at the latest, and not in v6.17, the state of the dynptr is looked at first"
+NO_DYNPTR_ARGUMENT = "before v6.8 a global function cannot take a dynptr"
+BY_REGISTER = "between v6.17 and v7.2 the verifier log began to name arguments by register"
+STATE_FIRST = "between v6.17 and v7.2 the verifier began to check the state of the dynptr first"
 
-# A release of what a caller's frame holds is no reference of the callback's frame, and v6.12 warns of that.
+# The callback's frame has no reference for a dynptr of the caller's frame. v6.12 warns about such a release.
 WARNED = (
     Splat(
         "kernel/bpf/verifier.c",
-        "v6.12 warns in unmark_stack_slots_dynptr that there was no reference to release; v6.16 does not",
+        "v6.12 warns in unmark_stack_slots_dynptr that it found no reference to release; v6.16 does not",
         before=(6, 16),
         since=(6, 2),
     ),
@@ -33,8 +35,7 @@ WARNED = (
 CASES = (
     row(
         "VER-080",
-        "in loop",
-        "a callback of bpf_loop may reserve and submit",
+        "the verifier accepts a callback of bpf_loop that reserves and submits",
         "callbacks",
         (accepted("ver_080"),),
         CALLBACK_SOURCE,
@@ -42,8 +43,8 @@ CASES = (
     ),
     row(
         "VER-081",
-        "cb write",
-        "callbacks of bpf_loop and for_each_map_elem may write to the reservation of their caller",
+        "the verifier accepts callbacks of bpf_loop and bpf_for_each_map_elem that write to a caller's "
+        "reservation",
         "callbacks",
         (accepted("ver_081_loop"), accepted("ver_081_for_each")),
         CALLBACK_SOURCE,
@@ -51,32 +52,29 @@ CASES = (
     ),
     row(
         "VER-082",
-        "cb resrv",
-        "a callback cannot reserve for its caller: it may never be called",
+        "the verifier rejects a callback that reserves for its caller: it may never run",
         "callbacks",
         (refused("ver_082", EINVAL, f"{UNINITIALISED} R1"), accepted("ver_081_loop")),
         CALLBACK_SOURCE,
         (
-            Older((7, 2), EARLIER, (refused("ver_082", EINVAL, UNACQUIRED),)),
-            Older((6, 12), "v6.1 walks the callback first", (refused("ver_082", EINVAL, LEAK),)),
+            Older((7, 2), STATE_FIRST, (refused("ver_082", EINVAL, UNACQUIRED),)),
+            Older((6, 12), "v6.1 verifies the callback first", (refused("ver_082", EINVAL, LEAK),)),
         ),
         loaders=ELF,
     ),
     row(
         "VER-083",
-        "cb 2x",
-        "a reservation cannot be submitted in a callback and after it",
+        "the verifier rejects a submit in a callback and again after it",
         "callbacks",
         (refused("ver_083", EINVAL, f"{UNINITIALISED} R1"), accepted("ver_081_loop")),
         CALLBACK_SOURCE,
-        (Older((7, 2), EARLIER, (refused("ver_083", EINVAL, UNACQUIRED),)),),
+        (Older((7, 2), STATE_FIRST, (refused("ver_083", EINVAL, UNACQUIRED),)),),
         loaders=ELF,
         splats=WARNED,
     ),
     row(
         "VER-084",
-        "cb submit",
-        "a reservation submitted in a callback only is refused: the callback may never be called",
+        "the verifier rejects a submit that is only in a callback: it may never run",
         "callbacks",
         (
             refused("ver_084", EINVAL, LEAK),
@@ -88,8 +86,7 @@ CASES = (
     ),
     row(
         "VER-085",
-        "on timer",
-        "the callback of a timer may reserve and submit",
+        "the verifier accepts a callback of a timer that reserves and submits",
         "callbacks",
         (accepted("ver_085"),),
         CALLBACK_SOURCE,
@@ -97,8 +94,7 @@ CASES = (
     ),
     row(
         "VER-086",
-        "static",
-        "static functions may submit, and reserve, for their caller",
+        "the verifier accepts static functions that reserve or submit for their caller",
         "subprograms",
         (accepted("ver_086_submit"), accepted("ver_086_reserve")),
         STATIC_SOURCE,
@@ -106,15 +102,14 @@ CASES = (
     ),
     row(
         "VER-087",
-        "global",
-        "a global function may read and write the reservation of its caller",
+        "the verifier accepts a global function that reads and writes its caller's reservation",
         "subprograms",
         (accepted("ver_087"), accepted("ver_130_holding")),
         GLOBAL_SOURCE,
         (
             Older(
                 (6, 8),
-                "before v6.8 no global function could take a dynptr",
+                NO_DYNPTR_ARGUMENT,
                 (refused("ver_087", EACCES, "type=mem_or_null expected=fp, dynptr_ptr"),),
             ),
         ),
@@ -122,8 +117,7 @@ CASES = (
     ),
     row(
         "VER-088",
-        "g submit",
-        "a global function cannot submit the reservation of its caller",
+        "the verifier rejects a global function that submits its caller's reservation",
         "subprograms",
         (
             refused("ver_088_both", EINVAL, "CONST_PTR_TO_DYNPTR cannot be released"),
@@ -134,12 +128,12 @@ CASES = (
         (
             Older(
                 (7, 2),
-                "the words changed after v6.17, and before v7.2",
+                "the log message changed between v6.17 and v7.2",
                 (refused("ver_088_both", EINVAL, "cannot release unowned const bpf_dynptr"),),
             ),
             Older(
                 (6, 8),
-                "before v6.8 no global function could take a dynptr",
+                NO_DYNPTR_ARGUMENT,
                 (
                     refused("ver_088_both", EACCES, "expected=fp, dynptr_ptr"),
                     refused("ver_088_callee", EACCES, "expected=fp, dynptr_ptr"),
@@ -150,8 +144,7 @@ CASES = (
     ),
     row(
         "VER-089",
-        "g reserve",
-        "a global function cannot reserve for its caller",
+        "the verifier rejects a global function that reserves for its caller",
         "subprograms",
         (
             refused("ver_089", EINVAL, f"{UNINITIALISED} R1"),
@@ -161,7 +154,7 @@ CASES = (
         (
             Older(
                 (7, 2),
-                "since v7.2 at the latest, and not in v6.17, arguments are called by their registers",
+                BY_REGISTER,
                 (
                     refused(
                         "ver_089", EINVAL, f"{UNINITIALISED} arg #0", "Caller passes invalid args into func#1"
@@ -170,7 +163,7 @@ CASES = (
             ),
             Older(
                 (6, 8),
-                "before v6.8 no global function could take a dynptr",
+                NO_DYNPTR_ARGUMENT,
                 (refused("ver_089", EACCES, "R4 type=mem", "expected=fp, dynptr_ptr"),),
             ),
         ),
@@ -178,8 +171,7 @@ CASES = (
     ),
     row(
         "VER-130",
-        "g own",
-        "a global function may reserve and submit, also while its caller holds a reservation",
+        "the verifier accepts a global function with its own reservation, even if its caller holds one",
         "subprograms",
         (accepted("ver_130_alone"), accepted("ver_130_holding")),
         GLOBAL_SOURCE,
@@ -187,8 +179,7 @@ CASES = (
     ),
     row(
         "VER-131",
-        "g other",
-        "a global function that takes a dynptr cannot be given other memory",
+        "the verifier rejects other memory as the dynptr argument of a global function",
         "subprograms",
         (
             refused("ver_131", EINVAL, "R1 expected pointer to stack or const struct bpf_dynptr"),
@@ -198,12 +189,12 @@ CASES = (
         (
             Older(
                 (7, 2),
-                "since v7.2 at the latest, and not in v6.17, arguments are called by their registers",
+                BY_REGISTER,
                 (refused("ver_131", EINVAL, "arg#0 expected pointer to stack or const struct bpf_dynptr"),),
             ),
             Older(
                 (6, 8),
-                "before v6.8 no global function could take a dynptr",
+                NO_DYNPTR_ARGUMENT,
                 (
                     refused("ver_131", EINVAL, "Caller passes invalid args"),
                     refused("ver_131_accepted", EINVAL, "Caller passes invalid args"),
@@ -214,8 +205,7 @@ CASES = (
     ),
     row(
         "VER-132",
-        "tail call",
-        "no tail call while a reservation is held",
+        "the verifier rejects a tail call while a reservation is held",
         "surroundings",
         (refused("ver_132", EINVAL, "tail_call would lead to reference leak"), accepted("ver_133")),
         LEAVE_SOURCE,
@@ -223,8 +213,7 @@ CASES = (
     ),
     row(
         "VER-133",
-        "tail free",
-        "a tail call after the release",
+        "the verifier accepts a tail call after the release",
         "surroundings",
         (accepted("ver_133"),),
         LEAVE_SOURCE,
@@ -232,8 +221,7 @@ CASES = (
     ),
     row(
         "VER-134",
-        "LD_ABS",
-        "no packet is read in the old way while a reservation is held: that can leave the program",
+        "the verifier rejects BPF_LD_ABS while a reservation is held: it may end the program",
         "surroundings",
         (
             refused("ver_134", EINVAL, "BPF_LD_[ABS|IND] would lead to reference leak"),
@@ -243,7 +231,7 @@ CASES = (
         (
             Older(
                 (6, 16),
-                "the words changed between v6.12 and v6.16",
+                "the log message changed between v6.12 and v6.16",
                 (refused("ver_134", EINVAL, "BPF_LD_[ABS|IND] cannot be mixed with socket references"),),
             ),
         ),
@@ -251,8 +239,7 @@ CASES = (
     ),
     row(
         "VER-135",
-        "exception",
-        "no exception while a reservation is held",
+        "the verifier rejects an exception while a reservation is held",
         "kfuncs",
         (
             refused("ver_135", EINVAL, LEAK),
@@ -263,7 +250,7 @@ CASES = (
         (
             Older(
                 (7, 2),
-                "raw tracepoints could not throw in v6.17; in v7.2 they can",
+                "v6.17 does not allow bpf_throw in raw tracepoints; v7.2 does",
                 (
                     refused(
                         "ver_135_raw_tracepoint", EACCES, "calling kernel function bpf_throw is not allowed"
@@ -276,30 +263,27 @@ CASES = (
     ),
     row(
         "VER-136",
-        "locked",
-        "nothing is reserved or submitted with a spin lock held",
+        "the verifier rejects a reservation and a submit while a spin lock is held",
         "surroundings",
         (
             refused("ver_136_reserve", EINVAL, "function calls are not allowed while holding a lock"),
             refused("ver_136_submit", EINVAL, "function calls are not allowed while holding a lock"),
             accepted("ver_136_accepted"),
         ),
-        "kernel/bpf/verifier.c: active_spin_lock, and active_locks of later versions",
+        "kernel/bpf/verifier.c: active_spin_lock, in later versions active_locks",
         loaders=ELF,
     ),
     row(
         "VER-137",
-        "lock data",
-        "a slice may be written with a spin lock held",
+        "the verifier accepts a write to a slice while a spin lock is held",
         "surroundings",
         (accepted("ver_137"), accepted("ver_136_accepted")),
-        "kernel/bpf/verifier.c: a store is no call",
+        "kernel/bpf/verifier.c: a store is not a function call",
         loaders=ELF,
     ),
     row(
         "VER-138",
-        "rcu",
-        "a program may reserve and submit where it has forbidden itself to sleep or to be preempted",
+        "the verifier accepts a reservation and a submit with an RCU read lock or with preemption disabled",
         "kfuncs",
         (accepted("ver_138_rcu"), accepted("ver_138_preempt")),
         "kernel/bpf/verifier.c: the helpers do not sleep",
@@ -308,15 +292,14 @@ CASES = (
     ),
     row(
         "VER-139",
-        "may sleep",
-        "a program that may sleep may reserve and submit",
+        "the verifier accepts a reservation and a submit in a sleepable program",
         "surroundings",
         (accepted("ver_139_syscall"), accepted("ver_139_lsm"), accepted("ver_139_fentry")),
         "kernel/bpf/syscall.c: BPF_F_SLEEPABLE",
         (
             Older(
                 (6, 12),
-                "bpf_fentry_test1 could not be the target of a program that may sleep",
+                "v6.1 allows no sleepable program on bpf_fentry_test1",
                 (refused("ver_139_fentry", EINVAL, "is not sleepable"),),
             ),
         ),
@@ -324,8 +307,7 @@ CASES = (
     ),
     row(
         "VER-140",
-        "10 times",
-        "a bounded loop may reserve and submit each time",
+        "the verifier accepts a bounded loop that reserves and submits in each iteration",
         "context",
         (accepted("ver_140"),),
         "kernel/bpf/verifier.c: bounded loops (v5.3)",

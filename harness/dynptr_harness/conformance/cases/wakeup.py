@@ -1,4 +1,4 @@
-"""WKP: when a release wakes a consumer, as epoll and poll(2) see it."""
+"""WKP: wake-ups of the consumer by a release, as seen by epoll and poll(2)."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
 _COMMIT = "kernel/bpf/ringbuf.c, bpf_ringbuf_commit: wake if forced, or if the consumer is at this record"
 _POLL = "kernel/bpf/ringbuf.c, ringbuf_map_poll_kern: readable while there is data (v5.8, 457f44363a88)"
 
-UNKNOWN = 4, 1 << 40  # flags that a release does not look at
+UNKNOWN = 4, 1 << 40  # flags that a release ignores
 
 
-# A consumer lags that has a record before it, which was not announced.
+# A record without a wake-up makes the consumer lag.
 _ONE_BEHIND: tuple[Act, ...] = (Event((submitted(b"one behind", NO_WAKEUP),)), Wait(woken=False))
 
 
 def _wake(*flags: int, woken: bool, lagging: bool = False) -> list[Script]:
-    """A submit with each of the flags."""
+    """Return a script with a submit for each of the flags."""
     behind = _ONE_BEHIND if lagging else ()
     return [
         script(
@@ -54,7 +54,7 @@ def _wake(*flags: int, woken: bool, lagging: bool = False) -> list[Script]:
 
 
 def _discards(*flags: int, woken: bool, lagging: bool = False) -> Iterator[Act]:
-    """A discard with each of the flags, on a ring that is watched already; the consumer then catches up."""
+    """Discard with each of the flags, on a ring with a watch. The consumer then catches up."""
     for wake in flags:
         yield from _ONE_BEHIND if lagging else ()
         yield Event((discarded(b"a record", wake),))
@@ -62,7 +62,7 @@ def _discards(*flags: int, woken: bool, lagging: bool = False) -> Iterator[Act]:
 
 
 def _released_behind_an_open_one(wake_of_the_open_one: int, *, woken: bool) -> Script:
-    """B is submitted, with flags 0, while the older A is open; then A is, with these flags."""
+    """Submit B with flags 0 while the older A is open, then submit A with these flags."""
     a, b = Reserve(8, release_flags=wake_of_the_open_one), Reserve(8)
     return script(
         Watch(), Event((Step((a, b), order="BAC"),)), Wait(woken=woken), Poll(readable=True), Consume((8, 8))
@@ -70,7 +70,7 @@ def _released_behind_an_open_one(wake_of_the_open_one: int, *, woken: bool) -> S
 
 
 def _each(*scripts: Script) -> Experiment:
-    """All of them, each on a new ring."""
+    """Run the scripts in turn, each on a new ring."""
     acts: list[Act] = []
     for one in scripts:
         acts += [NewRing(), *one.acts]
@@ -80,59 +80,51 @@ def _each(*scripts: Script) -> Experiment:
 CASES = (
     Case(
         "WKP-001",
-        "caught up",
-        "flags 0 wake a consumer that has caught up",
+        "a release with flags 0 wakes a consumer that has caught up",
         _each(*_wake(0, woken=True)),
         _COMMIT,
     ),
     Case(
         "WKP-002",
-        "no wake",
-        "NO_WAKEUP wakes nobody, though poll(2) finds the ring readable",
+        "a release with NO_WAKEUP wakes no consumer, but poll(2) reports the ring as readable",
         _each(*_wake(NO_WAKEUP, NO_WAKEUP | 4, woken=False)),
         _COMMIT,
     ),
     Case(
         "WKP-003",
-        "force",
-        "FORCE_WAKEUP wakes, with NO_WAKEUP or without",
+        "a release with FORCE_WAKEUP wakes the consumer, with or without NO_WAKEUP",
         _each(*_wake(FORCE_WAKEUP, FORCE_WAKEUP | NO_WAKEUP, woken=True)),
         _COMMIT,
     ),
     Case(
         "WKP-004",
-        "unknown",
-        "flags that a release does not know count as 0",
+        "a release treats unknown flags as 0",
         _each(*_wake(*UNKNOWN, woken=True)),
         _COMMIT,
     ),
     Case(
         "WKP-005",
-        "lagging",
-        "a consumer that lags is not woken by flags 0: it has work already",
+        "a release with flags 0 does not wake a consumer that lags",
         _each(*_wake(0, *UNKNOWN, woken=False, lagging=True)),
         _COMMIT,
     ),
     Case(
         "WKP-006",
-        "lag none",
-        "a consumer that lags is not woken with NO_WAKEUP",
+        "a release with NO_WAKEUP does not wake a consumer that lags",
         _each(*_wake(NO_WAKEUP, NO_WAKEUP | 4, woken=False, lagging=True)),
         _COMMIT,
     ),
     Case(
         "WKP-007",
-        "lag force",
-        "FORCE_WAKEUP wakes a consumer that lags",
+        "a release with FORCE_WAKEUP wakes a consumer that lags",
         _each(*_wake(FORCE_WAKEUP, FORCE_WAKEUP | NO_WAKEUP, woken=True, lagging=True)),
         _COMMIT,
     ),
     Case(
         "WKP-008",
-        "discard",
-        "a discard wakes exactly when a submit would",
+        "a discard wakes the consumer exactly if a submit would",
         script(
-            Watch(edge=True),  # by which each wake-up is told once
+            Watch(edge=True),  # epoll reports each wake-up once
             *_discards(0, FORCE_WAKEUP, *UNKNOWN, woken=True),
             *_discards(NO_WAKEUP, woken=False),
             *_discards(FORCE_WAKEUP, woken=True, lagging=True),
@@ -142,8 +134,7 @@ CASES = (
     ),
     Case(
         "WKP-009",
-        "null",
-        "the release of a null dynptr wakes nobody, not even with FORCE_WAKEUP",
+        "the release of a null dynptr wakes no consumer, even with FORCE_WAKEUP",
         script(
             Watch(),
             Event(tuple(refused(Reserve(8, 1, EINVAL, how, FORCE_WAKEUP)) for how in ("submit", "discard"))),
@@ -154,15 +145,13 @@ CASES = (
     ),
     Case(
         "WKP-010",
-        "empty",
         "an empty ring is not readable",
         script(Watch(), Wait(woken=False), Poll(readable=False)),
         _POLL,
     ),
     Case(
         "WKP-011",
-        "open",
-        "an open reservation wakes nobody, though poll(2) finds the ring readable; its release wakes",
+        "an open reservation wakes no consumer until its release, but poll(2) reports the ring as readable",
         script(
             Watch(),
             Held((Reserve(8),), after_a=(Wait(woken=False), Poll(readable=True))),
@@ -175,15 +164,13 @@ CASES = (
     ),
     Case(
         "WKP-012",
-        "late add",
-        "epoll finds data that was there before the ring was added, though it was not announced",
+        "epoll reports data that was submitted without a wake-up before the ring was added",
         script(Event((submitted(b"not announced", NO_WAKEUP),)), Watch(), Wait(woken=True)),
         _POLL,
     ),
     Case(
         "WKP-013",
-        "level",
-        "level-triggered epoll tells again as long as there is data, and no longer",
+        "level-triggered epoll reports the ring as long as it has data, and not afterwards",
         script(
             Watch(),
             Event((submitted(b"a record"),)),
@@ -196,8 +183,7 @@ CASES = (
     ),
     Case(
         "WKP-014",
-        "edge",
-        "edge-triggered epoll tells once; a second record behind an unread one is not announced",
+        "edge-triggered epoll reports the ring once, and not again for a second record behind an unread one",
         script(
             Watch(edge=True),
             Event((submitted(b"announced"),)),
@@ -212,15 +198,13 @@ CASES = (
     ),
     Case(
         "WKP-015",
-        "pollout",
-        "a ring that the kernel writes is never ready for writing, empty or not",
+        "poll(2) never reports the ring as writable, empty or not",
         script(Poll(readable=False), Event((submitted(b"a record"),)), Poll(readable=True)),
         _POLL,
     ),
     Case(
         "WKP-016",
-        "behind",
-        "a record submitted behind an open one wakes nobody: the wake comes with the open one's release",
+        "a submit behind an open record wakes no consumer; the flags of the open record's release decide",
         _each(
             _released_behind_an_open_one(NO_WAKEUP, woken=False),
             _released_behind_an_open_one(0, woken=True),

@@ -1,6 +1,6 @@
-"""Experiments: what the agent is asked to do, and what must then be seen of it.
+"""Experiments: a request to the agent, and the findings expected in its reply.
 
-The request and the expectation come from the same data, so that they cannot drift apart.
+Request and expectation come from the same data, so that they cannot diverge.
 """
 
 from __future__ import annotations
@@ -9,20 +9,21 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from dynptr_harness.protocol.ring import footprint
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from dynptr_harness.conformance.prog_types import ProgType
 
-HEADER_BYTES = 8  # struct bpf_ringbuf_hdr of kernel/bpf/ringbuf.c
-RING_SIZE = 4096  # one page, the smallest there is on x86
+RING_SIZE = 4096  # one page, the smallest ring on x86
 
 Reply = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that had to be seen, and what was seen in its place."""
+    """An expected observation and the actual one."""
 
     name: str
     want: object
@@ -30,30 +31,22 @@ class Finding:
 
 
 class Experiment(Protocol):
-    """Something the agent can do, with what must come of it."""
+    """A request to the agent, with the expected findings."""
 
     def request(self) -> dict[str, Any]:
-        """What the agent is asked."""
+        """Return the request to the agent."""
 
     def findings(self, prog_type: ProgType, facts: Mapping[str, Any], reply: Reply) -> Iterator[Finding]:
-        """The expectations beside what the reply says of them."""
-
-
-def footprint(size: int) -> int:
-    """Bytes that a record of `size` takes in the ring: header and payload, rounded up to eight.
-
-    kernel/bpf/ringbuf.c, __bpf_ringbuf_reserve: round_up(size + BPF_RINGBUF_HDR_SZ, 8).
-    """
-    return -(-(size + HEADER_BYTES) // 8) * 8
+        """Yield each expectation with the observation in the reply."""
 
 
 def size_of(record: str) -> int:
-    """Bytes of a record as the agent tells it: in hex, or 'N bytes, sha256 …' where it is long."""
+    """Return the size of a record as reported by the agent: in hex, or 'N bytes, sha256 …' if it is long."""
     return int(record.split()[0]) if " bytes" in record else len(record) // 2
 
 
 def each_of(records: Sequence[Reply]) -> list[Reply]:
-    """The records of a raw reader one by one; what the agent tells of one goes for `times` in a row."""
+    """Return the records of the raw reader one by one; the agent reports equal ones once, with `times`."""
     return [
         {**record, "position": record["position"] + number * footprint(size_of(record["payload"]))}
         for record in records
@@ -62,7 +55,7 @@ def each_of(records: Sequence[Reply]) -> list[Reply]:
 
 
 def readable(record: str) -> str:
-    """A record's hex as text where it is text."""
+    """Return the hex of a record as text if it is printable."""
     if " bytes" in record:
         return record
     octets = bytes.fromhex(record)
@@ -71,10 +64,10 @@ def readable(record: str) -> str:
 
 @dataclass(frozen=True)
 class Phases:
-    """The type's example, with its event fired before it is attached, while, and after.
+    """The example of the type. Its event fires before, while and after it is attached.
 
     Attributes:
-        phase: which of the three this case is about.
+        phase: the phase to judge.
     """
 
     phase: Literal["before", "attached", "after"]
@@ -94,6 +87,6 @@ class Phases:
             yield Finding("the event saw", prog_type.event_sees[self.phase], seen.get("event"))
 
     def _records(self, prog_type: ProgType, facts: Mapping[str, Any]) -> list[str]:
-        """struct record of bpf_src/include/dynptr_harness.h, first firing."""
+        """Return the first struct record of bpf_src/include/dynptr_harness.h."""
         order = "<" if facts["byteorder"] == "little" else ">"
         return [struct.pack(f"{order}IIQQ", prog_type.number, 1, *self.WORDS).hex()]

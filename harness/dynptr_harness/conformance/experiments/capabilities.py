@@ -1,4 +1,4 @@
-"""What processes with few capabilities may make and load."""
+"""Creation of rings and loading of programs by processes with few capabilities."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from dynptr_harness.conformance.experiments.base import Experiment, Reply
-    from dynptr_harness.conformance.experiments.verifier import Program
+    from dynptr_harness.conformance.experiments.verifier import VerifierProgram
     from dynptr_harness.conformance.prog_types import ProgType
 
-ANYBODY, ADMINISTRATORS = 0, 2  # who may use bpf(2) without capabilities: kernel.unprivileged_bpf_disabled
+ANYBODY, ADMINISTRATORS = 0, 2  # values of kernel.unprivileged_bpf_disabled
 
 
 @dataclass(frozen=True)
 class LimitedProcess:
-    """A process that holds some capabilities and no others.
+    """A process with some capabilities and no others.
 
     Attributes:
         capabilities: without the CAP_ prefix.
-        programs: functions that it loads, each with the program type, and what it must be answered.
-        ring: errno with which it is refused a ring; 0 if it gets one.
+        programs: program types and functions to load, with the expected answers.
+        ring: expected errno of creating a ring; 0 for success.
     """
 
     capabilities: tuple[str, ...]
-    programs: tuple[tuple[str, Program], ...]
+    programs: tuple[tuple[str, VerifierProgram], ...]
     ring: int = 0
 
     @property
     def name(self) -> str:
-        """What the process holds, for people."""
+        """The capabilities of the process in words."""
         return " and ".join(f"CAP_{name}" for name in self.capabilities) or "no capability"
 
     def request(self) -> dict[str, Any]:
@@ -61,7 +61,7 @@ class Capabilities:
     """Processes with few capabilities.
 
     Attributes:
-        unprivileged: value of kernel.unprivileged_bpf_disabled for the time of the experiment.
+        unprivileged: value of kernel.unprivileged_bpf_disabled during the experiment.
     """
 
     processes: tuple[LimitedProcess, ...]
@@ -84,10 +84,10 @@ class Capabilities:
 
 @dataclass(frozen=True)
 class WithSysctl:
-    """Another experiment, with settings of the kernel changed for its time.
+    """Another experiment under changed sysctl settings.
 
     Attributes:
-        sysctl: settings by their names, such as net.core.bpf_jit_enable.
+        sysctl: values by name, such as net.core.bpf_jit_enable.
     """
 
     sysctl: Mapping[str, int]

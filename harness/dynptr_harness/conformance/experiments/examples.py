@@ -1,4 +1,4 @@
-"""Examples: whole programs for people to begin with, and what their records must hold."""
+"""Examples: complete programs for users to start from, and their expected records."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ MAX_PIECES, MAX_PIECE = 8, 128
 
 
 def of_write(order: str, pid: int, call: Call) -> bytes:
-    """The record of a write, by variable_size.bpf.c."""
+    """Return the record that variable_size.bpf.c writes for a write(2)."""
     (data,) = call
     return struct.pack(f"{order}IIQ", pid, len(data[:LIMIT]), len(data)) + data[:LIMIT]
 
 
 def of_writev(order: str, pid: int, call: Call) -> bytes:
-    """The record of a writev, by in_pieces.bpf.c."""
+    """Return the record that in_pieces.bpf.c writes for a writev(2)."""
     pieces = [buffer[:MAX_PIECE] for buffer in call[:MAX_PIECES]]
     header = struct.pack(f"{order}II", pid, len(pieces))
     return header + b"".join(struct.pack(f"{order}I", len(piece)) + piece for piece in pieces)
 
 
-# File of bpf_src/examples: its program, and the record of a call.
+# For each file of bpf_src/examples: its program, and a function that returns the record of a call.
 _EXAMPLES: Mapping[str, tuple[str, Callable[[str, int, Call], bytes]]] = {
     "variable_size": ("on_write", of_write),
     "in_pieces": ("on_writev", of_writev),
@@ -43,11 +43,11 @@ _EXAMPLES: Mapping[str, tuple[str, Callable[[str, int, Call], bytes]]] = {
 
 @dataclass(frozen=True)
 class Example:
-    """An example that watches some calls, each of which writes a list of buffers.
+    """An example program and the calls that it watches.
 
     Attributes:
-        name: of its file, without the suffix.
-        calls: one buffer is written by write(2), several by writev(2).
+        name: name of its file without the suffix.
+        calls: the buffers of each call: one for write(2), several for writev(2).
     """
 
     name: str
@@ -60,11 +60,11 @@ class Example:
 
     def findings(
         self,
-        prog_type: ProgType,  # noqa: ARG002  (its section says it)
+        prog_type: ProgType,  # noqa: ARG002  (the section of the program sets it)
         facts: Mapping[str, Any],
         reply: Reply,
     ) -> Iterator[Finding]:
-        """A record for each call, in order; what other processes wrote meanwhile is no concern of ours."""
+        """Expect a record for each call, in order. Records of other processes are ignored."""
         order = "<" if facts["byteorder"] == "little" else ">"
         pid = reply.get("pid", 0)
         seen = [record for record in reply.get("records", ()) if _pid(order, record) == pid]
@@ -74,6 +74,6 @@ class Example:
 
 
 def _pid(order: str, record: str) -> int:
-    """Whose call a record is about: both examples begin with that."""
+    """Return the process ID at the start of a record."""
     (pid,) = struct.unpack_from(f"{order}I", bytes.fromhex(record).ljust(4, b"\0"))
     return int(pid)

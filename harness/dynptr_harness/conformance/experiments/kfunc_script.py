@@ -1,4 +1,4 @@
-"""Rows whose steps call kfuncs; bpf_src/elf/kfunc_steps.bpf.c does them."""
+"""Rows with steps that call kfuncs, run by bpf_src/elf/kfunc_steps.bpf.c."""
 
 from __future__ import annotations
 
@@ -12,22 +12,24 @@ if TYPE_CHECKING:
 
     from dynptr_harness.conformance.experiments.script import Act, Step
 
-WIDENED = "sizes and offsets have 64 bits since v6.19, commit 531b87d865eb; before, the upper half is lost"
+WIDENED = (
+    "since v6.19 sizes and offsets have 64 bits (commit 531b87d865eb); older kernels ignore the upper half"
+)
 
 
 def kfunc_row(
-    case_id: str, column: str, title: str, acts: tuple[Act, ...], source: str, *, narrow: tuple[Act, ...] = ()
+    case_id: str, title: str, acts: tuple[Act, ...], source: str, *, narrow: tuple[Act, ...] = ()
 ) -> Case:
-    """A row of acts whose steps call kfuncs.
+    """Return a row of actions with steps that call kfuncs.
 
     Args:
-        narrow: the same acts with what kernels show that keep sizes and offsets in 32 bits.
+        narrow: the same actions, with the results of kernels with 32-bit sizes and offsets.
     """
     by = "kfunc_steps"
     differences = (Difference(script(*narrow, by=by), WIDENED, before=(6, 19)),) if narrow else ()
     experiment = script(*acts, by=by)
     kfuncs = tuple(dict.fromkeys(_kfuncs(experiment)))
-    return Case(case_id, column, title, experiment, source, differences, loaders=("libbpf",), kfuncs=kfuncs)
+    return Case(case_id, title, experiment, source, differences, loaders=("libbpf",), kfuncs=kfuncs)
 
 
 def _kfuncs(experiment: Script) -> Iterator[str]:

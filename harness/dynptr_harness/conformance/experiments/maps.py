@@ -1,4 +1,4 @@
-"""Calls on maps, by bare system calls: what is asked of the kernel, and what it must answer."""
+"""Calls of bpf(2) and mmap(2) on maps, and their expected results."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dynptr_harness.conformance.experiments.base import RING_SIZE, Finding
 from dynptr_harness.conformance.experiments.script import Act, Script
+from dynptr_harness.protocol import uapi
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 
 PAGE = RING_SIZE
 
-ARRAY_OF_MAPS, RINGBUF, USER_RINGBUF = 12, 27, 31  # enum bpf_map_type
+ARRAY_OF_MAPS = uapi.MapType.ARRAY_OF_MAPS.value
+RINGBUF = uapi.MapType.RINGBUF.value
+USER_RINGBUF = uapi.MapType.USER_RINGBUF.value
 
 # Flags of BPF_MAP_CREATE, include/uapi/linux/bpf.h
 NO_PREALLOC = 1 << 0
@@ -23,14 +26,14 @@ NUMA_NODE = 1 << 2
 RDONLY = 1 << 3
 WRONLY = 1 << 4
 RDONLY_PROG = 1 << 7
-MMAPABLE = 1 << 10
+MMAPABLE = uapi.BPF_F_MMAPABLE
 INNER_MAP = 1 << 12
-RB_OVERWRITE = 1 << 19
+RB_OVERWRITE = uapi.BPF_F_RB_OVERWRITE
 
 
 @dataclass(frozen=True)
 class _Call:
-    """A call on the map `name`; `errno` is 0 where it must succeed, None where there is no such map."""
+    """A call on the map `name`. `errno` is 0 for success, None if the map does not exist."""
 
     errno: int | None = 0
     name: str = "ring"
@@ -39,19 +42,19 @@ class _Call:
         return {"act": type(self).__name__.lower(), "name": self.name}
 
     def findings(self, seen: Reply) -> Iterator[Finding]:
-        asked = {key: value for key, value in self.request().items() if key != "act"}
-        told = ", ".join(f"{key} {value}" for key, value in asked.items() if value not in (0, None))
-        yield Finding(f"errno of {self.request()['act']} ({told})", self.errno, seen["errno"])
+        arguments = {key: value for key, value in self.request().items() if key != "act"}
+        text = ", ".join(f"{key} {value}" for key, value in arguments.items() if value not in (0, None))
+        yield Finding(f"errno of {self.request()['act']} ({text})", self.errno, seen["errno"])
 
 
 @dataclass(frozen=True)
 class Create(_Call):
-    """A map is made; the fields are those of union bpf_attr.
+    """Creates a map. The fields are those of union bpf_attr.
 
     Attributes:
-        inner: the map that becomes its inner map.
-        by_nobody: made by a process without capabilities while unprivileged_bpf_disabled has this value.
-        memory: made by a process that may use so many bytes.
+        inner: name of the inner map.
+        by_nobody: value of unprivileged_bpf_disabled while a process without capabilities creates the map.
+        memory: memory limit of the creating process in bytes.
     """
 
     max_entries: int = RING_SIZE
@@ -77,7 +80,7 @@ class Create(_Call):
 
 @dataclass(frozen=True)
 class Info(_Call):
-    """What the kernel says of the map."""
+    """Gets the info of the map."""
 
     max_entries: int = RING_SIZE
     map_flags: int = 0
@@ -94,11 +97,11 @@ class Info(_Call):
 
 @dataclass(frozen=True)
 class Element(_Call):
-    """An element is looked up, updated, deleted, or the next key is asked for.
+    """Looks up, updates or deletes an element, or gets the next key.
 
     Attributes:
         key: None for a null pointer.
-        value: to update, the map that is stored.
+        value: name of the map to store, for an update.
     """
 
     op: Literal["lookup", "update", "delete", "next"] = "lookup"
@@ -113,12 +116,12 @@ class Element(_Call):
 
 @dataclass(frozen=True)
 class Freeze(_Call):
-    """User space may no longer write the map."""
+    """Freezes the map: user space can no longer write it."""
 
 
 @dataclass(frozen=True)
 class Mmap(_Call):
-    """A part of the map is mapped, and stays so until Munmap or the end."""
+    """Maps a part of the map until Munmap or the end."""
 
     offset: int = 0
     length: int = PAGE
@@ -126,13 +129,13 @@ class Mmap(_Call):
     private: bool = False
 
     def request(self) -> dict[str, Any]:
-        asked = {"offset": self.offset, "length": self.length, "prot": self.prot, "private": self.private}
-        return {**super().request(), **asked}
+        arguments = {"offset": self.offset, "length": self.length, "prot": self.prot, "private": self.private}
+        return {**super().request(), **arguments}
 
 
 @dataclass(frozen=True)
 class Mprotect(_Call):
-    """What was mapped last gets another protection."""
+    """Changes the protection of the last mapping."""
 
     prot: Literal["r", "rw", "rx"] = "r"
 
@@ -142,7 +145,7 @@ class Mprotect(_Call):
 
 @dataclass(frozen=True)
 class Munmap(_Call):
-    """What was mapped last is no longer."""
+    """Removes the last mapping."""
 
     def request(self) -> dict[str, Any]:
         return {"act": "munmap"}
@@ -150,7 +153,7 @@ class Munmap(_Call):
 
 @dataclass(frozen=True)
 class MapCalls(Script):
-    """Calls in a row, with maps that last as long; no program has to do with them."""
+    """A sequence of calls without a program. The maps exist until its end."""
 
     object: str = ""
 
@@ -159,5 +162,5 @@ class MapCalls(Script):
 
 
 def calls(*acts: Act) -> MapCalls:
-    """These calls in a row."""
+    """Return an experiment that makes these calls in order."""
     return MapCalls(acts)

@@ -1,4 +1,4 @@
-"""Scripts: acts in a row on a new ring, by a program and by user space, each with what must come of it."""
+"""Scripts: actions of a program and of user space on one ring, each with its expected result."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from dynptr_harness.conformance.experiments.base import (
     Finding,
     Reply,
     each_of,
-    footprint,
     readable,
     size_of,
 )
+from dynptr_harness.protocol.ring import BUSY, DISCARDED, footprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,13 +25,12 @@ if TYPE_CHECKING:
 AVAIL_DATA, RING_SIZE_QUERY, CONS_POS, PROD_POS, OVERWRITE_POS = range(5)
 NO_WAKEUP, FORCE_WAKEUP = 1, 2
 
-BUSY, DISCARDED = 1 << 31, 1 << 30  # bits in the length of a record's header
 U32, U64 = 1 << 32, 1 << 64
 
-# How long epoll may take to tell of a wake-up that must come, and how long it listens where none may: a
-# wake-up goes through irq_work (kernel/bpf/ringbuf.c, bpf_ringbuf_commit), for which a CPU interrupts itself
-# (arch/x86/kernel/irq_work.c), so that it is over before the event's system call returns. With both set to
-# nothing all wake-up cases hold in every program type on 6.1, 6.12 and 7.3, none too late.
+# Seconds that epoll waits for an expected wake-up, and for an unexpected one. A wake-up goes through irq_work
+# (kernel/bpf/ringbuf.c, bpf_ringbuf_commit). The CPU interrupts itself for it (arch/x86/kernel/irq_work.c),
+# so it is done before the event's system call returns. With both set to zero, all wake-up cases pass in every
+# program type on 6.1, 6.12 and 7.3.
 WAKE_S, NO_WAKE_S = 2.0, 0.001
 
 
@@ -40,8 +39,9 @@ class Reserve:
     """One reservation of a step.
 
     Attributes:
-        size: bytes asked for. flags: of the reservation.
-        errno: 0 where it must be granted, else the error it must fail with.
+        size: in bytes.
+        flags: flags of the reservation.
+        errno: expected error; 0 if it must succeed.
         release: 'submit' or 'discard', with `release_flags`.
     """
 
@@ -53,11 +53,11 @@ class Reserve:
 
     @property
     def moves(self) -> int:
-        """By how much it moves the producer position: the size is a u32 for the kernel."""
+        """Bytes by which it moves the producer position. The size is a u32 in the kernel."""
         return 0 if self.errno else footprint(self.size % U32)
 
     def request(self) -> dict[str, Any]:
-        """The reservation as the agent takes it."""
+        """Return the reservation for the agent."""
         return {
             "size": self.size,
             "flags": self.flags,
@@ -66,7 +66,7 @@ class Reserve:
         }
 
 
-# Operations that are kfuncs; see enum op of bpf_src/include/dynptr_harness.h for what they take and answer.
+# Operations that call kfuncs. enum op in bpf_src/include/dynptr_harness.h describes arguments and results.
 KFUNC_OF = {
     "size": "bpf_dynptr_size",
     "is-null": "bpf_dynptr_is_null",
@@ -84,14 +84,14 @@ KFUNC_OF = {
 
 @dataclass(frozen=True)
 class Access:
-    """What a step does with the dynptr in `slot` (0 to 2), or with the ring, while it holds it.
+    """An operation of a step on the dynptr in `slot` (0 to 2), or on the ring.
 
     Attributes:
-        op: 'write' and 'slice-write' take their bytes from the step's payload, from `source` on; 'slice'
-            and 'plain-reserve' answer 1 for a pointer and 0 for NULL; 'query' takes what to query in
-            `flags`. The names in KFUNC_OF are those of kfuncs.
-        want: the answer.
-        data: for 'read', the bytes that must have been read.
+        op: 'write' and 'slice-write' write bytes of the step's payload, starting at `source`. 'slice' and
+            'plain-reserve' return 1 for a pointer and 0 for NULL. 'query' takes the query in `flags`. The
+            names in KFUNC_OF call kfuncs.
+        want: expected result.
+        data: expected bytes of a 'read'.
     """
 
     op: str
@@ -104,7 +104,7 @@ class Access:
     data: bytes = b""
 
     def request(self) -> dict[str, Any]:
-        """The access as the agent takes it."""
+        """Return the access for the agent."""
         return {
             "op": self.op,
             "slot": self.slot,
@@ -123,11 +123,11 @@ class Access:
 
 @dataclass(frozen=True)
 class Step:
-    """Up to three reservations held at a time, accesses, and their release in the order of `order`.
+    """Up to three reservations held at the same time, accesses, and the releases in the order of `order`.
 
     Attributes:
-        clone: what the cloning of the first dynptr must answer, where the program does that; its clone is
-            in slot 3, and is released in its place where the order begins with 'D'.
+        clone: expected result of cloning the first dynptr; None to not clone it. The clone is in slot 3. It
+            is released in place of the first dynptr if the order begins with 'D'.
     """
 
     slots: tuple[Reserve, ...]
@@ -137,7 +137,7 @@ class Step:
     clone: int | None = None
 
     def request(self) -> dict[str, Any]:
-        """The step as the agent takes it."""
+        """Return the step for the agent."""
         return {
             "slots": [slot.request() for slot in self.slots],
             "accesses": [access.request() for access in self.accesses],
@@ -146,7 +146,7 @@ class Step:
         }
 
     def findings(self, outcome: dict[str, Any]) -> Iterator[Finding]:
-        """Answers of the helpers, and where the ring's positions must be at each point."""
+        """Yield the findings on the results of the helpers, and on the positions after each call."""
         yield Finding("reserve", [-slot.errno for slot in self.slots], outcome["reserved"])
         if self.clone is not None:
             yield Finding("clone", self.clone, outcome["cloned"])
@@ -157,7 +157,7 @@ class Step:
         yield from self._positions(outcome)
 
     def _positions(self, outcome: dict[str, Any]) -> Iterator[Finding]:
-        """A granted reservation moves the producer at once; a release moves nothing."""
+        """Check that a successful reservation moves the producer position and a release does not."""
         start = outcome["start"]
         _available, consumer, producer = start
         points = [start]
@@ -171,7 +171,7 @@ class Step:
         yield Finding(POSITIONS, wanted, points)
 
 
-POSITIONS = "available data, consumer and producer position"  # of the lists that an outcome has of them
+POSITIONS = "available data, consumer and producer position"  # one list for each point in an outcome
 
 
 def _position(producer: int, consumer: int) -> list[int]:
@@ -182,12 +182,12 @@ def _position(producer: int, consumer: int) -> list[int]:
 
 
 def submitted(payload: bytes, flags: int = 0) -> Step:
-    """A record that is granted, written, read back and submitted."""
+    """Return a step that reserves, writes, reads back and submits a record."""
     return _written(payload, Reserve(len(payload), release_flags=flags))
 
 
 def discarded(payload: bytes, flags: int = 0) -> Step:
-    """A record that is granted, written, read back and discarded."""
+    """Return a step that reserves, writes, reads back and discards a record."""
     return _written(payload, Reserve(len(payload), release="discard", release_flags=flags))
 
 
@@ -197,7 +197,7 @@ def _written(payload: bytes, slot: Reserve) -> Step:
 
 
 def refused(slot: Reserve) -> Step:
-    """A reservation that must fail, after which the dynptr is null: it can't be written, read or sliced."""
+    """Return a step with a reservation that must fail. Its null dynptr can't be written, read or sliced."""
     accesses = (
         Access("write", -EINVAL, 8),
         Access("write", -EINVAL, 0),
@@ -210,22 +210,22 @@ def refused(slot: Reserve) -> Step:
 
 
 class Act(Protocol):
-    """One act of a script."""
+    """One action of a script."""
 
     def request(self) -> dict[str, Any]:
-        """What the agent is asked to do."""
+        """Return the action for the agent."""
 
     def findings(self, seen: Reply) -> Iterator[Finding]:
-        """What must come of it, beside what did."""
+        """Yield each expectation with the observation in the reply."""
 
 
 @dataclass(frozen=True)
 class Fill:
-    """`cnt` reservations of one size in a row, before the steps of the event; stops at the first refusal.
+    """`cnt` identical reservations before the steps of an event, until the first one that fails.
 
     Attributes:
-        granted: how many must be.
-        errno: of the one that must not be, 0 where all must be granted.
+        granted: expected number of successful reservations.
+        errno: expected error of the next one; 0 if all must succeed.
     """
 
     each: Reserve
@@ -236,14 +236,14 @@ class Fill:
 
 @dataclass(frozen=True)
 class Event:
-    """The type's event, whose program fills and does the first step; and again for each further step."""
+    """Triggers the event once for each step. The first run of the program also does the fill."""
 
     steps: tuple[Step, ...] = ()
     fill: Fill | None = None
 
     @property
     def new_ring(self) -> bool:
-        """Whether it counts positions from the making of the ring, or needs records that are all alike."""
+        """True if it expects absolute positions, or needs the whole ring."""
         accesses = (access for step in self.steps for access in step.accesses)
         return bool(self.fill) or any(
             access.op == "query" and access.flags in {CONS_POS, PROD_POS} for access in accesses
@@ -259,7 +259,7 @@ class Event:
         times = max(1, len(self.steps))
         yield Finding("the program ran", times, seen["fired"])
         if seen["fired"] < times:
-            return  # nor did it write every outcome
+            return  # there are no outcomes to check
         if self.fill:
             want = {"granted": self.fill.granted, "error": -self.fill.errno}
             yield Finding(f"filled with records of {self.fill.each.size}", want, seen["fill"])
@@ -270,7 +270,7 @@ class Event:
 
 @dataclass(frozen=True)
 class NewRing:
-    """Another new ring takes the place of the one so far."""
+    """Replaces the ring by a new one."""
 
     size: int = RING_SIZE
 
@@ -283,11 +283,12 @@ class NewRing:
 
 @dataclass(frozen=True)
 class Peek:
-    """What lies in the ring, by the raw reader: the header words of all records, in order.
+    """Reads the headers of all records with the raw reader.
 
     Attributes:
-        page_offset: the other half of each header; 3 in the first page of the data, which comes after the
-            kernel's own page and the two with the positions.
+        headers: first word of each header, in order.
+        page_offset: second word of each header. It is 3 in the first data page, which follows the kernel's
+            page and the two position pages.
     """
 
     headers: tuple[int, ...]
@@ -308,45 +309,45 @@ class Peek:
 
 @dataclass(frozen=True)
 class Consume:
-    """Both consumers take what is there and must agree on it.
+    """Consumes all records with libbpf and with the raw reader, which must agree.
 
     Attributes:
-        records: the payloads that must arrive; a number stands for that many bytes of anything.
+        records: expected payloads; a number is the size of a payload with any content.
     """
 
     records: tuple[bytes | int, ...]
 
     @property
     def new_ring(self) -> bool:
-        """Whether a record is to be all zeroes, as only what nobody ever wrote to is."""
+        """True if it expects a record of zero bytes, which only an unused ring has."""
         return any(isinstance(record, bytes) and record and not any(record) for record in self.records)
 
     def request(self) -> dict[str, Any]:
         return {"act": "consume"}
 
     def findings(self, seen: Reply) -> Iterator[Finding]:
-        yield Finding("records", *self._beside(seen["records"]))
+        yield Finding("records", *self._comparable(seen["records"]))
         raw, end = raw_view(seen["raw"])
-        yield Finding("records by the raw reader", *self._beside(raw))
+        yield Finding("records by the raw reader", *self._comparable(raw))
         yield Finding("both readers agree", seen["records"], raw)
         yield Finding("consumer position afterwards", end, seen["consumer"])
 
-    def _beside(self, seen: Sequence[str]) -> tuple[list[str], list[str]]:
-        """Wanted and seen records as text; where only a length is wanted, only the length is told."""
+    def _comparable(self, seen: Sequence[str]) -> tuple[list[str], list[str]]:
+        """Return the expected and the seen records as text, or their sizes where only a size is expected."""
         wants = [f"{want} bytes" if isinstance(want, int) else readable(want.hex()) for want in self.records]
-        told = [
+        seen_texts = [
             f"{size_of(record)} bytes"
             if i < len(self.records) and isinstance(self.records[i], int)
             else readable(record)
             for i, record in enumerate(seen)
         ]
-        return wants, told
+        return wants, seen_texts
 
 
 def raw_view(raw: dict[str, Any]) -> tuple[list[str], int]:
-    """What a correct consumer takes from the raw records: (payloads, consumer position afterwards).
+    """Return (payloads, consumer position afterwards) of a correct consumer of the raw records.
 
-    It stops at the first record that is busy and skips those that were discarded.
+    A consumer stops at the first busy record and skips discarded ones.
     """
     payloads, position = [], raw["consumer"]
     for record in each_of(raw["records"]):
@@ -360,7 +361,7 @@ def raw_view(raw: dict[str, Any]) -> tuple[list[str], int]:
 
 @dataclass(frozen=True)
 class Seek:
-    """User space writes the consumer position: to the producer position plus `ahead`."""
+    """Sets the consumer position to the producer position plus `ahead`."""
 
     ahead: int = 0
 
@@ -373,7 +374,7 @@ class Seek:
 
 @dataclass(frozen=True)
 class Watch:
-    """An epoll instance is made for the ring."""
+    """Creates an epoll instance for the ring."""
 
     edge: bool = False
 
@@ -386,7 +387,7 @@ class Watch:
 
 @dataclass(frozen=True)
 class Wait:
-    """What epoll says within the time that it is given: woken or not."""
+    """Waits with epoll for a limited time."""
 
     woken: bool
 
@@ -399,7 +400,7 @@ class Wait:
 
 @dataclass(frozen=True)
 class Poll:
-    """What poll(2) says now; a ring that the kernel writes is never ready for writing."""
+    """Calls poll(2). A ring that the kernel writes is never writable."""
 
     readable: bool
 
@@ -412,12 +413,12 @@ class Poll:
 
 @dataclass(frozen=True)
 class Held:
-    """The type's event, whose program holds two reservations open while user space acts.
+    """Triggers the event. The program holds its reservations while user space acts.
 
     Attributes:
-        slots: one or two; the second is released first if `order` is 'BAC'.
-        after_a, after_b: acts after the first reservation and after the second.
-        after_release: acts after the first release.
+        slots: one or two reservations; the second is released first if `order` is 'BAC'.
+        after_a, after_b: actions after the first reservation and after the second.
+        after_release: actions after the first release.
     """
 
     slots: tuple[Reserve, ...]
@@ -441,7 +442,7 @@ class Held:
     def findings(self, seen: Reply) -> Iterator[Finding]:
         yield Finding("the program ran", 1, seen["fired"])
         if not seen["fired"]:
-            return  # nor did it write any outcome
+            return  # there is no outcome to check
         outcome = seen["outcomes"][0]
         yield Finding("reserve", [-slot.errno for slot in self.slots], outcome["reserved"])
         yield Finding("pauses ended by user space", len(self._pauses), outcome["paused"])
@@ -453,7 +454,7 @@ class Held:
                     yield Finding(f"{place} {finding.name}", finding.want, finding.seen)
 
     def _positions(self, outcome: dict[str, Any]) -> Iterator[Finding]:
-        """As in a step, but user space may have moved the consumer in the pause after a reservation."""
+        """Check positions as in a step. User space may have moved the consumer position in a pause."""
         _available, consumer, producer = outcome["start"]
         wanted = []
         for slot, acts in zip(self.slots, (self.after_a, self.after_b), strict=False):
@@ -467,11 +468,12 @@ class Held:
 
 @dataclass(frozen=True)
 class Script:
-    """Acts in a row on a ring in which there is nothing, and which is new where they depend on that.
+    """Actions on an empty ring. The ring is new if the actions require that.
 
     Attributes:
-        ring_flags: of the ring that the script begins with.
-        object: the ELF object whose program does the steps, where libbpf loads it; BCC has one only.
+        ring_size: size of the first ring in bytes.
+        ring_flags: flags of the first ring.
+        object: ELF object of the program for the steps, with libbpf; BCC has only one program.
     """
 
     acts: tuple[Act, ...]
@@ -491,7 +493,7 @@ class Script:
 
     @property
     def _new_ring(self) -> bool:
-        """What is asked of rings of another kind is about where they began, too."""
+        """True if the actions require a new ring, as on all rings with flags."""
         return bool(self.ring_flags) or any(getattr(act, "new_ring", False) for act in self.acts)
 
     def findings(self, prog_type: ProgType, facts: Mapping[str, Any], reply: Reply) -> Iterator[Finding]:  # noqa: ARG002
@@ -503,5 +505,5 @@ class Script:
 
 
 def script(*acts: Act, ring_size: int = RING_SIZE, by: str = "steps") -> Script:
-    """A script of these acts; `by` is the object whose program does the steps."""
+    """Return a script of these actions. `by` is the object whose program runs the steps."""
     return Script(acts, ring_size, by)

@@ -1,11 +1,12 @@
-"""A flood: far more reservations than a ring has room for, from all sides, and all to be accounted for."""
+"""The stress test: more reservations than the ring can hold, on all CPUs, each accounted for."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from dynptr_harness.conformance.experiments.base import Finding, footprint
+from dynptr_harness.conformance.experiments.base import Finding
+from dynptr_harness.protocol.ring import footprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -16,23 +17,23 @@ if TYPE_CHECKING:
 RECORD_BYTES = 16  # struct flood_record of bpf_src/elf/flood.bpf.c
 CONTEXTS = ("outer", "nested")
 
-# Types whose programs a perf event's can interrupt. In those of kprobes and tracepoints the kernel passes
-# over the event: all three count up bpf_prog_active of their CPU and stand back if it was not 0
-# (kernel/trace/bpf_trace.c, trace_call_bpf; kernel/events/core.c, bpf_overflow_handler). Raw tracepoints
-# look only whether they interrupt themselves (kernel/trace/bpf_trace.c, __bpf_trace_run).
+# Types whose programs can be interrupted by a perf event's program. During kprobe and tracepoint programs the
+# kernel skips the event: all three increment bpf_prog_active of their CPU and give up if it was not 0
+# (kernel/trace/bpf_trace.c, trace_call_bpf; kernel/events/core.c, bpf_overflow_handler). Raw tracepoints only
+# check if they interrupt themselves (kernel/trace/bpf_trace.c, __bpf_trace_run).
 INTERRUPTED = frozenset({"RAW_TRACEPOINT", "SYSCALL"})
 
 
 @dataclass(frozen=True)
 class Stress:
-    """Producers of the type and of a perf event on every CPU, and a consumer in a process of its own.
+    """Producers of the type and of a perf event on every CPU, and a consumer in a separate process.
 
     Attributes:
-        attempts: reservations that are tried, at least.
-        interruption: what happens to the consumer `interruptions` times: it stalls until reservations fail
-            for lack of room, or is killed between saving records and writing its position.
-        ring_size: bytes.
-        seed: which reservations are submitted, discarded and refused.
+        attempts: minimum number of reservations to try.
+        interruption: how the consumer is interrupted, `interruptions` times: it stalls until the ring is
+            full, or is killed between saving records and writing its position.
+        ring_size: in bytes.
+        seed: decides which reservations are submitted, discarded and rejected.
     """
 
     attempts: int
@@ -74,7 +75,7 @@ class Stress:
 
     @staticmethod
     def _of_stream(stream: dict[str, Any]) -> Iterator[Finding]:
-        """Every call has one outcome, and exactly what was submitted arrived."""
+        """Check that every call has one outcome, and that exactly the submitted records arrived."""
         name, counted = f"CPU {stream['cpu']} {stream['context']}", stream["counted"]
         outcomes = sum(counted[kind] for kind in ("submitted", "discarded", "refused", "full"))
         yield Finding(f"{name}: outcomes", counted["attempts"], outcomes)
@@ -83,7 +84,7 @@ class Stress:
         yield Finding(f"{name}: arrived", submitted, stream["arrived"])
 
     def _of_ring(self, reply: Reply, counted: list[dict[str, int]]) -> Iterator[Finding]:
-        """Nothing is left in the ring, and no record was wrong, out of order or in a wrong place."""
+        """Check that the ring is empty, and that no record was damaged, out of order or misplaced."""
         taken = sum(count["submitted"] + count["discarded"] for count in counted) * footprint(RECORD_BYTES)
         yield Finding("positions", {"consumer": taken, "producer": taken}, reply.get("positions"))
         discarded = sum(count["discarded"] for count in counted)

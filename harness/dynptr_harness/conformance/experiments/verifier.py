@@ -1,4 +1,4 @@
-"""Programs given to the verifier, and what it must answer: rows that no event fires."""
+"""Rows that only load programs, with the expected answers of the verifier."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.conformance.case import Case, Difference, Splat
 from dynptr_harness.conformance.experiments.base import Finding
+from dynptr_harness.core.verifier_log import reasons_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from dynptr_harness.conformance.experiments.base import Reply
     from dynptr_harness.conformance.prog_types import ProgType, Version
 
-# What does not depend on the type of the program is asked in one type.
+# The type for rows that do not depend on it.
 ONE_TYPE = ("RAW_TRACEPOINT",)
 ALL_TYPES = ()
 
@@ -22,14 +23,14 @@ BOTH_LOADERS = ("bcc", "libbpf")
 
 
 @dataclass(frozen=True)
-class Program:
+class VerifierProgram:
     """A C function as a program, and the verifier's answer.
 
     Attributes:
-        name: of the function.
-        errno: of the refusal; 0 if the program must be accepted.
-        reasons: distinctive parts of the verifier's log, all of which must be there. The whole log is
-            searched: newer kernels print more lines after the one that tells.
+        name: name of the function.
+        errno: expected error; 0 if the program must be accepted.
+        reasons: parts of the verifier log that must all occur. The whole log is searched, because newer
+            kernels print more lines after the reason.
     """
 
     name: str
@@ -38,38 +39,36 @@ class Program:
 
     @property
     def answer(self) -> str:
-        """What the verifier must say, for people."""
+        """The expected answer in words."""
         return _answer(self.errno, "; ".join(self.reasons)) if self.errno else "accepted"
 
     def seen(self, reply: Reply) -> str:
-        """What it did say, in the same words where it is the same."""
+        """Return the actual answer in words, equal to `answer` if it is as expected."""
         if not reply:
             return "not tried"
         if reply["accepted"]:
             return "accepted"
-        told = bool(self.errno) and all(reason in reply["log"] for reason in self.reasons)
-        return _answer(reply["errno"], "; ".join(self.reasons) if told else telling_line(reply["log"]))
+        as_expected = bool(self.errno) and all(reason in reply["log"] for reason in self.reasons)
+        return _answer(reply["errno"], "; ".join(self.reasons) if as_expected else last_reason(reply["log"]))
 
 
 def _answer(errno: int, reason: str) -> str:
     return f"refused with {-errno}: {reason}"
 
 
-def telling_line(log: str) -> str:
-    """The last line of a verifier's log that is not about its work, nor of the report that newer ones add."""
-    classic = log.partition("\nVerification failed:")[0]
-    lines = [line for line in classic.splitlines() if line.strip() and not line.startswith("processed ")]
-    return lines[-1] if lines else "(no log)"
+def last_reason(log: str) -> str:
+    """Return the last reason in a verifier log."""
+    return (reasons_in(log) or ["(no log)"])[-1]
 
 
 @dataclass(frozen=True)
-class Call:
-    """A C function that calls a helper, as a program: refused or not, the verifier must know the helper.
+class HelperCall:
+    """A C function that calls a helper. The verifier must know the helper, even if it rejects the program.
 
     Attributes:
-        name: of the function.
+        name: name of the function.
         helper: number of the helper.
-        known: whether the kernel has it.
+        known: True if the kernel has the helper.
     """
 
     name: str
@@ -78,38 +77,38 @@ class Call:
 
     @property
     def answer(self) -> str:
-        """What the verifier must say, for people."""
+        """The expected answer in words."""
         return f"helper {self.helper} {'known' if self.known else 'unknown'}"
 
     def seen(self, reply: Reply) -> str:
-        """What it did say, in the same words."""
+        """Return the actual answer in words."""
         if not reply:
             return "not tried"
         log = "" if reply["accepted"] else reply["log"]
         return replace(self, known=f"invalid func unknown#{self.helper}\n" not in log).answer
 
 
-def accepted(name: str) -> Program:
-    """A program that the verifier must take."""
-    return Program(name)
+def accepted(name: str) -> VerifierProgram:
+    """Return a program that the verifier must accept."""
+    return VerifierProgram(name)
 
 
-def refused(name: str, errno: int, *reasons: str) -> Program:
-    """A program that the verifier must refuse for these reasons."""
-    return Program(name, errno, reasons)
+def refused(name: str, errno: int, *reasons: str) -> VerifierProgram:
+    """Return a program that the verifier must reject for these reasons."""
+    return VerifierProgram(name, errno, reasons)
 
 
 @dataclass(frozen=True)
 class Verification:
-    """Programs loaded and let go again, never attached: some are unsafe, and an old kernel takes them.
+    """Loads programs and never attaches them, because old kernels accept some unsafe ones.
 
     Attributes:
-        programs: with each that is refused, its twin that is accepted: the same, made right.
-        object: file of the programs: bpf_src/cases/NAME.c for BCC, bpf_src/elf/NAME.bpf.c for libbpf.
-        sections: load each program into the type that its section names, not into the cell's.
+        programs: each rejected program with its accepted twin, the corrected version.
+        object: name of the file: bpf_src/cases/NAME.c for BCC, bpf_src/elf/NAME.bpf.c for libbpf.
+        sections: load each program with the type of its section, not the type of the cell.
     """
 
-    programs: tuple[Program | Call, ...]
+    programs: tuple[VerifierProgram | HelperCall, ...]
     object: str
     sections: bool = False
 
@@ -126,8 +125,8 @@ class Verification:
         for program in self.programs:
             yield Finding(f"{program.name} is", program.answer, program.seen(functions.get(program.name, {})))
 
-    def with_answers(self, *programs: Program | Call) -> Verification:
-        """The same programs with other answers for some."""
+    def with_answers(self, *programs: VerifierProgram | HelperCall) -> Verification:
+        """Return a copy with other answers for some programs."""
         others = {program.name: program for program in programs}
         unknown = others.keys() - {program.name for program in self.programs}
         if unknown:
@@ -137,29 +136,28 @@ class Verification:
 
 @dataclass(frozen=True)
 class Older:
-    """What kernels before some version answer to some programs of a row.
+    """Different answers of older kernels to some programs of a row.
 
     Attributes:
-        before: the first version that must not answer so any more.
-        source: what changed it.
-        programs: those that were answered differently, with that answer.
-        defect: the old answer is wrong.
-        since: the first version that answers so, if an even older one does not.
+        before: first version without the old answers.
+        source: the change in the kernel.
+        programs: the programs with their old answers.
+        defect: True if the old answers are wrong.
+        since: first version with the old answers, if even older versions do not have them.
     """
 
     before: Version
     source: str
-    programs: tuple[Program | Call, ...]
+    programs: tuple[VerifierProgram | HelperCall, ...]
     defect: bool = False
     since: Version | None = None
 
 
 def row(
     case_id: str,
-    column: str,
     title: str,
     file: str,
-    programs: tuple[Program | Call, ...],
+    programs: tuple[VerifierProgram | HelperCall, ...],
     source: str,
     older: tuple[Older, ...] = (),
     *,
@@ -169,14 +167,14 @@ def row(
     without_helper: bool = False,
     splats: tuple[Splat, ...] = (),
 ) -> Case:
-    """A row about programs for the verifier.
+    """Return a row that loads programs.
 
     Args:
-        file: name of the C file, in bpf_src/cases and bpf_src/elf; in the latter alone for ('libbpf',).
-        older: what older kernels answer.
-        kfuncs: that the programs call.
-        without_helper: whether the row says something of kernels that lack the helper.
-        splats: complaints of the kernel about itself that are known.
+        file: name of the C file, in bpf_src/cases and bpf_src/elf, or only in the latter for ('libbpf',).
+        older: answers of older kernels.
+        kfuncs: kfuncs that the programs call.
+        without_helper: True if the row also applies to kernels without the helper.
+        splats: known warnings of the kernel.
     """
     verification = Verification(programs, file, sections=loaders == ("libbpf",))
     differences = tuple(
@@ -187,7 +185,6 @@ def row(
     )
     return Case(
         case_id,
-        column,
         title,
         verification,
         source,

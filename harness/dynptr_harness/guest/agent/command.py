@@ -1,14 +1,14 @@
-"""A command that a person runs in the guest: what it writes goes to the host as it comes.
+"""Runs a user's command in the guest and streams its output to the host.
 
-The host asks for `exec` with the words of the command in `argv`, and where it is to have a terminal, with
-`terminal`: its `rows`, `columns` and `term`. While it runs
+The request `exec` has the command in `argv`. With `terminal` (`rows`, `columns`, `term`) it runs on a
+pseudoterminal. While it runs:
 
-- the host sends `input` (base64; empty for its end) and `size` ([rows, columns]), a line each;
-- the agent sends the event `output` with `stream` ('stdout' or 'stderr', both one with a terminal) and `data`
-  (base64), and `alive` now and then.
+- the host sends messages with `input` (base64; empty at the end of input) or `size` ([rows, columns]);
+- the agent sends the event `output` with `stream` ('stdout' or 'stderr'; only 'stdout' with a terminal) and
+  `data` (base64), and the event `alive` every ALIVE_S seconds.
 
-The reply has its `status`: 128 + N where signal N ended it, 126 or 127 where it cannot be started. A machine
-serves one such request, its last: whatever else the host sends is input.
+The reply has the `status`: 128 + N if signal N ended the command, 126 or 127 if it could not be started. This
+is the last request of a machine, because every later message is input for the command.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dynptr_harness.guest.agent.ports import Ports
+    from dynptr_harness.guest.agent.ports import AgentPorts
 
 ALIVE_S = 2.0
 CHUNK = 1 << 16
-FOLDER = "/payload"  # where it runs
-PATH = "/usr/sbin:/usr/bin:/usr/local/bin"  # the last has the tools of busybox
-CANNOT_RUN, NOT_FOUND = 126, 127  # as a shell says it
+DIRECTORY = "/payload"  # working directory of commands
+PATH = "/usr/sbin:/usr/bin:/usr/local/bin"  # /usr/local/bin has the applets of busybox
+CANNOT_RUN, NOT_FOUND = 126, 127  # as in a shell
 
 
 class Command:
-    """One command, from its start to its end."""
+    """A user's command."""
 
-    def __init__(self, ports: Ports, request: dict[str, Any]) -> None:
+    def __init__(self, ports: AgentPorts, request: dict[str, Any]) -> None:
         self._ports = ports
         self._id = request["id"]
         self._argv: list[str] = request["argv"]
@@ -45,7 +45,7 @@ class Command:
         self._ended = Event()
 
     def run(self) -> dict[str, Any]:
-        """Run it to its end, and until nobody can write to where its output goes any more."""
+        """Run the command until it has ended and all writers have closed its output."""
         try:
             child, stdin, outputs = self._on_terminal() if self._terminal else self._on_pipes()
         except OSError as error:
@@ -53,7 +53,7 @@ class Command:
             return {"status": NOT_FOUND if isinstance(error, FileNotFoundError) else CANNOT_RUN}
         pumps = [Thread(target=self._pump, args=output) for output in outputs.items()]
         feeder = Thread(target=self._feed, args=(stdin,), daemon=True)
-        for thread in (*pumps, feeder, Thread(target=self._live, daemon=True)):
+        for thread in (*pumps, feeder, Thread(target=self._send_alive, daemon=True)):
             thread.start()
         for pump in pumps:
             pump.join()
@@ -64,7 +64,7 @@ class Command:
     def _on_pipes(self) -> tuple[subprocess.Popen[bytes], int, dict[str, int]]:
         (stdin, to_stdin), (from_stdout, stdout), (from_stderr, stderr) = (os.pipe() for _ in range(3))
         try:
-            child = self._started(self._argv, stdin=stdin, stdout=stdout, stderr=stderr)
+            child = self._start(self._argv, stdin=stdin, stdout=stdout, stderr=stderr)
         finally:
             for theirs in (stdin, stdout, stderr):
                 os.close(theirs)
@@ -74,38 +74,36 @@ class Command:
         assert self._terminal  # noqa: S101
         ours, theirs = os.openpty()
         _resize(ours, self._terminal["rows"], self._terminal["columns"])
-        # a session of its own, with the terminal as the one that Ctrl-C comes from
+        # a new session with the pseudoterminal as its controlling terminal, so that Ctrl-C works
         argv = ["busybox", "setsid", "-c", *self._argv]
-        child = self._started(argv, stdin=theirs, stdout=theirs, stderr=theirs, TERM=self._terminal["term"])
+        child = self._start(argv, stdin=theirs, stdout=theirs, stderr=theirs, TERM=self._terminal["term"])
         os.close(theirs)
         return child, ours, {"stdout": ours}
 
     @staticmethod
-    def _started(
+    def _start(
         argv: list[str], *, stdin: int, stdout: int, stderr: int, **environment: str
     ) -> subprocess.Popen[bytes]:
         environ = {**os.environ, "PATH": PATH, **environment}
-        return subprocess.Popen(argv, stdin=stdin, stdout=stdout, stderr=stderr, env=environ, cwd=FOLDER)
+        return subprocess.Popen(argv, stdin=stdin, stdout=stdout, stderr=stderr, env=environ, cwd=DIRECTORY)
 
     def _pump(self, stream: str, fd: int) -> None:
-        """Send what is written, until nobody can write any more; for a terminal that is an error."""
-        with suppress(OSError):
+        with suppress(OSError):  # EIO: the last writer has closed the terminal
             while data := os.read(fd, CHUNK):
                 self._output(stream, data)
 
     def _feed(self, stdin: int) -> None:
-        """Give the command what the host sends."""
         for message in self._ports.requests():
             if size := message.get("size"):
                 _resize(stdin, *size)
             elif data := base64.b64decode(message["input"]):
-                with suppress(BrokenPipeError):  # it reads no more, which is its own affair
+                with suppress(BrokenPipeError):  # the command has closed its input
                     _write(stdin, data)
             else:
                 os.close(stdin)
                 return
 
-    def _live(self) -> None:
+    def _send_alive(self) -> None:
         while not self._ended.wait(ALIVE_S):
             self._send("alive")
 
@@ -118,13 +116,16 @@ class Command:
 
 
 def run_to_end(request: dict[str, Any]) -> dict[str, Any]:
-    """A command that nobody watches: its status, and in base64 what it wrote; `stdin` is what it may read."""
+    """Run the command in `argv` with the input `stdin`.
+
+    Input and output are in base64.
+    """
     done = subprocess.run(
         request["argv"],
         input=base64.b64decode(request["stdin"]),
         capture_output=True,
         env={**os.environ, "PATH": PATH},
-        cwd=FOLDER,
+        cwd=DIRECTORY,
         check=False,
     )
     outputs = {name: base64.b64encode(getattr(done, name)).decode() for name in ("stdout", "stderr")}

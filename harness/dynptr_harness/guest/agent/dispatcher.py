@@ -1,23 +1,24 @@
-"""The experiments that a host can ask for; each answers with what was seen, and with nothing else.
+"""Carries out the experiments that the host requests, and returns what was observed.
 
-A request names the experiment in `kind`, the program type in `prog_type`, and in `loader` what compiles and
-loads the programs: 'bcc', or 'libbpf' from the ELF object `object`.
+A request has the experiment in `kind`, the program type in `prog_type` and the loader in `loader`: 'bcc', or
+'libbpf' for the ELF object `object`.
 
-- `phases`: the type's example, with its event fired before it is attached, while, and after.
-- `script`: acts on a ring, see stage.py; the reservations are done by the conformance program. It is a new
-  one with `new_ring`, else one that is as good as new, see rings.py.
-- `load`: functions loaded and let go again: those of bpf_src/cases by BCC, those of the ELF object by libbpf;
-  into the type, or with `sections` into the one that the function's section in the object names.
-- `rights`: functions of bpf_src/cases loaded by processes with few capabilities, see rights.py.
-- `maps`: calls on maps in a row, see maps.py.
-- `flood`: far more reservations than a ring has room for, see flood.py.
-- `example`: one of bpf_src/examples while it watches some calls, see examples.py.
-- `own`: programs of a person's own, see own_programs.py; without a type or loader of the whole request.
+- `phases`: fires the event of the type's example before attach, while attached and after detach.
+- `script`: runs a list of actions on a ring, see script.py. The type's conformance program makes the
+  reservations. The ring is new with `new_ring`; otherwise it may come from the previous script, see
+  ringbuf/pool.py.
+- `load`: loads functions and closes them. BCC takes them from bpf_src/cases, libbpf from the ELF object. They
+  are loaded into the type, or with `sections` into the type that the function's ELF section names.
+- `rights`: loads functions of bpf_src/cases in processes with few capabilities, see capabilities.py.
+- `maps`: makes a list of system calls on maps, see maps.py.
+- `flood`: writes to a ring from all CPUs while it is read, see stress.py.
+- `example`: runs one of bpf_src/examples, see examples.py.
+- `own`: handles users' programs, see user_programs.py. It has no `prog_type` and no `loader`.
 
-Where the kernel refuses every program of the type, even one that does nothing, the reply is `no_type`.
+With `sysctl` (names to values) the experiment runs under these kernel settings.
 
-With `sysctl` in the request, settings of the kernel by their names, all is done under these settings; where
-the kernel does not take them the reply says so in `unavailable`.
+The reply has `no_type` if the kernel rejects every program of the type, and the reason in `unavailable` if
+the kernel or the machine lacks something else that the experiment needs.
 """
 
 from __future__ import annotations
@@ -28,19 +29,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.guest.agent import kconfig
-from dynptr_harness.guest.agent.user_programs import OwnPrograms
+from dynptr_harness.guest.agent.user_programs import UserPrograms
 from dynptr_harness.guest.bpf import libbpf, objects, relocated
 from dynptr_harness.guest.bpf.libbpf import LoadRefused, Program, RingRefused
 from dynptr_harness.guest.experiments import capabilities, examples
-from dynptr_harness.guest.experiments.maps import Maps
+from dynptr_harness.guest.experiments.maps import MapScript
 from dynptr_harness.guest.experiments.script import ScriptRunner
-from dynptr_harness.guest.experiments.stress import FloodPage, Stress
+from dynptr_harness.guest.experiments.stress import StressPage, StressTest
 from dynptr_harness.guest.prog_types import TYPES, AttachFailed, GuestType
 from dynptr_harness.guest.ringbuf.consumer import Consumer
-from dynptr_harness.guest.ringbuf.control import Control
+from dynptr_harness.guest.ringbuf.control import ControlPage
 from dynptr_harness.guest.ringbuf.observer import Observer
-from dynptr_harness.guest.ringbuf.pauses import Pauses
-from dynptr_harness.guest.ringbuf.pool import Rings
+from dynptr_harness.guest.ringbuf.pauses import PauseMap
+from dynptr_harness.guest.ringbuf.pool import RingPool
 from dynptr_harness.guest.system import cpus, network, sysctl
 from dynptr_harness.guest.system.background import Background
 from dynptr_harness.guest.system.sysctl import Unavailable
@@ -50,9 +51,9 @@ if TYPE_CHECKING:
 
     from bcc import BPF
 
-# How long a poll may wait for the kernel to say that there is a record, and how long it listens where
-# none may come, in seconds. Every event is over when `fire` returns, so that silence needs no long wait;
-# see harness/dynptr_harness/conformance/experiments/script.py for why a wake-up is, too.
+# Timeouts of a poll for a record that must come, and for one that must not come. The second is short because
+# every event is over when `fire` returns. For wake-ups see
+# harness/dynptr_harness/conformance/experiments/script.py.
 POLL_LIMIT_S = 2.0
 SILENCE_S = 0.001
 
@@ -64,77 +65,80 @@ Reply = dict[str, Any]
 
 
 def _refusal(error: LoadRefused) -> Reply:
-    return {"errno": error.errno, "log": error.words}
+    return {"errno": error.errno, "log": error.log_or_messages}
 
 
 def _loads_into_type(request: dict[str, Any]) -> bool:
-    """Whether the experiment loads programs into the type that the request names."""
+    """Return True if the experiment loads programs into the type in the request."""
     return request["kind"] in {"phases", "script", "flood", "load"} and not request.get("sections")
 
 
 class Dispatcher:
-    """The compiled module with all that is needed to experiment with its programs."""
+    """Runs experiments with the programs of a compiled module.
+
+    Args:
+        compile_cases: compiles the programs of bpf_src/cases.
+    """
 
     def __init__(self, module: BPF, compile_cases: Callable[[], BPF]) -> None:
         self._module = module
         self._compile_cases = compile_cases
         self._types = {name: kind(module) for name, kind in TYPES.items()}
-        self._control = Control(module)
+        self._control = ControlPage(module)
         for each in self._types.values():
             each.ran = self._control.ran
         self._consumer = Consumer(module["events"].map_fd)
-        self._rings = Rings(module["rings"].map_fd)
-        self._pauses = Pauses()
-        self._flood_page = FloodPage()
+        self._rings = RingPool(module["rings"].map_fd)
+        self._pauses = PauseMap()
+        self._stress_page = StressPage()
         self._maps = {
             **libbpf.maps_of(module),
             "pauses": self._pauses.map_fd,
-            "flood": self._flood_page.map_fd,
+            "flood": self._stress_page.map_fd,
         }
-        # The steps program stays attached from one request to the next of the same type: attaching and
-        # detaching cost more than all the rest of an experiment.
-        self._standing = ExitStack()
-        self._standing_for: tuple[str, str, str, int] | None = None
+        # The conformance program stays attached between scripts of the same type: attach and detach take
+        # longer than the rest of a script.
+        self._attached = ExitStack()
+        self._attached_as: tuple[str, str, str, int] | None = None
         self._experiments: dict[str, Callable[[GuestType, dict[str, Any]], Reply]] = {
             "phases": self.phases,
             "script": self.script,
             "load": self.load,
-            "flood": self.flood,
+            "flood": self.stress,
             "maps": self.maps,
-            "rights": self.rights,
+            "rights": self.capabilities,
             "example": self.example,
         }
 
     def prepare(self) -> None:
-        """Compile, make and look up now what is else compiled, made or looked up when it is first needed."""
+        """Compile, create and look up everything now, rather than on first use."""
         _ = self._observer
-        with cpus.anywhere():
-            others = Background(self._look_up)
+        with cpus.on_all_cpus():
+            lookups = Background(self._look_up)
             _ = self._case_types
-            others.wait()
+            lookups.wait()
 
     def _look_up(self) -> None:
-        """What takes no compiler."""
         with suppress(Unavailable):
-            network.wire()
+            network.veth_pair()
         for guest_type in self._types.values():
-            with suppress(LoadRefused):  # which is said again to whoever asks for the type
+            with suppress(LoadRefused):  # a request for the type will report it
                 guest_type.look_up_target()
         for path in sorted(OBJECTS.glob("*.o")):
             with suppress(LoadRefused):
                 relocated.find(path, "", self._maps)
 
     def answer(self, request: dict[str, Any]) -> Reply:
-        """Do what the request asks for."""
+        """Carry out one request and return the reply."""
         if request["kind"] == "own":
-            self._release_standing()
-            return self._own_programs.answer(request)
+            self._detach()
+            return self._user_programs.answer(request)
         guest_type = self._types[request["prog_type"]]
         if _loads_into_type(request) and guest_type.type_name in libbpf.refused_prog_types():
             return {"loader": request["loader"], "no_type": True}
         try:
             if request["kind"] in ATTACHING:
-                kconfig.demand(guest_type.type_name)
+                kconfig.require(guest_type.type_name)
             with self._settings(request["sysctl"]) if "sysctl" in request else nullcontext():
                 reply = self._experiments[request["kind"]](guest_type, request)
         except Unavailable as error:
@@ -143,21 +147,21 @@ class Dispatcher:
 
     @contextmanager
     def _settings(self, settings: dict[str, int]) -> Iterator[None]:
-        """Settings of the kernel within this context; no program stays that was loaded under other ones."""
-        self._release_standing()
+        """Change kernel settings. Detach the program that was loaded under other settings."""
+        self._detach()
         with ExitStack() as stack:
             for name, value in settings.items():
                 stack.enter_context(sysctl.changed(name, value))
             yield
-            self._release_standing()
+            self._detach()
 
-    def rights(self, _guest_type: GuestType, request: dict[str, Any]) -> Reply:
-        """What processes with few capabilities may make and load."""
+    def capabilities(self, _guest_type: GuestType, request: dict[str, Any]) -> Reply:
+        """Create rings and load programs in processes with few capabilities."""
         return capabilities.experiment(self._case_types, request)
 
     def phases(self, guest_type: GuestType, request: dict[str, Any]) -> Reply:
-        """Fire before attach, attached and after detach; in each, what the consumer got."""
-        self._release_standing()
+        """Fire before attach, while attached and after detach. Return the records of each event."""
+        self._detach()
         try:
             program = guest_type.load(guest_type.example)
         except LoadRefused as error:
@@ -184,61 +188,62 @@ class Dispatcher:
         return {"fired": fired, "event": event, "polled": polled, "records": records}
 
     def script(self, guest_type: GuestType, request: dict[str, Any]) -> Reply:
-        """Acts in a row on one ring, by the type's conformance program and by user space."""
+        """Run a list of actions on one ring."""
         try:
-            self._stand(guest_type, request)
+            self._attach(guest_type, request)
         except LoadRefused as error:
             return {"refused": _refusal(error)}
         except AttachFailed as error:
             return {"attach_failed": {"errno": error.errno, "what": str(error)}}
         except RingRefused as error:
             return {"no_ring": error.errno}
-        stage = ScriptRunner(self._rings, request, guest_type, self._control, self._observer)
-        return {"acts": stage.run(request["acts"])}
+        runner = ScriptRunner(self._rings, request, guest_type, self._control, self._observer)
+        return {"acts": runner.run(request["acts"])}
 
-    def _stand(self, guest_type: GuestType, request: dict[str, Any]) -> None:
-        """Load and attach the type's conformance program; what stood before is detached first."""
+    def _attach(self, guest_type: GuestType, request: dict[str, Any]) -> None:
+        """Load and attach the type's conformance program, and detach the previous one."""
         wanted = (guest_type.name, request["loader"], request["object"], request["ring_flags"])
-        if self._standing_for == wanted:
+        if self._attached_as == wanted:
             return
-        self._release_standing()
-        program = self._loaded(guest_type, guest_type.steps(request["object"]), request)
+        self._detach()
+        program = self._load(guest_type, guest_type.steps(request["object"]), request)
         with ExitStack() as stack:
             stack.callback(program.close)
             stack.enter_context(guest_type.attached(program))
-            self._standing = stack.pop_all()
-        self._standing_for = wanted
+            self._attached = stack.pop_all()
+        self._attached_as = wanted
 
-    def _loaded(self, guest_type: GuestType, function: str, request: dict[str, Any]) -> Program:
+    def _load(self, guest_type: GuestType, function: str, request: dict[str, Any]) -> Program:
         if request["loader"] == "bcc":
             return guest_type.load(function)
         maps = {**self._maps, "rings": self._rings.map_of(request.get("ring_flags", 0))}
-        return guest_type.load_ours(OBJECTS / f"{request['object']}.bpf.o", function, maps)
+        return guest_type.load_harness_object(OBJECTS / f"{request['object']}.bpf.o", function, maps)
 
-    def _release_standing(self) -> None:
-        self._standing_for = None
-        self._standing.close()
+    def _detach(self) -> None:
+        self._attached_as = None
+        self._attached.close()
 
     def load(self, guest_type: GuestType, request: dict[str, Any]) -> Reply:
-        """Load each function of the request and close it again: accepted, or refused with errno and log."""
-        return {"functions": {name: self._try(guest_type, name, request) for name in request["functions"]}}
+        """Load each function and close it. A rejected one has errno and verifier log in the reply."""
+        functions = request["functions"]
+        return {"functions": {name: self._try_load(guest_type, name, request) for name in functions}}
 
-    def _try(self, guest_type: GuestType, function: str, request: dict[str, Any]) -> Reply:
+    def _try_load(self, guest_type: GuestType, function: str, request: dict[str, Any]) -> Reply:
         try:
-            program = self._loaded_case(guest_type, function, request)
+            program = self._load_case(guest_type, function, request)
         except LoadRefused as error:
             return {"accepted": False, **_refusal(error)}
         program.close()
         return {"accepted": True}
 
-    def _loaded_case(self, guest_type: GuestType, function: str, request: dict[str, Any]) -> Program:
+    def _load_case(self, guest_type: GuestType, function: str, request: dict[str, Any]) -> Program:
         if request["loader"] == "bcc":
             return self._case_types[guest_type.name].load(function)
         if request.get("sections"):
-            return self._loaded_by_section(OBJECTS / f"{request['object']}.bpf.o", function)
-        return self._loaded(guest_type, function, request)
+            return self._load_by_section(OBJECTS / f"{request['object']}.bpf.o", function)
+        return self._load(guest_type, function, request)
 
-    def _loaded_by_section(self, path: Path, function: str) -> Program:
+    def _load_by_section(self, path: Path, function: str) -> Program:
         found = relocated.find(path, function, self._maps)
         if not found:
             return objects.load(path, function, None, maps=self._maps)
@@ -248,21 +253,21 @@ class Dispatcher:
 
     @staticmethod
     def maps(_guest_type: GuestType, request: dict[str, Any]) -> Reply:
-        """Calls of user space on maps of its own, by bare system calls."""
-        with Maps() as maps:
-            return {"acts": [maps.perform(act) for act in request["acts"]]}
+        """Run a list of system calls on new maps."""
+        with MapScript() as script:
+            return {"acts": [script.perform(act) for act in request["acts"]]}
 
     def example(self, _guest_type: GuestType, request: dict[str, Any]) -> Reply:
-        """An example that watches calls of ours, by its section."""
-        self._release_standing()
+        """Run an example."""
+        self._detach()
         return examples.run(request)
 
-    def flood(self, _guest_type: GuestType, request: dict[str, Any]) -> Reply:
-        """Flood a ring by the type and by a perf event, and read it empty."""
-        self._release_standing()
+    def stress(self, _guest_type: GuestType, request: dict[str, Any]) -> Reply:
+        """Write to a ring from all CPUs, and check the records that arrive."""
+        self._detach()
         try:
-            with cpus.anywhere():
-                return Stress(self._module, OBJECTS, self._maps, self._flood_page, request).run()
+            with cpus.on_all_cpus():
+                return StressTest(self._module, OBJECTS, self._maps, self._stress_page, request).run()
         except LoadRefused as error:
             return {"refused": _refusal(error)}
         except AttachFailed as error:
@@ -273,13 +278,13 @@ class Dispatcher:
         return Observer(self._pauses)
 
     @cached_property
-    def _own_programs(self) -> OwnPrograms:
-        # types of their own, which do not look at the control page for whether a program ran
-        return OwnPrograms({name: kind(self._types[name].module) for name, kind in TYPES.items()})
+    def _user_programs(self) -> UserPrograms:
+        # separate instances, because users' programs do not use the control page that `ran` reads
+        return UserPrograms({name: kind(self._types[name].module) for name, kind in TYPES.items()})
 
     @cached_property
     def _case_types(self) -> dict[str, GuestType]:
-        """The types over the programs for the verifier, which are compiled when first asked for."""
+        """The program types with the programs of bpf_src/cases, compiled on first use."""
         return {name: kind(self._case_module) for name, kind in TYPES.items()}
 
     @cached_property

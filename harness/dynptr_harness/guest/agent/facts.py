@@ -1,4 +1,4 @@
-"""What this kernel and this user space are, measured here and not taken from anyone's word."""
+"""Facts about the kernel and the user space, measured in the guest."""
 
 from __future__ import annotations
 
@@ -12,35 +12,17 @@ import bcc
 
 from dynptr_harness.guest.agent import kconfig
 from dynptr_harness.guest.bpf import btf, libbpf
-
-HELPER = 198  # BPF_FUNC_ringbuf_reserve_dynptr
-# Those that programs of bpf_src/elf call.
-KFUNCS = (
-    "bpf_dynptr_adjust",
-    "bpf_dynptr_clone",
-    "bpf_dynptr_copy",
-    "bpf_dynptr_from_skb",
-    "bpf_dynptr_is_null",
-    "bpf_dynptr_is_rdonly",
-    "bpf_dynptr_memset",
-    "bpf_dynptr_size",
-    "bpf_dynptr_slice",
-    "bpf_dynptr_slice_rdwr",
-    "bpf_preempt_disable",
-    "bpf_probe_read_kernel_dynptr",
-    "bpf_rcu_read_lock",
-    "bpf_throw",
-    "bpf_verify_pkcs7_signature",
-)
+from dynptr_harness.protocol.kfuncs import KFUNCS
+from dynptr_harness.protocol.uapi import HELPER_RINGBUF_RESERVE_DYNPTR, ProgType
 
 COMPILER = Path("/payload/objects/compiler")
 CLOCKSOURCES = Path("/sys/devices/system/clocksource/clocksource0/available_clocksource")
 
 
 def accelerator() -> str:
-    """'kvm', 'tcg' or 'unknown', from what only one of them shows to a guest.
+    """Return 'kvm', 'tcg' or 'unknown'.
 
-    TCG's `-cpu max` names itself in the CPU's model name; KVM offers a clock source of its own.
+    TCG's `-cpu max` has its own model name. KVM offers the clock source kvm-clock.
     """
     if re.search(r"^model name\s*:\s*QEMU TCG CPU", Path("/proc/cpuinfo").read_text(), re.MULTILINE):
         return "tcg"
@@ -50,13 +32,13 @@ def accelerator() -> str:
 
 
 def _clang_version() -> str | None:
-    """Version of the clang that BCC runs, from the library that it has mapped into this process."""
+    """Return the version of BCC's clang, from the name of the mapped library."""
     mapped = re.search(r"libclang-cpp\.so\.([\d.]+)", Path("/proc/self/maps").read_text())
     return mapped.group(1) if mapped else None
 
 
 def measure() -> dict[str, Any]:
-    """The facts, ready for JSON."""
+    """Return all facts."""
     security = Path("/sys/kernel/security/lsm")
     return {
         "release": os.uname().release,
@@ -71,7 +53,7 @@ def measure() -> dict[str, Any]:
         "libbpf": libbpf.libbpf_version(),
         "clang": _clang_version(),
         "clang_of_objects": COMPILER.read_text() if COMPILER.exists() else None,
-        "has_helper": libbpf.has_helper(libbpf.ProgType.KPROBE, HELPER),
+        "has_helper": libbpf.has_helper(ProgType.KPROBE, HELPER_RINGBUF_RESERVE_DYNPTR),
         "prog_types": btf.prog_types(),
         "refused_prog_types": sorted(libbpf.refused_prog_types()),
         "options_set": kconfig.options_set(),

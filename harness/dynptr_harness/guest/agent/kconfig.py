@@ -1,4 +1,4 @@
-"""What the kernel was built and started without, as far as it says so itself."""
+"""Kernel configuration options, from /proc/config.gz."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 
 from dynptr_harness.guest.system.sysctl import Unavailable
 
-CONFIG = Path("/proc/config.gz")  # with CONFIG_IKCONFIG_PROC
+CONFIG = Path("/proc/config.gz")  # needs CONFIG_IKCONFIG_PROC
 LSMS = Path("/sys/kernel/security/lsm")
 
-# What it takes to attach a program of a type, and to have its event, beyond what it takes to load one.
-NEEDED = {
+# Options that a program type needs to be attached and fired, beyond those that it needs to be loaded.
+ATTACH_OPTIONS = {
     "KPROBE": ("CONFIG_KPROBES", "CONFIG_KPROBE_EVENTS"),
     "LWT_SEG6LOCAL": ("CONFIG_IPV6_SEG6_LWTUNNEL",),
     "NETFILTER": ("CONFIG_NETFILTER_BPF_LINK",),
@@ -23,14 +23,13 @@ NEEDED = {
     "TRACING": ("CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS",),
 }
 
-
-# The options that whole program types depend on.
+# Options without which a program type does not exist.
 TYPE_OPTIONS = ("CONFIG_BPF_LIRC_MODE2", "CONFIG_BPF_LSM")
 
 
 @cache
 def _config() -> str:
-    """The kernel's configuration; '' where it does not tell."""
+    """Return the kernel's configuration, '' if it is unknown."""
     if not CONFIG.exists():
         return ""
     with gzip.open(CONFIG, "rt") as config:
@@ -38,17 +37,17 @@ def _config() -> str:
 
 
 def options_set() -> list[str]:
-    """Those options of whole program types that are known to be set."""
+    """Return the options of TYPE_OPTIONS that are known to be set."""
     return [name for name in TYPE_OPTIONS if re.search(rf"^{name}=y$", _config(), re.MULTILINE)]
 
 
-def demand(prog_type: str) -> None:
-    """Go on where a program of this type can be attached and be run by an event.
+def require(prog_type: str) -> None:
+    """Check that programs of this type can be attached and fired.
 
     Raises:
-        Unavailable: the kernel lacks what that takes.
+        Unavailable: the kernel lacks an option or a security module.
     """
-    for option in NEEDED.get(prog_type, ()):
+    for option in ATTACH_OPTIONS.get(prog_type, ()):
         if re.search(rf"^# {option} is not set$", _config(), re.MULTILINE):
             raise Unavailable(f"{option} is not set")
     if prog_type == "LSM" and LSMS.exists() and "bpf" not in LSMS.read_text().strip().split(","):

@@ -1,8 +1,8 @@
-"""The two ports to the host: one to read requests from, one to write events to.
+"""The two ports to the host: one for requests, one for events.
 
-They are virtio ports, or on the host's own kernel the descriptors that the agent was started with.
+In a guest they are virtio ports. On the running kernel they are file descriptors that the agent inherits.
 
-Two, because a guest that writes to the port it polls can hang the virtio console for good.
+There are two because a guest that polls and writes the same virtio port can hang the virtio console.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ DESCRIPTORS = "DYNPTR_HARNESS_PORTS"  # in the environment: COMMANDS,EVENTS
 
 
 def _device(name: str) -> Path:
-    """The device of the port called `name`; there is no udev in the guest to make links."""
+    """Return the device of a virtio port. The guest has no udev that would create links by name."""
     for port in PORTS.iterdir():
         if (port / "name").read_text().strip() == name:
             return Path("/dev") / port.name
     raise FileNotFoundError(f"no virtio port is called {name!r}")
 
 
-class Ports:
-    """Requests in, events out: JSON, one object a line."""
+class AgentPorts:
+    """Reads requests and writes events. Each is a JSON object on one line."""
 
     def __init__(self) -> None:
         if given := os.environ.get(DESCRIPTORS):
@@ -40,12 +40,12 @@ class Ports:
         self._events = _device("events").open("w", encoding="utf-8")
 
     def send(self, event: str, **fields: Any) -> None:
-        """Write one event at once."""
+        """Write one event."""
         self._events.write(json.dumps({"event": event, **fields}) + "\n")
         self._events.flush()
 
     def requests(self) -> Iterator[dict[str, Any]]:
-        """Every request, until the host closes its end."""
+        """Yield requests until the host closes the port."""
         for line in self._requests:
             if line.strip():
                 yield json.loads(line)

@@ -2,21 +2,22 @@
 
 The field `do` of a request of kind `own` names the action:
 
-- `compile`: BCC compiles `text` (base64), which clang's diagnostics call `name`. `headers` has files (base64)
-  by their paths; the text belongs into `directory` among them. Or libbpf opens the `object` (base64);
-  `kconfig` (base64, gzip) is the configuration of the kernel, if the object reads it and the host knows it.
-  The reply has a number for the `file`, its `programs` with their sections ('' for BCC), and `diagnostics`.
-  It has `diagnostics` only if the file does not compile, and `refused` if libbpf or the kernel rejects it.
-- `load`: load `function` of `file` into `prog_type`, or into that of its section if null. The reply has a
-  number for the `program`, or `refused`, or `no_type` if the kernel rejects all programs of the type, or
-  `unavailable` if the kernel lacks what the type needs.
-- `attach`, `detach`: attach `program` to the event of its type, or as its section says.
-- `fire`: trigger that event once. The reply has its result. Programs loaded by section have no event.
-- `records`: return the new records of the ring buffers of `program`, by their names, in hex.
+- `compile`: compile `text` (base64) with BCC, or open `object` (base64) with libbpf.
+  - `name` is the name of the text in clang's diagnostics. `headers` has the content (base64) of header files
+    by path, and `directory` is the directory of the text among them.
+  - `kconfig` (base64, gzip) is the kernel configuration, if the object reads it and the host has it.
+  - The reply has a number for the `file`, its `programs` with their sections ('' for BCC), and `diagnostics`.
+    It has only `diagnostics` if the file does not compile, and `refused` if libbpf or the kernel rejects it.
+- `load`: load `function` of `file` into `prog_type`, or by its section if null. The reply has a number for
+  the `program`, or `refused`, or `no_type` if the kernel rejects all programs of the type, or `unavailable`
+  if the kernel lacks a feature that the type needs.
+- `attach`, `detach`: attach `program` to the event of its type, or by its section.
+- `fire`: trigger the event once. The reply has its result. Programs loaded by section have no event.
+- `records`: return the new records of the ring buffers of `program`, in hex, by name of the ring buffer.
 - `close`: close `program`.
 
-`refused` and `attach_failed` have `errno`, `log` (the verifier's, '' without one) and `messages`, the lines
-of libbpf or BCC.
+`refused` and `attach_failed` have `errno`, `log` (the verifier log, or '') and `messages`, the lines that
+libbpf or BCC printed.
 """
 
 from __future__ import annotations
@@ -51,23 +52,23 @@ if TYPE_CHECKING:
 
 BPF_SRC = Path("/payload/bpf_src")
 OBJECT = "own.bpf.o"
-BOOT = Path("/boot")  # where libbpf looks for the kernel's configuration
-# BCC creates the maps while it compiles (src/cc/bpf_module.cc).
+BOOT = Path("/boot")  # libbpf searches it for the kernel configuration
+# BCC creates maps during the compilation (src/cc/bpf_module.cc)
 _MAP_FAILED = re.compile(r"could not open bpf map: .*, error: (?P<error>.*)")
-# A call of a weak kfunc that the kernel lacks (POISON_CALL_KFUNC_BASE in libbpf's libbpf.c).
+# call of a weak kfunc that the kernel lacks (POISON_CALL_KFUNC_BASE in libbpf's libbpf.c)
 _UNRESOLVED = re.compile(
     r"(?P<instruction>\d+): \(85\) call unknown#2002\d{6}\ninvalid func unknown#2002\d{6}\n"
 )
 
 Reply = dict[str, Any]
-_Loadable = tuple["Program", "Callable[[], AbstractContextManager[None]]"]  # and what attaches it
+_Loadable = tuple["Program", "Callable[[], AbstractContextManager[None]]"]  # the callable attaches it
 
 
-class OwnPrograms:
-    """All files and programs so far, by their numbers.
+class UserPrograms:
+    """Users' files and programs, by number.
 
     Args:
-        types: what attaches and fires, by name.
+        types: program types by name. They attach and fire programs.
     """
 
     def __init__(self, types: Mapping[str, GuestType]) -> None:
@@ -76,7 +77,7 @@ class OwnPrograms:
         self._programs: list[_Loaded] = []
 
     def answer(self, request: dict[str, Any]) -> Reply:
-        """Do what the request asks for."""
+        """Handle a request."""
         match request["do"]:
             case "compile":
                 return self._compile(request)
@@ -87,27 +88,27 @@ class OwnPrograms:
                 return reply
 
     def _compile(self, request: dict[str, Any]) -> Reply:
-        with _standard_error() as said:
+        with _captured_standard_error() as captured:
             try:
                 file = _Module(request) if "text" in request else _Object(request)
             except LoadRefused as error:
                 return {"diagnostics": "", "refused": _refusal(error, [])}
-            except Exception as error:  # BCC raises nothing more special
-                return _not_compiled(said() or f"{error}\n")
+            except Exception as error:  # BCC raises no subclass
+                return _not_compiled(captured() or f"{error}\n")
             self._files.append(file)
-            return {"file": len(self._files) - 1, "programs": file.programs, "diagnostics": said()}
+            return {"file": len(self._files) - 1, "programs": file.programs, "diagnostics": captured()}
 
     def _load(self, request: dict[str, Any]) -> Reply:
         guest_type = self._types[request["prog_type"]] if request["prog_type"] else None
         if guest_type and guest_type.type_name in libbpf.refused_prog_types():
             return {"no_type": True}
-        with _standard_error() as said, libbpf_messages.collected() as messages:
+        with _captured_standard_error() as captured, libbpf_messages.collected() as messages:
             try:
                 loaded = _Loaded(self._files[request["file"]], request["function"], guest_type)
             except Unavailable as error:
                 return {"unavailable": str(error)}
             except OSError as error:
-                return {"refused": _refusal(error, messages or said().splitlines())}
+                return {"refused": _refusal(error, messages or captured().splitlines())}
         self._programs.append(loaded)
         return {"program": len(self._programs) - 1}
 
@@ -118,23 +119,23 @@ def _refusal(error: OSError, messages: Sequence[str]) -> Reply:
     return {"errno": error.errno or 0, "log": error.log, "messages": list(error.messages or messages)}
 
 
-def _not_compiled(said: str) -> Reply:
-    """Return the reply for a text that BCC did not take: because of clang, or of a map."""
-    if not (failed := _MAP_FAILED.search(said)):
-        return {"diagnostics": said}
+def _not_compiled(output: str) -> Reply:
+    """Return the reply for a text that clang rejected, or for a map that the kernel did not create."""
+    if not (failed := _MAP_FAILED.search(output)):
+        return {"diagnostics": output}
     errno = next((number for number in errorcode if os.strerror(number) == failed["error"]), 0)
-    return {"diagnostics": "", "refused": {"errno": errno, "log": "", "messages": said.splitlines()}}
+    return {"diagnostics": "", "refused": {"errno": errno, "log": "", "messages": output.splitlines()}}
 
 
 class _NoAutoload(BPF):  # type: ignore[misc]  # BCC comes without types
-    """A module that does not attach functions because of their names, such as kprobe__do_exit."""
+    """A module that does not attach functions by name. BCC would attach kprobe__do_exit, for example."""
 
     def _trace_autoload(self) -> None:
         pass
 
 
 class _Module:
-    """A file that BCC compiled."""
+    """A C file compiled by BCC."""
 
     def __init__(self, request: dict[str, Any]) -> None:
         self._directory = tempfile.TemporaryDirectory()
@@ -148,15 +149,15 @@ class _Module:
 
     @property
     def programs(self) -> dict[str, str]:
-        """The functions that can be loaded; none has a section."""
+        """Names of the functions. They have no sections."""
         module = self._module.module
         names = (lib.bpf_function_name(module, number) for number in range(lib.bpf_num_functions(module)))
         return {name.decode(): "" for name in names}
 
     @contextmanager
     def loaded(self, function: str, guest_type: GuestType | None) -> Iterator[_Loadable]:
-        """A function, loaded within this context."""
-        assert guest_type  # noqa: S101  (there is no section to take it from)
+        """Load a function within this context."""
+        assert guest_type  # noqa: S101  (there is no section to name it)
         with closing(type(guest_type)(self._module).load(function)) as program:
             yield program, partial(guest_type.attached, program)
 
@@ -177,14 +178,14 @@ class _Object:
 
     @contextmanager
     def loaded(self, function: str, guest_type: GuestType | None) -> Iterator[_Loadable]:
-        """Load a program within this context, as its section says if there is no type."""
-        own = self._only(function)
+        """Load a program within this context, by its section if there is no type."""
+        user_object = self._only(function)
         if not guest_type:
-            with own.by_section() as program:
+            with user_object.by_section() as program:
                 yield program, program.attached
             return
         try:
-            loaded = guest_type.load_from(own)
+            loaded = guest_type.load_from(user_object)
         except LoadRefused as refused:
             refused.log = _UNRESOLVED.sub(partial(self._unresolved, function), refused.log)
             raise
@@ -192,14 +193,14 @@ class _Object:
             yield program, partial(guest_type.attached, program)
 
     def _unresolved(self, function: str, call: re.Match[str]) -> str:
-        """Return what libbpf writes into the log of a program that it loads itself."""
+        """Return the lines that libbpf writes into the log of a program that it loads itself."""
         name = ElfObject(self._code).symbol_at(function, int(call["instruction"])) or "(unknown)"
         return (
             f"{call['instruction']}: <invalid kfunc call>\nkfunc '{name}' is referenced but wasn't resolved\n"
         )
 
     def _only(self, function: str) -> UserObject:
-        """Return the object made ready for one program. Faults of the others do not matter to it."""
+        """Return an object for one program. It loads even if other programs of the file cannot."""
         elf = ElfObject(self._code)
         # libbpf names maps of global data after the file
         path = self._directory / function / OBJECT
@@ -209,7 +210,7 @@ class _Object:
 
 
 class _Loaded:
-    """A program that is loaded, until it is closed."""
+    """A loaded program."""
 
     def __init__(self, file: _Module | _Object, function: str, guest_type: GuestType | None) -> None:
         self._guest_type = guest_type
@@ -219,7 +220,6 @@ class _Loaded:
         self._consumers: dict[str, Consumer] | None = None
 
     def attach(self) -> Reply:
-        """Attach it."""
         with libbpf_messages.collected() as messages:
             try:
                 self._attached.enter_context(self._attaching())
@@ -228,17 +228,16 @@ class _Loaded:
         return {}
 
     def detach(self) -> Reply:
-        """Detach it."""
         self._attached.close()
         return {}
 
     def fire(self) -> Reply:
-        """Make the event of its type happen."""
-        assert self._guest_type  # noqa: S101  (the host asks for no other)
+        """Trigger the event of the program type."""
+        assert self._guest_type  # noqa: S101  (the host fires no programs loaded by section)
         return {"event": self._guest_type.fire()}
 
     def records(self) -> Reply:
-        """What is in its rings."""
+        """Return the new records of the program's ring buffers."""
         if self._consumers is None:
             self._consumers = {}
             for name, ring in libbpf.rings_of(self._program).items():
@@ -250,23 +249,23 @@ class _Loaded:
         }
 
     def close(self) -> Reply:
-        """Detach it and let it go."""
+        """Detach and unload the program."""
         self._held.close()
         return {}
 
 
 @contextmanager
-def _standard_error() -> Iterator[Callable[[], str]]:
-    """What the libraries say on standard error within this context is read by the function, not shown."""
+def _captured_standard_error() -> Iterator[Callable[[], str]]:
+    """Capture standard error within this context. Return a function that reads it."""
     with tempfile.TemporaryFile() as file:
         before = os.dup(2)
         os.dup2(file.fileno(), 2)
 
-        def said() -> str:
+        def captured() -> str:
             return os.pread(file.fileno(), 1 << 20, 0).decode(errors="replace")
 
         try:
-            yield said
+            yield captured
         finally:
             os.dup2(before, 2)
             os.close(before)

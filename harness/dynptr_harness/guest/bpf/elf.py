@@ -1,7 +1,7 @@
-"""What a program of an ELF object refers to: symbols that the kernel provides, and maps.
+"""The symbols and maps that a program of an ELF object needs.
 
-libbpf resolves all symbols and creates all maps of an object before it loads anything. One program with a
-kfunc that the kernel lacks would hold up all others.
+libbpf resolves all symbols and creates all maps of an object before it loads a program. If one program calls
+a kfunc that the kernel lacks, libbpf would load none of them.
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ STB_GLOBAL, STB_WEAK, STT_SECTION = 1, 2, 3
 STT_FUNC = 2
 SHN_UNDEF = 0
 OPTION, VARIABLE = "CONFIG_", "LINUX__"
-MAPS, STRUCT_OPS = ".maps", ".struct_ops"  # sections; the latter also with a suffix
-# An instruction that calls a function by its offset in the section: BPF_JMP | BPF_CALL, BPF_PSEUDO_CALL.
-CALL = 0x85
+MAPS, STRUCT_OPS = ".maps", ".struct_ops"  # sections; STRUCT_OPS also with a suffix
+CALL = 0x85  # BPF_JMP | BPF_CALL; with BPF_PSEUDO_CALL, a call of a function by its offset in the section
 INSTRUCTION_BYTES = 8
 
 
@@ -39,7 +38,7 @@ class _Section:
 
 @dataclass(frozen=True)
 class _Symbol:
-    """A symbol and the place of its entry in the file."""
+    """A symbol. `entry` is the offset of its entry in the file."""
 
     name: str
     binding: int
@@ -58,10 +57,10 @@ class ElfObject:
         self._order = "<" if code[5] == 1 else ">"
 
     def only_for(self, function: str) -> bytes:
-        """Return the object with every external symbol weak that `function` does not need.
+        """Return the object, with the external symbols weak that `function` does not need.
 
-        Among them, options of the kernel (CONFIG_*) become variables of libbpf (LINUX_*), for which it does
-        not look for the kernel's configuration. Both names are equally long.
+        Kernel options among them (CONFIG_*) are renamed to LINUX__*, for which libbpf does not need the
+        kernel configuration. The names have the same length.
         """
         needed = {each.entry for each in self._needed(function)}
         changed = bytearray(self._code)
@@ -82,7 +81,7 @@ class ElfObject:
             if each.type != STT_SECTION
             and self._is_map(each)
             and each not in needed
-            # a structure of functions refers to its programs
+            # a struct_ops map refers to its programs
             and function not in (referred.name for referred in self._referred(each))
         )
 
@@ -101,7 +100,7 @@ class ElfObject:
         return ""
 
     def _needed(self, function: str) -> set[_Symbol]:
-        """Return the symbols that a function refers to, also through functions and maps."""
+        """Return the symbols that a function refers to, directly or through functions and maps."""
         waiting = [each for each in self._symbols if each.name == function and each.type == STT_FUNC]
         needed: set[_Symbol] = set()
         while waiting:
@@ -141,7 +140,7 @@ class ElfObject:
         )
 
     def _target(self, section: int, place: int) -> int:
-        """Return the offset that a relocation against a section means: of a call or of a pointer."""
+        """Return the offset in the section that a relocation against a section refers to."""
         immediate = self._immediate(section, place)
         is_call = self._code[self._sections[section].offset + place] == CALL
         return INSTRUCTION_BYTES * (1 + immediate) if is_call else immediate
@@ -184,7 +183,7 @@ class ElfObject:
 
     @cached_property
     def _relocations(self) -> dict[int, list[tuple[int, _Symbol]]]:
-        """By section: where in it, and the symbol."""
+        """Offset and symbol of each relocation, by the number of the section."""
         found: dict[int, list[tuple[int, _Symbol]]] = {}
         for section in self._sections:
             if section.type == SHT_REL:

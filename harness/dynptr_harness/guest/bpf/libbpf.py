@@ -1,7 +1,6 @@
-"""Typed bindings for what BCC's Python API lacks, through the library that BCC has loaded already.
+"""Typed bindings for functions that BCC's Python API lacks.
 
-libbcc carries libbpf as a dependency, so that the symbols of both are reached through one handle and
-the program, the maps and the link all live in the same libraries.
+BCC has already loaded libbcc, which depends on libbpf. The symbols of both are available through its handle.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import mmap
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import IntEnum
 from errno import ENOSPC, EPERM
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -27,6 +25,13 @@ from dynptr_harness.guest.bpf.verifier_log import (
     STATISTICS,
     VerifierLog,
 )
+from dynptr_harness.protocol.uapi import (
+    BPF_F_MMAPABLE,
+    BPF_F_RB_OVERWRITE,
+    AttachType,
+    MapType,
+    ProgType,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -35,107 +40,13 @@ if TYPE_CHECKING:
 
 Structure = TypeVar("Structure", ct.Structure, ct.Union)
 
-BPF_F_SLEEPABLE = 1 << 4
-BPF_F_RB_OVERWRITE = 1 << 19
-BPF_F_MMAPABLE = 1 << 10
-MAP_TYPE_ARRAY = 2
-MAP_TYPE_ARRAY_OF_MAPS = 12
-MAP_TYPE_STRUCT_OPS = 26
-MAP_TYPE_RINGBUF = 27
 STANDARD_ERROR = 2
 # r0 = 0; exit (Documentation/bpf/standardization/instruction-set.rst)
 NOTHING = bytes.fromhex("b700000000000000 9500000000000000")
 
 
-class ProgType(IntEnum):
-    """enum bpf_prog_type of include/uapi/linux/bpf.h."""
-
-    SOCKET_FILTER = 1
-    KPROBE = 2
-    SCHED_CLS = 3
-    SCHED_ACT = 4
-    TRACEPOINT = 5
-    XDP = 6
-    PERF_EVENT = 7
-    CGROUP_SKB = 8
-    CGROUP_SOCK = 9
-    LWT_IN = 10
-    LWT_OUT = 11
-    LWT_XMIT = 12
-    SOCK_OPS = 13
-    SK_SKB = 14
-    CGROUP_DEVICE = 15
-    SK_MSG = 16
-    RAW_TRACEPOINT = 17
-    CGROUP_SOCK_ADDR = 18
-    LWT_SEG6LOCAL = 19
-    LIRC_MODE2 = 20
-    SK_REUSEPORT = 21
-    FLOW_DISSECTOR = 22
-    CGROUP_SYSCTL = 23
-    RAW_TRACEPOINT_WRITABLE = 24
-    CGROUP_SOCKOPT = 25
-    TRACING = 26
-    STRUCT_OPS = 27
-    EXT = 28
-    LSM = 29
-    SK_LOOKUP = 30
-    SYSCALL = 31
-    NETFILTER = 32
-
-
-class AttachType(IntEnum):
-    """enum bpf_attach_type of include/uapi/linux/bpf.h."""
-
-    CGROUP_INET_INGRESS = 0
-    CGROUP_INET_EGRESS = 1
-    CGROUP_INET_SOCK_CREATE = 2
-    CGROUP_SOCK_OPS = 3
-    SK_SKB_STREAM_VERDICT = 5
-    CGROUP_DEVICE = 6
-    SK_MSG_VERDICT = 7
-    CGROUP_INET4_BIND = 8
-    CGROUP_INET6_BIND = 9
-    CGROUP_INET4_CONNECT = 10
-    CGROUP_INET6_CONNECT = 11
-    CGROUP_INET4_POST_BIND = 12
-    CGROUP_INET6_POST_BIND = 13
-    CGROUP_UDP4_SENDMSG = 14
-    CGROUP_UDP6_SENDMSG = 15
-    LIRC_MODE2 = 16
-    FLOW_DISSECTOR = 17
-    CGROUP_SYSCTL = 18
-    CGROUP_UDP4_RECVMSG = 19
-    CGROUP_UDP6_RECVMSG = 20
-    CGROUP_GETSOCKOPT = 21
-    CGROUP_SETSOCKOPT = 22
-    TRACE_RAW_TP = 23
-    TRACE_FENTRY = 24
-    TRACE_FEXIT = 25
-    MODIFY_RETURN = 26
-    LSM_MAC = 27
-    TRACE_ITER = 28
-    CGROUP_INET4_GETPEERNAME = 29
-    CGROUP_INET6_GETPEERNAME = 30
-    CGROUP_INET4_GETSOCKNAME = 31
-    CGROUP_INET6_GETSOCKNAME = 32
-    CGROUP_INET_SOCK_RELEASE = 34
-    SK_LOOKUP = 36
-    XDP = 37
-    SK_SKB_VERDICT = 38
-    TRACE_KPROBE_MULTI = 42
-    LSM_CGROUP = 43
-    NETFILTER = 45
-    TCX_EGRESS = 47
-    CGROUP_UNIX_CONNECT = 49
-    CGROUP_UNIX_SENDMSG = 50
-    CGROUP_UNIX_RECVMSG = 51
-    CGROUP_UNIX_GETPEERNAME = 52
-    CGROUP_UNIX_GETSOCKNAME = 53
-
-
 class ProgLoadOpts(ct.Structure):
-    """struct bpf_prog_load_opts (libbpf 1.0 and later); `sz` tells libbpf how much of it we know."""
+    """struct bpf_prog_load_opts (libbpf 1.0 and later). libbpf reads only the first `sz` bytes."""
 
     _fields_ = (
         ("sz", ct.c_size_t),
@@ -161,7 +72,7 @@ class ProgLoadOpts(ct.Structure):
     )
 
 
-# What a program of some types has to name, for the kernel to look any further: something of its BTF.
+# Load options without which the kernel rejects every program of these types, known or not.
 FOR_BTF: dict[ProgType, dict[str, Any]] = {
     ProgType.TRACING: {"attach_btf_id": 1, "expected_attach_type": AttachType.TRACE_FENTRY},
     ProgType.LSM: {"attach_btf_id": 1, "expected_attach_type": AttachType.LSM_MAC},
@@ -208,7 +119,7 @@ lib.libbpf_version_string.argtypes = []
 
 
 def libbpf_version() -> str:
-    """Version of the libbpf that is in use, e.g. '1.5'."""
+    """Return the version of libbpf, such as '1.5'."""
     version: bytes = lib.libbpf_version_string()
     return version.decode().removeprefix("v")
 
@@ -228,25 +139,25 @@ class LoadRefused(OSError):
         self.messages = messages
 
     @property
-    def words(self) -> str:
-        """The verifier log, or the messages of libbpf if the verifier did not run."""
+    def log_or_messages(self) -> str:
+        """The verifier log, or libbpf's messages if the verifier did not run."""
         return self.log or "\n".join(self.messages)
 
 
 @dataclass
 class Program:
-    """A loaded program: what BCC's attach functions and ours need of it."""
+    """A loaded program."""
 
     name: str
     fd: int
 
     @property
     def function(self) -> BPF.Function:
-        """The program as BCC's Python API knows it."""
+        """The program as an object of BCC's Python API."""
         return BPF.Function(None, self.name.encode(), self.fd)
 
     def close(self) -> None:
-        """Let go of the program; what is attached through a link of its own stays attached."""
+        """Close the program. Its links keep it attached."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
@@ -254,20 +165,20 @@ class Program:
 
 @cache
 def _first_log() -> VerifierLog:
-    """Return the buffer that all loads share. To clear a new one takes longer than most loads."""
+    """Return the buffer that all loads share. A new one would take longer to clear than most loads take."""
     return VerifierLog(SIZE)
 
 
 def with_log(load: Callable[[VerifierLog, int], int]) -> int:
-    """Call `load` with a buffer for the log and a log level, and return its descriptor.
+    """Call `load` with a buffer for the log and a log level, and return the file descriptor.
 
-    A load whose log does not fit is repeated: for the end of the log, and for the errno of the program.
+    If the log does not fit, repeat the load to get the end of the log and the real errno.
 
     Args:
-        load: returns a descriptor or a negative errno.
+        load: returns a file descriptor or a negative errno.
 
     Raises:
-        LoadRefused: the load failed. errno is that of the load even if no buffer has room for the log.
+        LoadRefused: the load failed. Its errno is never the ENOSPC of a log that does not fit.
     """
     log = _first_log()
     log.clear()
@@ -283,20 +194,20 @@ def with_log(load: Callable[[VerifierLog, int], int]) -> int:
 
 
 def _errno_of(result: int) -> int:
-    """Return a descriptor, or the negative errno of a call that returned -1 or a negative errno."""
+    """Return the file descriptor or the negative errno of a call. The call may return -1 and set errno."""
     return result if result >= 0 else -(ct.get_errno() or -result)
 
 
 @contextmanager
-def _unsaid() -> Iterator[None]:
-    """Within this context what libraries write to standard error is lost.
+def _discard_standard_error() -> Iterator[None]:
+    """Discard what libraries write to standard error, within this context.
 
-    BCC writes the log of a refused program there, which we have already: half a MB for the whole catalogue,
-    character by character through an emulated serial port.
+    BCC writes the verifier log there, which the caller already has. For the whole catalogue, this is half a
+    MB through an emulated serial port.
     """
     kept = os.dup(STANDARD_ERROR)
     try:
-        os.dup2(_nowhere(), STANDARD_ERROR)
+        os.dup2(_dev_null(), STANDARD_ERROR)
         yield
     finally:
         os.dup2(kept, STANDARD_ERROR)
@@ -304,22 +215,22 @@ def _unsaid() -> Iterator[None]:
 
 
 @cache
-def _nowhere() -> int:
+def _dev_null() -> int:
     return os.open(os.devnull, os.O_WRONLY)
 
 
 def load_by_bcc(module: BPF, function: str, prog_type: ProgType, *, attach_type: int = -1) -> Program:
-    """Load a function of a compiled module, through BCC's own loader.
+    """Load a function of a compiled module with BCC's loader.
 
-    BCC's `load_func` throws the verifier's log away; called below its Python layer, the loader keeps it.
+    BCC's Python function `load_func` drops the verifier log, so this calls the C function below it.
 
     Raises:
-        LoadRefused: the kernel did not take the program.
+        LoadRefused: the kernel rejected the program.
     """
     name = function.encode()
 
     def load(log: VerifierLog, level: int) -> int:
-        with _unsaid():
+        with _discard_standard_error():
             fd = lib.bcc_func_load(
                 module.module,
                 prog_type,
@@ -349,17 +260,17 @@ def load_by_libbpf(
     btf_target: str | None = None,
     **more: Any,
 ) -> Program:
-    """Load a function of a compiled module with what BCC's loader cannot pass.
+    """Load a function of a compiled module with options that BCC's loader cannot pass.
 
     Args:
-        flags: BPF_F_* of the program; BCC passes none.
-        attach_type: expected attach type, needed with `btf_target`.
-        btf_target: the kernel function or LSM hook that a TRACING or LSM program is for. BCC takes it
-            from the function's name, and then loads and attaches when the module is compiled.
+        flags: BPF_F_* of the program.
+        attach_type: expected attach type; needed with `btf_target`.
+        btf_target: kernel function or LSM hook of a TRACING or LSM program. BCC would take it from the name
+            of the function, and would load and attach the program during compilation.
         more: other fields of struct bpf_prog_load_opts.
 
     Raises:
-        LoadRefused: the kernel did not take the program, or does not have the target.
+        LoadRefused: the kernel rejected the program, or lacks the target.
     """
     code: bytes = module.dump_func(function.encode())
     if btf_target:
@@ -384,7 +295,7 @@ def load_code(
         options: fields of struct bpf_prog_load_opts.
 
     Raises:
-        LoadRefused: the kernel did not take the program.
+        LoadRefused: the kernel rejected the program.
     """
 
     def load(log: VerifierLog, level: int) -> int:
@@ -399,14 +310,14 @@ def load_code(
 
 
 def maps_of(module: BPF) -> dict[str, int]:
-    """The maps of a compiled module: their descriptors by name, also of types that BCC's API lacks."""
+    """Return the file descriptors of a module's maps by name, also of map types that BCC's API lacks."""
     library, count = module.module, lib.bpf_num_tables(module.module)
     return {lib.bpf_table_name(library, i).decode(): lib.bpf_table_fd_id(library, i) for i in range(count)}
 
 
 @cache
 def btf_id(target: str, attach_type: int) -> int:
-    """The id of a kernel function or LSM hook in the kernel's BTF; parsing that takes a tenth of a second."""
+    """Return the ID of a kernel function or LSM hook in the kernel's BTF, which takes 0.1 s to parse."""
     found: int = lib.libbpf_find_vmlinux_btf_id(target.encode(), attach_type)
     if found < 0:
         raise LoadRefused(-found, "", (f"{target} is not in the kernel's BTF",))
@@ -414,7 +325,7 @@ def btf_id(target: str, attach_type: int) -> int:
 
 
 def has_helper(prog_type: ProgType, helper: int) -> bool:
-    """Whether the kernel lets programs of this type call a helper, found out by loading one that does."""
+    """Return True if programs of this type can call a helper. libbpf loads a program that calls it."""
     found: int = lib.libbpf_probe_bpf_helper(prog_type, helper, None)
     if found < 0:
         raise OSError(-found, f"probing helper {helper}: {os.strerror(-found)}")
@@ -423,17 +334,17 @@ def has_helper(prog_type: ProgType, helper: int) -> bool:
 
 @cache
 def refused_prog_types() -> frozenset[str]:
-    """The program types of which the kernel refuses every program, even one that does nothing.
+    """Return the program types that the kernel lacks. It rejects every program of them.
 
-    It does not know them, or is built without them. A type that libbpf cannot try is not among them, nor is
-    one that somebody forbids: what the kernel would say to it nobody knows then.
+    Types that libbpf cannot probe, and types that the kernel forbids with EPERM, are not included: the kernel
+    may have them.
     """
     refused = (each for each in ProgType if lib.libbpf_probe_bpf_prog_type(each, None) == 0)
     return frozenset(each.name for each in refused if not _forbidden(each))
 
 
 def _forbidden(prog_type: ProgType) -> bool:
-    """Whether a program that does nothing is refused with EPERM: EINVAL is for a type that is not there."""
+    """Return True if an empty program is rejected with EPERM. EINVAL means that the type is missing."""
     try:
         load_code("nothing", NOTHING, prog_type, **FOR_BTF.get(prog_type, {})).close()
     except LoadRefused as refused:
@@ -442,7 +353,7 @@ def _forbidden(prog_type: ProgType) -> bool:
 
 
 class LinkCreateOpts(ct.Structure):
-    """The beginning of struct bpf_link_create_opts; what comes then depends on the attach type."""
+    """First fields of struct bpf_link_create_opts. Later fields depend on the attach type."""
 
     _fields_: ClassVar[Sequence[tuple[str, Any]]] = (
         ("sz", ct.c_size_t),
@@ -454,7 +365,7 @@ class LinkCreateOpts(ct.Structure):
 
 
 def link_create(fd: int, target: int, attach_type: AttachType, options: LinkCreateOpts | None = None) -> int:
-    """A link that attaches the program `fd` to `target`: its descriptor, or a negative number."""
+    """Attach the program `fd` to `target`. Return the file descriptor of the link, or a negative number."""
     if options:
         options.sz = ct.sizeof(options)
     link: int = lib.bpf_link_create(fd, target, attach_type, ct.byref(options) if options else None)
@@ -462,7 +373,7 @@ def link_create(fd: int, target: int, attach_type: AttachType, options: LinkCrea
 
 
 def prog_run(fd: int, data: bytes = b"") -> tuple[int, int]:
-    """BPF_PROG_RUN once: (0 or negative errno of the call, return value of the program)."""
+    """Run a program once. Return 0 or the negative errno of BPF_PROG_RUN, and the program's return value."""
     options = bpf_test_run_opts(sz=ct.sizeof(bpf_test_run_opts))
     if data:
         packet = ct.create_string_buffer(data, len(data))
@@ -473,7 +384,7 @@ def prog_run(fd: int, data: bytes = b"") -> tuple[int, int]:
 
 
 class _MapCreateOpts(ct.Structure):
-    """The first fields of struct bpf_map_create_opts (libbpf 1.0 and later)."""
+    """First fields of struct bpf_map_create_opts (libbpf 1.0 and later)."""
 
     _fields_ = (
         ("sz", ct.c_size_t),
@@ -487,50 +398,51 @@ class _MapCreateOpts(ct.Structure):
 
 
 def mapped_array(value_size: int) -> int:
-    """An array of one value that can be mapped into memory; its descriptor."""
+    """Create an array of one value that can be mapped into memory. Return its file descriptor."""
     options = _MapCreateOpts(sz=ct.sizeof(_MapCreateOpts), map_flags=BPF_F_MMAPABLE)
-    fd: int = lib.bpf_map_create(MAP_TYPE_ARRAY, b"mapped", 4, value_size, 1, ct.byref(options))
-    _map_call("making an array that can be mapped", fd)
+    fd: int = lib.bpf_map_create(MapType.ARRAY, b"mapped", 4, value_size, 1, ct.byref(options))
+    _map_call("create a mappable array", fd)
     return fd
 
 
 def in_memory(map_fd: int, structure: type[Structure]) -> Structure:
-    """The one structure that a mapped array has, where a program finds it; shared with child processes."""
+    """Map the structure in an array of one value. Child processes share it."""
     return structure.from_buffer(mmap.mmap(map_fd, ct.sizeof(structure)))
 
 
 def struct_ops_map(value: btf.Struct, btf_fd: int) -> int:
-    """A map of one structure of functions for the kernel, wrapped in `value`; its descriptor.
+    """Create a struct_ops map. Return its file descriptor.
 
     Args:
-        btf_fd: BTF that somebody has loaded. The kernel demands some, and does not look what is in it.
+        value: BTF of the structure that wraps the functions.
+        btf_fd: any loaded BTF. The kernel requires one and does not read it.
     """
     options = _MapCreateOpts(sz=ct.sizeof(_MapCreateOpts), btf_fd=btf_fd, btf_vmlinux_value_type_id=value.id)
-    fd: int = lib.bpf_map_create(MAP_TYPE_STRUCT_OPS, b"ops", 4, value.size, 1, ct.byref(options))
-    _map_call("making a map of kernel functions", fd)
+    fd: int = lib.bpf_map_create(MapType.STRUCT_OPS, b"ops", 4, value.size, 1, ct.byref(options))
+    _map_call("create a struct_ops map", fd)
     return fd
 
 
 class RingRefused(OSError):
-    """The kernel did not make a ring."""
+    """The kernel did not create a ring buffer."""
 
 
 def new_ring(size: int, flags: int = 0) -> int:
-    """A ring buffer of `size` bytes; its descriptor, to be closed.
+    """Create a ring buffer of `size` bytes. Return its file descriptor, which the caller closes.
 
     Raises:
-        RingRefused: the kernel has no such ring.
+        RingRefused: the kernel rejected the size or the flags.
     """
     options = _MapCreateOpts(sz=ct.sizeof(_MapCreateOpts), map_flags=flags)
-    fd: int = lib.bpf_map_create(MAP_TYPE_RINGBUF, b"ring", 0, 0, size, ct.byref(options))
+    fd: int = lib.bpf_map_create(MapType.RINGBUF, b"ring", 0, 0, size, ct.byref(options))
     if fd < 0:
-        raise RingRefused(last_errno(), f"making a ring of {size} bytes: {os.strerror(last_errno())}")
+        raise RingRefused(last_errno(), f"create a ring buffer of {size} bytes: {os.strerror(last_errno())}")
     return fd
 
 
 @contextmanager
 def ring(size: int, flags: int = 0) -> Iterator[int]:
-    """The same, open within this context. Raises as `new_ring`."""
+    """Do the same within this context. Raises the errors of `new_ring`."""
     fd = new_ring(size, flags)
     try:
         yield fd
@@ -539,20 +451,20 @@ def ring(size: int, flags: int = 0) -> Iterator[int]:
 
 
 def array_of_rings(flags: int) -> int:
-    """A map of one ring that has these flags; its descriptor.
+    """Create an array of maps with one slot for a ring buffer with these flags. Return its file descriptor.
 
     Raises:
-        RingRefused: the kernel has no such ring.
+        RingRefused: the kernel rejected the flags.
     """
     with ring(os.sysconf("SC_PAGE_SIZE"), flags) as inner:
         options = _MapCreateOpts(sz=ct.sizeof(_MapCreateOpts), inner_map_fd=inner)
-        fd: int = lib.bpf_map_create(MAP_TYPE_ARRAY_OF_MAPS, b"rings", 4, 4, 1, ct.byref(options))
-    _map_call("making a map of rings", fd)
+        fd: int = lib.bpf_map_create(MapType.ARRAY_OF_MAPS, b"rings", 4, 4, 1, ct.byref(options))
+    _map_call("create an array of ring buffers", fd)
     return fd
 
 
 def overwriting_rings() -> bool:
-    """Whether the kernel makes rings that overwrite their oldest records."""
+    """Return True if the kernel has ring buffers that overwrite their oldest records."""
     try:
         with ring(os.sysconf("SC_PAGE_SIZE"), BPF_F_RB_OVERWRITE):
             return True
@@ -561,12 +473,12 @@ def overwriting_rings() -> bool:
 
 
 def last_errno() -> int:
-    """What the last failing call into the library left in errno."""
+    """Return errno of the last failed call into the library."""
     return ct.get_errno()
 
 
 class MapInfo(ct.Structure):
-    """The first fields of struct bpf_map_info; the kernel fills as many as it is given room for."""
+    """First fields of struct bpf_map_info. The kernel fills no others."""
 
     _fields_ = (
         ("type", ct.c_uint32),
@@ -580,14 +492,13 @@ class MapInfo(ct.Structure):
 
 
 def map_info(map_fd: int) -> MapInfo:
-    """What the kernel says of a map."""
     info, size = MapInfo(), ct.c_uint32(ct.sizeof(MapInfo))
     _map_call("map info", lib.bpf_obj_get_info_by_fd(map_fd, ct.byref(info), ct.byref(size)))
     return info
 
 
 class _ProgInfo(ct.Structure):
-    """The first fields of struct bpf_prog_info."""
+    """First fields of struct bpf_prog_info."""
 
     _fields_ = (
         ("type", ct.c_uint32),
@@ -608,7 +519,7 @@ class _ProgInfo(ct.Structure):
 
 
 def gpl_compatible(prog_fd: int) -> bool:
-    """Whether a program was loaded under a licence that lets it call what is for the GPL only."""
+    """Return True if the licence of a loaded program lets it call GPL-only functions."""
     info = _ProgInfo()
     size = ct.c_uint32(ct.sizeof(info))
     _map_call("program info", lib.bpf_obj_get_info_by_fd(prog_fd, ct.byref(info), ct.byref(size)))
@@ -616,7 +527,7 @@ def gpl_compatible(prog_fd: int) -> bool:
 
 
 def rings_of(program: Program) -> dict[str, int]:
-    """The ring buffers that a loaded program uses, by name: their descriptors, to be closed."""
+    """Return the ring buffers of a loaded program: file descriptors by name, which the caller closes."""
     ids = (ct.c_uint32 * 64)()
     info = _ProgInfo(nr_map_ids=len(ids), map_ids=ct.addressof(ids))
     size = ct.c_uint32(ct.sizeof(info))
@@ -624,10 +535,10 @@ def rings_of(program: Program) -> dict[str, int]:
     rings = {}
     for number in ids[: info.nr_map_ids]:
         fd = lib.bpf_map_get_fd_by_id(number)
-        _map_call("opening a map", fd)
-        told = map_info(fd)
-        if told.type == MAP_TYPE_RINGBUF:
-            rings[told.name.decode()] = fd
+        _map_call("open a map", fd)
+        map_ = map_info(fd)
+        if map_.type == MapType.RINGBUF:
+            rings[map_.name.decode()] = fd
         else:
             os.close(fd)
     return rings
@@ -644,11 +555,10 @@ def map_write(map_fd: int, key: int, value: ct.Structure | ct.Array[ct.c_char]) 
 
 
 def map_write_fd(map_fd: int, key: int, fd: int) -> None:
-    """Store a descriptor under `key` of a map of sockets, programs or maps."""
+    """Store a file descriptor under `key` of a map of sockets, programs or maps."""
     value = ct.c_uint32(fd)
     _map_call("map update", lib.bpf_update_elem(map_fd, ct.byref(ct.c_uint32(key)), ct.byref(value), 0))
 
 
 def map_delete(map_fd: int, key: int) -> None:
-    """Delete `key`."""
     _map_call("map delete", lib.bpf_delete_elem(map_fd, ct.byref(ct.c_uint32(key))))

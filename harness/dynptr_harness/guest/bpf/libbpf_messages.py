@@ -1,7 +1,7 @@
 """The messages that libbpf prints.
 
-libbpf has one print callback for the whole process. BCC installs its own, which drops everything, so that the
-callback must be set again whenever messages are wanted.
+libbpf has one print callback for the process. BCC installs one that drops all messages, so `collected` sets
+the callback again each time.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 WARN = 0  # enum libbpf_print_level
 LONGEST_MESSAGE = 8192  # bytes
-# libbpf prints the whole verifier log between these two, also into a buffer that we gave it.
+# libbpf also prints the verifier log, after this line. The caller has it in a buffer.
 VERIFIER_LOG = b"-- BEGIN PROG LOAD LOG --"
 
-# A va_list is an array or a large structure: C passes it as a pointer on x86-64 and on arm64.
+# on x86-64 and arm64, a va_list is passed as a pointer
 _Print = ct.CFUNCTYPE(ct.c_int, ct.c_int, ct.c_char_p, ct.c_void_p)
 _libc = ct.CDLL(None)
 _libc.vsnprintf.argtypes = [ct.c_void_p, ct.c_size_t, ct.c_char_p, ct.c_void_p]

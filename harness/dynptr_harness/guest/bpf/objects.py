@@ -1,6 +1,6 @@
-"""ELF objects, loaded through libbpf: programs with what BCC cannot compile or load.
+"""ELF objects, loaded through libbpf: programs that BCC cannot compile or load.
 
-The host has compiled them; see harness/dynptr_harness/guest_image/bpf_objects.py and bpf_src/elf.
+The host compiles them: see harness/dynptr_harness/guest_image/bpf_objects.py and bpf_src/elf.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Mapping
     from pathlib import Path
 
-    from dynptr_harness.guest.bpf.libbpf import AttachType, ProgType
     from dynptr_harness.guest.bpf.verifier_log import VerifierLog
+    from dynptr_harness.protocol.uapi import AttachType, ProgType
 
 
 def _declare(name: str, result: type | None, *arguments: type) -> None:
@@ -66,16 +66,17 @@ def load(
     prepare: Callable[[int, int], None] | None = None,
     unused_maps: Container[str] = (),
 ) -> Program:
-    """Load one program of an object, whatever type its section says.
+    """Load one program of an object.
 
     Args:
-        prog_type: the type; None for what the section says: type, attach type, flags and target.
-        maps: descriptors of maps that take the place of the object's own, by name.
+        prog_type: program type. None for the type, attach type, flags and target that the section
+            of the program names.
+        maps: descriptors of maps that replace the object's own, by name.
         flags: BPF_F_* of the program.
         attach_type: expected attach type.
-        btf_target: the kernel function or LSM hook that a TRACING or LSM program is for.
-        prepare: is given the object and the program, to do what else is to be done before they are loaded.
-        unused_maps: names of the maps that libbpf does not create.
+        btf_target: kernel function or LSM hook of a TRACING or LSM program.
+        prepare: called with the handles of the object and the program before the load.
+        unused_maps: names of maps that libbpf must not create.
 
     Raises:
         LoadRefused: libbpf or the kernel rejected the program.
@@ -86,25 +87,29 @@ def load(
 
 
 def btf_of(obj: int) -> int:
-    """The BTF of an opened object, to be changed before that is loaded."""
+    """Return the BTF of an open object. It can be changed until the load."""
     return int(lib.bpf_object__btf(obj))
 
 
 def replace_function(program: int, target_fd: int, function: str) -> None:
-    """Make a program of an opened object one that replaces a function of another program."""
+    """Make a program of an open object replace a function of the program `target_fd`."""
     if lib.bpf_program__set_attach_target(program, target_fd, function.encode()) < 0:
         raise LoadRefused(libbpf.last_errno(), "", (f"the program has no function {function}",))
 
 
 @dataclass
 class BySection(Program):
-    """A program that was loaded as its section says, and can be attached so."""
+    """A program that is loaded and attached according to its section."""
 
     handle: int
 
     @contextmanager
     def attached(self) -> Iterator[None]:
-        """It is attached within this context. Raises OSError where the kernel does not attach it."""
+        """Attach the program within this context.
+
+        Raises:
+            OSError: the kernel rejected the attach.
+        """
         link = _checked(lib.bpf_program__attach(self.handle), f"attach {self.name} as its section says")
         try:
             yield
@@ -114,10 +119,10 @@ class BySection(Program):
 
 @dataclass(frozen=True)
 class UserObject:
-    """A user's object, made ready for one of its programs.
+    """A user's object from which one program is loaded.
 
     Attributes:
-        unused_maps: names of the maps that the program does not need.
+        unused_maps: names of maps that the program does not need.
     """
 
     path: Path
@@ -126,18 +131,14 @@ class UserObject:
 
     @contextmanager
     def by_section(self) -> Iterator[BySection]:
-        """Load the program within this context as its section says.
-
-        Raises:
-            LoadRefused: as `load`.
-        """
+        """Load the program by its section, within this context. Raises the errors of `load`."""
         options = _Options(unused_maps=self.unused_maps)
         with _loaded(self.path, self.function, None, {}, options) as program:
             yield BySection(self.function, lib.bpf_program__fd(program), program)
 
 
 def programs(path: Path) -> dict[str, str]:
-    """The programs of an object: their names, and the section that each is in.
+    """Return the section of each program of an object, by the name of the program.
 
     Raises:
         LoadRefused: libbpf rejected the object.
@@ -155,7 +156,7 @@ def programs(path: Path) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class _Options:
-    """What else `load` is given."""
+    """Further arguments of `load`."""
 
     flags: int = 0
     attach_type: AttachType | None = None
@@ -195,14 +196,14 @@ def _load_object(
     maps: Mapping[str, int],
     options: _Options,
 ) -> tuple[int, int]:
-    """Load an object and return it with the program. The object must be closed."""
+    """Load an object. Return its handle, which the caller closes, and the handle of the program."""
     loaded: list[tuple[int, int]] = []
 
     def load(log: VerifierLog, level: int) -> int:
         obj = open_object(path, maps, options.unused_maps)
         try:
-            program = _prepared(obj, path, function, prog_type, options)
-            # libbpf asks for a log, as BCC does, only when the first try has failed
+            program = _configured(obj, path, function, prog_type, options)
+            # like BCC, libbpf requests a log only after the first attempt failed
             lib.bpf_program__set_log_buf(program, log.pointer, log.size)
             lib.bpf_program__set_log_level(program, level)
             result: int = lib.bpf_object__load(obj)
@@ -219,8 +220,8 @@ def _load_object(
     return loaded[0]
 
 
-def _prepared(obj: int, path: Path, function: str, prog_type: ProgType | None, options: _Options) -> int:
-    """Make an opened object load one program as the options say, and return that program."""
+def _configured(obj: int, path: Path, function: str, prog_type: ProgType | None, options: _Options) -> int:
+    """Apply the options to the one program that an open object loads, and return its handle."""
     program = _checked(
         lib.bpf_object__find_program_by_name(obj, function.encode()), f"{path.name} has no {function}"
     )
@@ -239,34 +240,34 @@ def _prepared(obj: int, path: Path, function: str, prog_type: ProgType | None, o
 
 
 def open_object(path: Path, maps: Mapping[str, int], unused_maps: Container[str] = ()) -> int:
-    """Open an object, and put descriptors of maps in the place of its own by name; it is to be closed.
+    """Open an object and replace maps by name with these descriptors. The caller closes it.
 
     Args:
-        unused_maps: names of the maps that libbpf does not create.
+        unused_maps: names of maps that libbpf must not create.
     """
     obj = _checked(lib.bpf_object__open_file(os.fsencode(path), None), f"opening {path}")
     for map_ in _each(lib.bpf_object__next_map, obj):
         name = lib.bpf_map__name(map_).decode()
         if name in maps and lib.bpf_map__reuse_fd(map_, maps[name]) < 0:
-            raise OSError(libbpf.last_errno(), f"putting the agent's map {name} into {path.name}")
+            raise OSError(libbpf.last_errno(), f"replacing the map {name} of {path.name}")
         if name in unused_maps:
             lib.bpf_map__set_autocreate(map_, False)
     return obj
 
 
 def programs_of(obj: int) -> Iterator[int]:
-    """The programs of an opened object."""
+    """Iterate over the handles of the programs of an open object."""
     return _each(lib.bpf_object__next_program, obj)
 
 
 def section_of(program: int) -> str:
-    """The section that a program of an opened object is in."""
+    """Return the section of a program of an open object."""
     name: bytes = lib.bpf_program__section_name(program)
     return name.decode()
 
 
 def autoload(program: int, *, wanted: bool) -> None:
-    """Whether a program of an opened object is loaded with it."""
+    """Enable or disable the load of a program together with its object."""
     lib.bpf_program__set_autoload(program, wanted)
 
 
@@ -277,7 +278,7 @@ def _checked(pointer: int | None, what: str) -> int:
 
 
 def _each(following: Callable[[int, int | None], int | None], obj: int) -> Iterator[int]:
-    """What libbpf lists of an object, each time asked for what follows the last."""
+    """Iterate over the items of an object. `following` returns the item after a given one."""
     item = following(obj, None)
     while item:
         yield item

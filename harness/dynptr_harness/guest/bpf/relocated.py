@@ -1,9 +1,9 @@
-"""Programs of the project's own ELF objects, relocated by libbpf once and loaded into type after type.
+"""Programs of ELF objects that libbpf relocates once, for loads into many program types.
 
-What libbpf makes of an object is the same for each type: instructions with descriptors of maps and ids of
-kfuncs in place. For these it parses the kernel's BTF, which takes a twentieth of a second in an emulated
-guest. So an object goes through libbpf once: each program is taken down as the kernel would get it, and one
-that does nothing is loaded in its place. The true one is loaded by bpf_prog_load, as often as it is wanted.
+Relocation puts map descriptors and kfunc IDs into the instructions. The result is the same for each type, but
+it parses the kernel's BTF, which takes 0.05 s in an emulated guest. So libbpf loads an object only once. This
+module copies the relocated instructions of each program and lets libbpf load an empty program in its place.
+bpf_prog_load then loads the copy into each type.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from typing import TYPE_CHECKING, Any
 from bcc.libbcc import lib
 
 from dynptr_harness.guest.bpf import libbpf, libbpf_messages, objects
-from dynptr_harness.guest.bpf.libbpf import LoadRefused, ProgLoadOpts, ProgType
+from dynptr_harness.guest.bpf.libbpf import LoadRefused, ProgLoadOpts
+from dynptr_harness.protocol.uapi import ProgType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping
     from pathlib import Path
 
-# The sections of the programs that are taken down, and the type that libbpf loads them into by itself. One in
-# a section that says more, such as what it attaches to, is loaded by elf.py.
+# Sections whose programs can be copied, with the program type of each. objects.py loads programs in other
+# sections, which name an attach target, for example.
 SECTIONS = {
     "raw_tp": ProgType.RAW_TRACEPOINT,  # PROGRAM in bpf_src/include/dynptr_harness.h
     "tc": ProgType.SCHED_CLS,
@@ -61,13 +62,13 @@ class _HandlerOpts(ct.Structure):
 
 @dataclass(frozen=True)
 class Relocated:
-    """A program as the kernel takes it, but for what depends on the type.
+    """A relocated program, without the arguments of a load that depend on the type.
 
     Attributes:
-        prog_type: what its section says.
-        code: its instructions.
-        described: fields of struct bpf_prog_load_opts, with its BTF.
-        gpl: whether the object says that its licence is compatible with the GPL.
+        prog_type: type of the section.
+        code: instructions.
+        described: fields of struct bpf_prog_load_opts that describe its BTF.
+        gpl: True if the licence of the object is compatible with the GPL.
     """
 
     name: str
@@ -78,15 +79,19 @@ class Relocated:
 
     @property
     def license(self) -> bytes:
-        """What the kernel is told; it only looks whether that is compatible with the GPL."""
+        """A licence for the kernel, which only tests if it is compatible with the GPL."""
         return b"Dual MIT/GPL" if self.gpl else b"Proprietary"
 
 
 def program(path: Path, function: str, maps: dict[str, int]) -> Relocated:
-    """One program of an object, in which `maps`, by name, have taken the place of the object's own.
+    """Return one program of an object.
+
+    Args:
+        maps: descriptors of maps that replace the object's own, by name.
 
     Raises:
         LoadRefused: libbpf or the kernel rejected the object.
+        LookupError: the object has no such program in one of SECTIONS.
     """
     found = find(path, function, maps)
     if not found:
@@ -95,59 +100,64 @@ def program(path: Path, function: str, maps: dict[str, int]) -> Relocated:
 
 
 def find(path: Path, function: str, maps: dict[str, int]) -> Relocated | None:
-    """The same, or None for a program that is not in one of SECTIONS. Raises as `program`."""
+    """Return the same as `program`, or None if the program is not in one of SECTIONS.
+
+    Raises:
+        LoadRefused: see `program`.
+    """
     return _programs(path, tuple(sorted(maps.items()))).get(function)
 
 
 @cache
 def _programs(path: Path, maps: tuple[tuple[str, int], ...]) -> dict[str, Relocated]:
-    """The programs of an object, which stays open for good: their BTF and maps are its own."""
-    return _taken_down(path, dict(maps), SECTIONS, lambda each: objects.section_of(each) in SECTIONS)
+    """Relocate the programs of an object. It stays open, because it owns their BTF and maps."""
+    return _relocate(path, dict(maps), SECTIONS, lambda each: objects.section_of(each) in SECTIONS)
 
 
 @cache
-def of_user(own: objects.UserObject) -> Relocated:
-    """The program of a user's object, whatever its section. The object stays open and keeps its maps.
+def of_user(user_object: objects.UserObject) -> Relocated:
+    """Return the program of a user's object, in any section. The object stays open.
 
     Raises:
         LoadRefused: libbpf or the kernel rejected the object.
     """
-    section = objects.programs(own.path)[own.function]
-    wanted = own.function.encode()
-    found = _taken_down(
-        own.path,
+    section = objects.programs(user_object.path)[user_object.function]
+    wanted = user_object.function.encode()
+    found = _relocate(
+        user_object.path,
         {},
         {section: ProgType.SOCKET_FILTER},
         lambda each: lib.bpf_program__name(each) == wanted,
-        own.unused_maps,
+        user_object.unused_maps,
     )
-    return found[own.function]
+    return found[user_object.function]
 
 
-def _taken_down(
+def _relocate(
     path: Path,
     maps: dict[str, int],
     sections: Mapping[str, ProgType],
     wanted: Callable[[int], bool],
     unused_maps: Container[str] = (),
 ) -> dict[str, Relocated]:
-    """Relocate the wanted programs of an object.
+    """Relocate the wanted programs of an object, which stays open.
 
     Args:
-        sections: the sections of the wanted programs, and the type of each.
+        sections: sections of the wanted programs, with the program type of each.
+        wanted: called with the handle of a program.
     """
-    taken: dict[str, tuple[bytes, dict[str, Any]]] = {}
+    copies: dict[str, tuple[bytes, dict[str, Any]]] = {}
 
-    def take_down(handle: int, options: Any, _cookie: int) -> int:
+    def copy_program(handle: int, options: Any, _cookie: int) -> int:
         size = lib.bpf_program__insn_cnt(handle) * INSTRUCTION_BYTES
         code = ct.string_at(lib.bpf_program__insns(handle), size)
-        taken[lib.bpf_program__name(handle).decode()] = code, _description(options.contents)
+        copies[lib.bpf_program__name(handle).decode()] = code, _description(options.contents)
         options.contents.prog_btf_fd = options.contents.func_info_cnt = options.contents.line_info_cnt = 0
         return int(
             lib.bpf_program__set_insns(handle, libbpf.NOTHING, len(libbpf.NOTHING) // INSTRUCTION_BYTES)
         )
 
-    with _asked_before_load(sections, take_down), libbpf_messages.collected() as messages:
+    with _before_each_load(sections, copy_program), libbpf_messages.collected() as messages:
         obj = objects.open_object(path, maps, unused_maps)
         for each in objects.programs_of(obj):
             objects.autoload(each, wanted=wanted(each))
@@ -163,19 +173,19 @@ def _taken_down(
             *of_program,
             gpl=libbpf.gpl_compatible(lib.bpf_program__fd(loaded[name])),
         )
-        for name, of_program in taken.items()
+        for name, of_program in copies.items()
     }
 
 
 def _description(options: ProgLoadOpts) -> dict[str, Any]:
-    """What libbpf tells the kernel of a program, apart from its instructions; copied, for libbpf frees it."""
+    """Copy the options that describe the BTF of a program. libbpf frees its own."""
     described: dict[str, Any] = {"prog_btf_fd": options.prog_btf_fd}
     for info in ("func_info", "line_info"):
         count, size = getattr(options, f"{info}_cnt"), getattr(options, f"{info}_rec_size")
         if count:
             copied = ct.create_string_buffer(ct.string_at(getattr(options, info), count * size), count * size)
             described |= {
-                info: ct.cast(copied, ct.c_void_p),  # which keeps what it points to
+                info: ct.cast(copied, ct.c_void_p),  # keeps the buffer alive
                 f"{info}_cnt": count,
                 f"{info}_rec_size": size,
             }
@@ -183,16 +193,18 @@ def _description(options: ProgLoadOpts) -> dict[str, Any]:
 
 
 @contextmanager
-def _asked_before_load(sections: Iterable[str], function: Callable[[int, Any, int], int]) -> Iterator[None]:
-    """Within this context libbpf calls `function` for each program of these sections before it loads it."""
+def _before_each_load(sections: Iterable[str], function: Callable[[int, Any, int], int]) -> Iterator[None]:
+    """Make libbpf call `function` before it loads a program of these sections, within this context."""
     opts = _HandlerOpts(sz=ct.sizeof(_HandlerOpts), prepare_load=_PrepareLoad(function))
     with ExitStack() as stack:
         for section in sections:
-            # any type would do for a program that does nothing, and this one every kernel has
+            # the empty program can have any type, and every kernel has this one
             handler = lib.libbpf_register_prog_handler(
                 section.encode(), ProgType.SOCKET_FILTER, 0, ct.byref(opts)
             )
             if handler < 0:
-                raise OSError(-handler, f"making ready to relocate programs: {os.strerror(-handler)}")
+                raise OSError(
+                    -handler, f"registering a libbpf handler for {section}: {os.strerror(-handler)}"
+                )
             stack.callback(lib.libbpf_unregister_prog_handler, handler)
         yield

@@ -1,7 +1,7 @@
 """Buffers for verifier logs of any length.
 
-The verifier fails with ENOSPC if the log does not fit into the buffer, whatever is wrong with the program.
-The buffer then has the beginning of the log; since Linux 6.4 it has the end.
+If the log does not fit into the buffer, the load fails with ENOSPC in place of its real errno. The buffer
+then has the beginning of the log; since Linux 6.4 it has the end.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import ctypes as ct
 import mmap
 import re
 
-KEPT = 1 << 20  # bytes of the log that the host gets
-# Bytes. Nearly all logs fit into the first. A million instructions, the most that the verifier walks through,
-# need the second.
+KEPT = 1 << 20  # bytes of the log for the host
+# Bytes. Nearly all logs fit into the first buffer. A log of a million instructions, the verifier's limit,
+# fits into the second.
 SIZE, LARGE_SIZE = 1 << 20, 1 << 28
-# log_level. With 0, the loaders repeat a failed load with a log.
+# log_level. With 0, the loaders request a log only after the first attempt failed.
 ON_FAILURE, ALWAYS, STATISTICS = 0, 1, 4
 # The last line of a log (print_verification_stats in kernel/bpf/verifier.c).
 _LAST_LINE = re.compile(rb"processed \d+ insns .*\n\Z")
@@ -28,7 +28,7 @@ class VerifierLog:
     """A buffer for the verifier log of one load.
 
     Attributes:
-        size: size in bytes. Memory is used only as far as the log reaches.
+        size: size in bytes. Pages beyond the log stay unused.
         pointer: address of the buffer.
     """
 
@@ -39,7 +39,7 @@ class VerifierLog:
         self.pointer = ct.cast(self._address, ct.c_char_p)
 
     def clear(self) -> None:
-        """Empty the buffer. Only the first byte counts."""
+        """Empty the buffer: set its first byte to 0."""
         self._memory[0] = 0
 
     @property
@@ -56,7 +56,7 @@ class VerifierLog:
 
     @property
     def text(self) -> str:
-        """The log. Of a long one only the end, after a line that says so."""
+        """The log. If it is long, its last KEPT bytes, after a line with the number of bytes left out."""
         length = self._length
         left_out = max(length - KEPT, 0)
         text = ct.string_at(self._address + left_out, length - left_out).decode(errors="replace")

@@ -1,7 +1,7 @@
-"""What a process with few rights may make and load.
+"""Creates rings and loads programs in processes with few capabilities.
 
-Each holder is a child process that gives up all capabilities but some, makes a ring, and loads functions of
-bpf_src/cases, each into a program type.
+The request has a list of `holders`. Each becomes a child process that drops all capabilities but those in
+`capabilities`, creates a ring, and loads functions of bpf_src/cases.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class _Header(ct.Structure):
 
 
 class _Data(ct.Structure):
-    """struct __user_cap_data_struct, of which version 3 takes two: for the lower and upper 32 bits."""
+    """struct __user_cap_data_struct. Version 3 takes two: for the lower and the upper 32 bits."""
 
     _fields_ = (("effective", ct.c_uint32), ("permitted", ct.c_uint32), ("inheritable", ct.c_uint32))
 
 
 def keep_only(capabilities: list[str]) -> None:
-    """Give up all capabilities of this process but these."""
+    """Drop all capabilities of this process but these."""
     bits = sum(1 << CAPABILITIES[name] for name in capabilities)
     halves = [bits & 0xFFFFFFFF, bits >> 32]
     data = (_Data * 2)(*(_Data(half, half, 0) for half in halves))
@@ -52,13 +52,13 @@ def keep_only(capabilities: list[str]) -> None:
 
 
 def experiment(types: Mapping[str, GuestType], request: Reply) -> Reply:
-    """What each holder of the request was given.
+    """Return for each holder the errno of its ring, and if its programs were accepted.
 
     Args:
-        types: the program types over the module with the functions of bpf_src/cases.
+        types: program types of the module that was compiled from bpf_src/cases.
 
     Raises:
-        Unavailable: the kernel's setting for unprivileged processes cannot be changed any more.
+        Unavailable: the sysctl unprivileged_bpf_disabled cannot be changed. The value 1 is final.
     """
     with changed(UNPRIVILEGED, request["unprivileged_bpf_disabled"]):
         return {"holders": [_in_child(types, holder) for holder in request["holders"]]}
@@ -67,20 +67,20 @@ def experiment(types: Mapping[str, GuestType], request: Reply) -> Reply:
 def _in_child(types: Mapping[str, GuestType], holder: Reply) -> Reply:
     reader, writer = os.pipe()
 
-    def hold() -> None:
+    def work() -> None:
         with os.fdopen(writer, "w") as answer:
             keep_only(holder["capabilities"])
             json.dump(_try_all(types, holder), answer)
 
-    child = Child(hold)
+    child = Child(work)
     os.close(writer)
     try:
         with os.fdopen(reader) as answer:
-            told = answer.read()
+            text = answer.read()
         child.wait()
     finally:
         child.close()
-    reply: Reply = json.loads(told)
+    reply: Reply = json.loads(text)
     return reply
 
 
@@ -89,7 +89,7 @@ def _try_all(types: Mapping[str, GuestType], holder: Reply) -> Reply:
 
 
 def _try_ring() -> int:
-    """0, or the errno of the refusal."""
+    """Return 0, or the errno."""
     try:
         with libbpf.ring(RING_BYTES):
             return 0
@@ -101,5 +101,5 @@ def _try_program(types: Mapping[str, GuestType], program: Reply) -> Reply:
     try:
         types[program["prog_type"]].load(program["function"]).close()
     except libbpf.LoadRefused as error:
-        return {"accepted": False, "errno": error.errno, "log": error.words}
+        return {"accepted": False, "errno": error.errno, "log": error.log_or_messages}
     return {"accepted": True}

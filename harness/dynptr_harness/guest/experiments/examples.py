@@ -1,4 +1,4 @@
-"""The examples of bpf_src/examples: loaded and attached as their sections say, and fired by calls of ours."""
+"""Runs the examples of bpf_src/examples. Their ELF sections say how to load and attach them."""
 
 from __future__ import annotations
 
@@ -18,17 +18,22 @@ Reply = dict[str, Any]
 
 
 def run(request: dict[str, Any]) -> Reply:
-    """Have an example watch some calls, each of them a list of buffers that are written in one go.
+    """Load and attach an example, and make the write calls that it traces.
 
-    The reply has the records of all processes, ours among them by the `pid`.
+    Args:
+        request: `calls` has a list of buffers (hex) for each call. A call with several buffers is a
+            writev(2).
+
+    Returns:
+        the `records` of all processes, and the `pid` of this one.
     """
     (function,) = request["functions"]
     with ExitStack() as stack:
         try:
-            own = objects.UserObject(OBJECTS / f"{request['object']}.bpf.o", function)
-            program = stack.enter_context(own.by_section())
+            user_object = objects.UserObject(OBJECTS / f"{request['object']}.bpf.o", function)
+            program = stack.enter_context(user_object.by_section())
         except LoadRefused as error:
-            return {"refused": {"errno": error.errno, "log": error.words}}
+            return {"refused": {"errno": error.errno, "log": error.log_or_messages}}
         rings = libbpf.rings_of(program)
         for ring in rings.values():
             stack.callback(os.close, ring)

@@ -1,20 +1,19 @@
-"""Maps made, asked, mapped and frozen by bare system calls.
+"""Runs system calls on maps without a library, which could round or reject an argument itself.
 
-A library would round a size, repair an argument or refuse it by itself; here only the kernel answers. The
-calls are a list, each a JSON object with its name in `act`; a map is called by its `name`:
+A script is a list of actions. Each is a JSON object with its kind in `act`; `name` is the name of a map:
 
-- `create`: a map, with the fields of union bpf_attr as they are called there; `inner` names the map that is
-  its inner map. It may be made by a child process: `by_nobody`, without capabilities, while the sysctl
-  unprivileged_bpf_disabled is what this says; or in a cgroup with at most `memory` bytes.
-- `info`: what the kernel says of the map.
-- `element`: `lookup`, `update`, `delete` or `next` (key), with `key` in hex or null; to update, `value` may
-  name a map.
-- `freeze`: user space may no longer write it.
-- `mmap`: `length` bytes of the map at `offset`, with `prot` ('r', 'rw', 'rx'), shared or `private`; what is
-  mapped stays so until `munmap` or the end.
-- `mprotect`: other protection for what was mapped last.
+- `create`: create a map. The fields have the names of union bpf_attr; `inner` is the name of the inner map.
+  With `by_nobody` a child process without capabilities creates it, with this value of the sysctl
+  unprivileged_bpf_disabled. With `memory` a child process in a cgroup with this limit (bytes) creates it.
+- `info`: read the map's struct bpf_map_info.
+- `element`: `op` is 'lookup', 'update', 'delete' or 'next' (get the next key), `key` is in hex or null. For
+  an update `value` may be the name of a map.
+- `freeze`: freeze the map, see BPF_MAP_FREEZE.
+- `mmap`: map `length` bytes at `offset` with the protection `prot` ('r', 'rw', 'rx'), shared or `private`.
+- `mprotect`: set the protection of the latest mapping.
+- `munmap`: remove the latest mapping. All mappings are removed at the end.
 
-Each answers with the `errno` of its system call, 0 where it succeeded; None where the map does not exist.
+Each reply has the `errno` of the system call: 0 after success, None if the map or the mapping does not exist.
 """
 
 from __future__ import annotations
@@ -30,15 +29,19 @@ from typing import TYPE_CHECKING, Any
 from dynptr_harness.guest.bpf import libbpf
 from dynptr_harness.guest.system.processes import Child
 from dynptr_harness.guest.system.sysctl import changed
+from dynptr_harness.protocol.uapi import SYS_BPF, BpfCommand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-SYS_BPF = {"x86_64": 321, "aarch64": 280, "s390x": 351}[os.uname().machine]
-MAP_CREATE, MAP_LOOKUP, MAP_UPDATE, MAP_DELETE, MAP_NEXT_KEY, MAP_FREEZE = 0, 1, 2, 3, 4, 22  # enum bpf_cmd
-ELEMENT = {"lookup": MAP_LOOKUP, "update": MAP_UPDATE, "delete": MAP_DELETE, "next": MAP_NEXT_KEY}
+ELEMENT = {
+    "lookup": BpfCommand.MAP_LOOKUP_ELEM,
+    "update": BpfCommand.MAP_UPDATE_ELEM,
+    "delete": BpfCommand.MAP_DELETE_ELEM,
+    "next": BpfCommand.MAP_GET_NEXT_KEY,
+}
 
-# union bpf_attr: for MAP_CREATE from map_type to map_extra, with 16 bytes of name; for elements
+# union bpf_attr: for BPF_MAP_CREATE from map_type to map_extra, with 16 bytes of name; for elements
 CREATE_ATTR = struct.Struct("7I16x5IQ")
 ELEMENT_ATTR = struct.Struct("I4xQQQ")
 
@@ -59,31 +62,31 @@ libc.munmap.argtypes = [ct.c_void_p, ct.c_size_t]
 Reply = dict[str, Any]
 
 
-def _bpf(command: int, attr: bytes) -> int:
-    """bpf(2): its result, or the negative errno."""
+def _bpf(command: BpfCommand, attr: bytes) -> int:
+    """Return the result of bpf(2), or the negative errno."""
     buffer = ct.create_string_buffer(attr, len(attr))
-    result: int = libc.syscall(SYS_BPF, command, buffer, len(attr))
+    result: int = libc.syscall(SYS_BPF[os.uname().machine], command, buffer, len(attr))
     return result if result >= 0 else -ct.get_errno()
 
 
-class Maps:
-    """The maps of one request, each under its name; a context manager."""
+class MapScript:
+    """A context manager that owns the maps and mappings of one script."""
 
     def __init__(self) -> None:
         self._fds: dict[str, int] = {}
         self._mapped: list[tuple[int, int]] = []  # address and length
-        self._props = ExitStack()
+        self._closing = ExitStack()
 
-    def __enter__(self) -> Maps:
+    def __enter__(self) -> MapScript:
         return self
 
     def __exit__(self, *_: object) -> None:
         while self._mapped:
             self._munmap({})
-        self._props.close()
+        self._closing.close()
 
     def perform(self, act: Reply) -> Reply:
-        """Do one call; what the kernel answered."""
+        """Run one action and return the reply."""
         acts: dict[str, Callable[[Reply], Reply]] = {
             "create": self._create,
             "info": self._info,
@@ -100,22 +103,22 @@ class Maps:
     def _create(self, act: Reply) -> Reply:
         if "by_nobody" in act:
             with changed(UNPRIVILEGED, act["by_nobody"]):
-                return {"errno": _errno_in_child(_become_nobody, lambda: self._attempt(act))}
+                return {"errno": _errno_in_child(_become_nobody, lambda: self._try_create(act))}
         if "memory" in act:
-            with _cgroup_of(act["memory"]) as folder:
-                return {"errno": _errno_in_child(lambda: _enter(folder), lambda: self._attempt(act))}
-        fd = self._attempt(act)
+            with _cgroup(act["memory"]) as cgroup:
+                return {"errno": _errno_in_child(lambda: _enter(cgroup), lambda: self._try_create(act))}
+        fd = self._try_create(act)
         if fd < 0:
             return {"errno": -fd}
-        self._props.callback(os.close, fd)
+        self._closing.callback(os.close, fd)
         self._fds[act["name"]] = fd
         return {"errno": 0}
 
-    def _attempt(self, act: Reply) -> int:
+    def _try_create(self, act: Reply) -> int:
         inner = self._fds[act["inner"]] if "inner" in act else 0
         first = (act[field] for field in ("map_type", "key_size", "value_size", "max_entries", "map_flags"))
         attr = CREATE_ATTR.pack(*first, inner, act["numa_node"], 0, 0, 0, 0, 0, act["map_extra"])
-        return _bpf(MAP_CREATE, attr)
+        return _bpf(BpfCommand.MAP_CREATE, attr)
 
     def _info(self, act: Reply) -> Reply:
         info = libbpf.map_info(self._fds[act["name"]])
@@ -130,13 +133,13 @@ class Maps:
         value = ct.create_string_buffer(struct.pack("I", self._fds[stored]))
         pointers = (
             0 if key is None else ct.addressof(key),
-            0 if act["op"] == "delete" else ct.addressof(value),  # refused where it has no meaning
+            0 if act["op"] == "delete" else ct.addressof(value),  # bpf(2) rejects a value here
         )
         result = _bpf(ELEMENT[act["op"]], ELEMENT_ATTR.pack(self._fds[act["name"]], *pointers, 0))
         return {"errno": -min(result, 0)}
 
     def _freeze(self, act: Reply) -> Reply:
-        return {"errno": -min(_bpf(MAP_FREEZE, struct.pack("I", self._fds[act["name"]])), 0)}
+        return {"errno": -min(_bpf(BpfCommand.MAP_FREEZE, struct.pack("I", self._fds[act["name"]])), 0)}
 
     def _mmap(self, act: Reply) -> Reply:
         sharing = mmap.MAP_PRIVATE if act["private"] else mmap.MAP_SHARED
@@ -160,41 +163,41 @@ class Maps:
 
 
 def _errno_in_child(prepare: Callable[[], None], call: Callable[[], int]) -> int:
-    """The errno of a call in a child process, 0 where it succeeded; what it made goes with the child."""
+    """Return the errno of a call in a child process, 0 after success. The child then ends."""
     reader, writer = os.pipe()
 
     def work() -> None:
         prepare()
         os.write(writer, str(-min(call(), 0)).encode())
 
-    with os.fdopen(reader) as told, closing(Child(work)):
+    with os.fdopen(reader) as pipe, closing(Child(work)):
         os.close(writer)
-        answer = told.read()
+        answer = pipe.read()
     if not answer:
-        raise RuntimeError("the child that was to make a map could not; the console says more")
+        raise RuntimeError("the child process could not create the map; its traceback is on the console")
     return int(answer)
 
 
 def _become_nobody() -> None:
-    """Drop every capability."""
+    """Become the user nobody, without capabilities."""
     os.setgroups([])
     os.setresgid(NOBODY, NOBODY, NOBODY)
     os.setresuid(NOBODY, NOBODY, NOBODY)
 
 
 @contextmanager
-def _cgroup_of(memory: int) -> Iterator[Path]:
-    """A cgroup whose processes may use so many bytes."""
+def _cgroup(memory: int) -> Iterator[Path]:
+    """Create a cgroup with a memory limit in bytes."""
     (CGROUPS / "cgroup.subtree_control").write_text("+memory")
-    folder = CGROUPS / "little-memory"
-    folder.mkdir()
+    cgroup = CGROUPS / "little-memory"
+    cgroup.mkdir()
     try:
-        (folder / "memory.max").write_text(str(memory))
-        yield folder
+        (cgroup / "memory.max").write_text(str(memory))
+        yield cgroup
     finally:
-        folder.rmdir()
+        cgroup.rmdir()
 
 
-def _enter(folder: Path) -> None:
+def _enter(cgroup: Path) -> None:
     """Move this process into a cgroup."""
-    (folder / "cgroup.procs").write_text(str(os.getpid()))
+    (cgroup / "cgroup.procs").write_text(str(os.getpid()))

@@ -1,7 +1,7 @@
-"""The ledger of a flood: checks a million records in bulk, because a loop over them would take a minute.
+"""Checks the records of a stress test in bulk, because a loop over a million records would take a minute.
 
-The records are all alike in size (struct flood_record of bpf_src/elf/flood.bpf.c), so that a field of all of
-them is a slice with a stride, and their checksums are computed in one go on integers of many lanes.
+All records have the same size (struct flood_record of bpf_src/elf/flood.bpf.c). So one field of all records
+is a slice with a stride, and one large integer holds the checksum inputs of many records in lanes.
 """
 
 from __future__ import annotations
@@ -16,41 +16,41 @@ from functools import lru_cache
 from itertools import compress, islice
 from typing import Any
 
-from dynptr_harness.guest.system.processes import shared_out
+from dynptr_harness.guest.system.processes import parallel_map
 
-WORDS = 3  # of eight bytes: header, id, checksum
+WORDS = 3  # eight bytes each: header, id, checksum
 RECORD_BYTES = 16
 FOOTPRINT = 8 * WORDS
-TOP_BYTE = 7 if sys.byteorder == "little" else 0  # of a word
-TOP_OF_LENGTH = 3 if sys.byteorder == "little" else 0  # the byte with the busy and the discard bit
-BUSY_BYTE, DISCARD_BYTE = 0x80, 0x40  # the two bits there
+TOP_BYTE = 7 if sys.byteorder == "little" else 0  # index of the highest byte of a word
+TOP_OF_LENGTH = 3 if sys.byteorder == "little" else 0  # index of the highest byte of the length
+BUSY_BYTE, DISCARD_BYTE = 0x80, 0x40  # BPF_RINGBUF_BUSY_BIT and BPF_RINGBUF_DISCARD_BIT in that byte
 
 WORD = (1 << 64) - 1
 SUBMITTED_BELOW = 0xA0  # enum fate
 BATCH_BYTES = 16384 * FOOTPRINT
 
-LENGTH = struct.pack("I", RECORD_BYTES)  # of each record, but for the bits in its top byte
+LENGTH = struct.pack("I", RECORD_BYTES)  # of each record, without the flag bits
 IS_BUSY = bytes(int(byte & BUSY_BYTE != 0) for byte in range(256))
 KEEP_SUBMITTED = bytes(int(byte == 0) for byte in range(256))
 MARK_OF_FATE = bytes(DISCARD_BYTE if byte >= SUBMITTED_BELOW else 0 for byte in range(256))
 
 
-def committed(ring: memoryview) -> int:
-    """How many bytes of these records lie before the first that is still busy."""
+def committed_bytes(ring: memoryview) -> int:
+    """Return the number of bytes before the first busy record."""
     busy = bytes(ring[TOP_OF_LENGTH::FOOTPRINT]).translate(IS_BUSY).find(1)
     return len(ring) if busy < 0 else busy * FOOTPRINT
 
 
 @lru_cache(maxsize=4)
 def in_every_lane(word: int, lanes: int) -> int:
-    """An integer that has the word in each of so many lanes of 128 bits."""
+    """Return an integer with this word in each of its 128-bit lanes."""
     return int.from_bytes(word.to_bytes(16, sys.byteorder) * lanes, sys.byteorder)
 
 
 def checksums(ids: array[int], seed: int) -> array[int]:
-    """What the program writes behind each id: two rounds of xor and multiply, on all ids at once.
+    """Return the checksum that the program writes for each id: two rounds of xor and multiply.
 
-    Each id has a lane of 128 bits, so that no product runs into the next.
+    Each id has a 128-bit lane, so that no product overflows into the next lane.
     """
     lanes = array("Q", bytes(16 * len(ids)))
     low = 0 if sys.byteorder == "little" else 1
@@ -64,15 +64,14 @@ def checksums(ids: array[int], seed: int) -> array[int]:
 
 @dataclass
 class Tally:
-    """What is to be said of some records in a row.
+    """Results of the check of consecutive records. The source of a record is the top byte of its id.
 
     Attributes:
-        wrong: how many were, by what was wrong with them.
-        discarded: how many had been.
-        first, last: the ids of the first and the last one that was submitted, by source; this and the
-            following by the top byte of the id.
-        submitted: how many.
-        fingerprints: sums of the checksums.
+        wrong: number of wrong records, by kind of error.
+        discarded: number of discarded records.
+        first, last: ids of the first and the last submitted record, by source.
+        submitted: number of submitted records, by source.
+        fingerprints: sum of the checksums of submitted records, by source.
     """
 
     wrong: Counter[str] = field(default_factory=Counter)
@@ -84,23 +83,23 @@ class Tally:
 
     @classmethod
     def of(cls, records: bytes, seed: int) -> Tally:
-        """Check committed records, headers and all."""
+        """Check committed records, which include their headers."""
         tally = cls()
         words = array("Q", records)
         ids, sums = words[1::WORDS], words[2::WORDS]
         marks = records[TOP_OF_LENGTH::FOOTPRINT]
         tally.discarded = marks.count(DISCARD_BYTE)
-        for place, byte in enumerate(LENGTH):
-            if place != TOP_OF_LENGTH:
-                tally._count_wrong("headers", records[place::FOOTPRINT], bytes([byte]) * len(ids))
+        for index, byte in enumerate(LENGTH):
+            if index != TOP_OF_LENGTH:
+                tally._count_wrong("headers", records[index::FOOTPRINT], bytes([byte]) * len(ids))
         tally._count_wrong("checksums", sums, checksums(ids, seed))
         tally._count_wrong("fates", marks, records[16 + TOP_BYTE :: FOOTPRINT].translate(MARK_OF_FATE))
         tally._count_submitted(records, ids, sums)
         return tally
 
-    def _count_wrong(self, what: str, seen: bytes | array[int], right: bytes | array[int]) -> None:
+    def _count_wrong(self, error: str, seen: bytes | array[int], right: bytes | array[int]) -> None:
         if seen != right:
-            self.wrong[what] += sum(map(operator.ne, seen, right))
+            self.wrong[error] += sum(map(operator.ne, seen, right))
 
     def _count_submitted(self, records: bytes, ids: array[int], sums: array[int]) -> None:
         keep = records[TOP_OF_LENGTH::FOOTPRINT].translate(KEEP_SUBMITTED)
@@ -115,7 +114,7 @@ class Tally:
             self.fingerprints[source] = sum(compress(fingerprints, of_source))
 
     def add(self, later: Tally) -> None:
-        """Take in what is to be said of the records that come next."""
+        """Add the results of the records that follow."""
         self.wrong += later.wrong
         self.wrong["order"] += sum(self.last.get(source, 0) >= first for source, first in later.first.items())
         self.discarded += later.discarded
@@ -125,34 +124,34 @@ class Tally:
 
 
 class RecordChecker:
-    """Takes records in the order in which they arrived, and once it is closed says what was wrong."""
+    """Checks records. Call `add` in the order of arrival, then `finish`, then `of` and `reply`."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
         self._pieces: list[memoryview] = []
         self._end = 0  # position in the ring after the last record
-        self._astray = 0  # pieces that did not begin there
-        self._whole = Tally()
+        self._misplaced = 0  # number of pieces that did not start there
+        self._total = Tally()
 
-    def enter(self, records: memoryview, position: int) -> None:
-        """Committed records, headers and all, as they lay in the ring at a position."""
-        self._astray += position != self._end
+    def add(self, records: memoryview, position: int) -> None:
+        """Add committed records, with headers, from this position in the ring."""
+        self._misplaced += position != self._end
         self._end = position + len(records)
         self._pieces.append(records)
 
-    def close(self) -> None:
-        """Check what was entered, on all processors."""
+    def finish(self) -> None:
+        """Check the records on all CPUs."""
         records = b"".join(self._pieces)
         batches = [records[start : start + BATCH_BYTES] for start in range(0, len(records), BATCH_BYTES)]
-        for tally in shared_out(lambda batch: Tally.of(batch, self._seed), batches):
-            self._whole.add(tally)
+        for tally in parallel_map(lambda batch: Tally.of(batch, self._seed), batches):
+            self._total.add(tally)
 
     def of(self, source: int) -> dict[str, int]:
-        """What arrived from one source: how many were submitted, and the sum of their checksums."""
-        whole = self._whole
-        return {"submitted": whole.submitted[source], "fingerprint": whole.fingerprints[source] & WORD}
+        """Return the number of submitted records of one source, and the sum of their checksums."""
+        total = self._total
+        return {"submitted": total.submitted[source], "fingerprint": total.fingerprints[source] & WORD}
 
     def reply(self) -> dict[str, Any]:
-        """For the host: how many records had been discarded, and how many were wrong, and in what."""
-        wrong = {what: self._whole.wrong[what] for what in ("headers", "checksums", "order", "fates")}
-        return {"discarded": self._whole.discarded, "wrong": {"positions": self._astray, **wrong}}
+        """Return the number of discarded records, and of wrong records by kind of error."""
+        wrong = {error: self._total.wrong[error] for error in ("headers", "checksums", "order", "fates")}
+        return {"discarded": self._total.discarded, "wrong": {"positions": self._misplaced, **wrong}}

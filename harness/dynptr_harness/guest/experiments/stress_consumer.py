@@ -1,6 +1,7 @@
-"""The consumer of a flood: saves what it takes from the ring, and only then writes its position.
+"""The consumer of a stress test. It saves records before it writes the consumer position.
 
-So a record is never lost with a consumer that dies, and is read again if its position was not yet written.
+So no record is lost if the consumer is killed. The next consumer reads a record again if the position after
+it was not written yet.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import signal
 import struct
 from typing import TYPE_CHECKING
 
-from dynptr_harness.guest.experiments.stress_check import committed
+from dynptr_harness.guest.experiments.stress_check import committed_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,18 +20,18 @@ if TYPE_CHECKING:
 
     from dynptr_harness.guest.ringbuf.raw_reader import RawReader
 
-ENTRY = struct.Struct("QQ")  # before each piece that is saved: its position in the ring, and its size
-WAIT_S = 0.01  # between two looks at whether there is an end to it, in a ring where nothing comes
+ENTRY = struct.Struct("QQ")  # header of each saved piece: its position in the ring, and its size
+WAIT_S = 0.01  # timeout of epoll, after which the consumer checks if more records can come
 
 
-class FloodConsumer:
-    """Reads a ring until it is told that nothing more comes.
+class StressConsumer:
+    """Reads a ring until no more records can come.
 
     Args:
-        ring: descriptor of the ring that `reader` has mapped.
-        expecting: whether more may come.
-        interrupted: asked after each piece was saved, with the position after it, before that is written.
-            It may take its time, or end this process.
+        ring: file descriptor of the ring that `reader` maps.
+        expecting: returns True if more records can come.
+        interrupted: called after a piece was saved and before the position after it, the argument, is
+            written. It may sleep or kill this process.
     """
 
     def __init__(
@@ -46,13 +47,13 @@ class FloodConsumer:
         self._interrupted = interrupted
 
     def save_to(self, path: Path) -> None:
-        """Take everything that comes, as it lies in the ring, and append it to a file."""
+        """Append the records, with their headers, to a file."""
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         with select.epoll() as epoll:
             epoll.register(self._ring, select.EPOLLIN)
             expecting = True
             while self._take(file) or expecting:
-                # asked before the last look at the ring: what came until then is still taken
+                # before the ring is read again, so that the last records are read too
                 expecting = self._expecting()
                 epoll.poll(WAIT_S if expecting else 0)
         os.close(file)
@@ -60,7 +61,7 @@ class FloodConsumer:
     def _take(self, file: int) -> bool:
         start = self._reader.consumer
         records = self._reader.unread()
-        taken = committed(records)
+        taken = committed_bytes(records)
         if not taken:
             return False
         os.writev(file, [ENTRY.pack(start, taken), records[:taken]])
@@ -69,13 +70,13 @@ class FloodConsumer:
         return True
 
 
-def die() -> None:
-    """End this process as a power cut would."""
+def kill_self() -> None:
+    """End this process without any clean-up."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def saved(path: Path) -> Iterator[tuple[int, memoryview]]:
-    """The pieces that a consumer saved: position in the ring, and the records as they lay there."""
+def read_saved(path: Path) -> Iterator[tuple[int, memoryview]]:
+    """Yield the pieces that a consumer saved: (position in the ring, records)."""
     content = memoryview(path.read_bytes())
     at = 0
     while at < len(content):

@@ -1,7 +1,7 @@
-"""How each program type is loaded, attached and fired by a real event of the kernel.
+"""The program types: how to load and attach their programs, and how to trigger them with a real event.
 
-A module a family, a class a type, one table. A new type is a C file in bpf_src/prog_types/, a class in the
-module of its family, and a row in harness/dynptr_harness/conformance/prog_types.py.
+Each module has one family of types, and each class one type. A new type needs a C file in
+bpf_src/prog_types/, a class here, and a row in harness/dynptr_harness/conformance/prog_types.py.
 """
 
 from __future__ import annotations

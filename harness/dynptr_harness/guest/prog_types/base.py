@@ -1,4 +1,4 @@
-"""What all program types have in common: loading, and being attached through a link."""
+"""The base class of program types."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.guest.bpf import libbpf, relocated
-from dynptr_harness.guest.bpf.libbpf import AttachType, Program, ProgType
+from dynptr_harness.protocol.uapi import AttachType, ProgType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -16,19 +16,23 @@ if TYPE_CHECKING:
 
     from bcc import BPF
 
+    from dynptr_harness.guest.bpf.libbpf import Program
     from dynptr_harness.guest.bpf.objects import UserObject
     from dynptr_harness.guest.bpf.relocated import Relocated
 
 
 class AttachFailed(OSError):
-    """The kernel loaded the program and did not attach it."""
+    """The kernel loaded the program but did not attach it."""
 
 
-def attached_fd(fd: int, what: str) -> int:
-    """The descriptor that an attaching call gave.
+def checked_fd(fd: int, what: str) -> int:
+    """Return the file descriptor that an attach call returned.
+
+    Args:
+        what: the action, for the message.
 
     Raises:
-        AttachFailed: it gave an error; `what` was to be done.
+        AttachFailed: the call returned an error: -1 with errno set, or a negative errno.
     """
     if fd < 0:
         errno = -fd if fd < -1 else libbpf.last_errno()
@@ -37,9 +41,9 @@ def attached_fd(fd: int, what: str) -> int:
 
 
 @contextmanager
-def held_open(fd: int, what: str) -> Iterator[None]:
-    """A program stays attached as long as the link to it is open."""
-    link = attached_fd(fd, what)
+def open_link(fd: int, what: str) -> Iterator[None]:
+    """Hold a link open, which keeps its program attached. Takes the arguments of `checked_fd`."""
+    link = checked_fd(fd, what)
     try:
         yield
     finally:
@@ -52,29 +56,28 @@ def linked(
     attach_type: AttachType,
     options: libbpf.LinkCreateOpts | None = None,
 ) -> AbstractContextManager[None]:
-    """The program is attached within this context, by a link of its own.
+    """Attach the program with a new link.
 
     Args:
-        target: what it is attached to: a descriptor, or the index of a network device.
-        options: where the attach type has some.
+        target: file descriptor or index of a network device, depending on the attach type.
+        options: for attach types that have options.
     """
     what = f"make a link of type {attach_type.name}"
-    return held_open(libbpf.link_create(program.fd, target, attach_type, options), what)
+    return open_link(libbpf.link_create(program.fd, target, attach_type, options), what)
 
 
 class GuestType:
-    """One program type, or one of the ways to attach it.
+    """A program type, or a variant that is attached in another way.
 
     Attributes:
-        name: without the BPF_PROG_TYPE_ prefix; of another way to attach a type, with that way behind a
-            slash: 'TRACING/fexit'.
-        attach_type: expected attach type, -1 where the type has none.
-        flags: BPF_F_* that its programs are loaded with.
-        btf_target: the kernel function or LSM hook that its programs are for.
-        returns: what its programs must answer to let the event pass.
-        shared: processes that have nothing to do with us make the event, too, so that programs must look
-            who did. Types that cannot ask for the process have events of our own only.
-        ran: whether the armed program ran already, for events that take longer the longer one waits.
+        name: without the BPF_PROG_TYPE_ prefix. A variant has a suffix: 'TRACING/fexit'.
+        attach_type: expected attach type, or -1.
+        flags: BPF_F_* flags of the load.
+        btf_target: kernel function or LSM hook that the programs attach to.
+        returns: return value that lets the event pass.
+        shared: other processes cause the event too, so that programs must check the process. Types whose
+            programs cannot get the process ID have events that only the agent causes.
+        ran: returns True if the armed program has run. For events that need a wait.
     """
 
     name: str
@@ -90,28 +93,31 @@ class GuestType:
 
     @property
     def type_name(self) -> str:
-        """Of the program type, however it is attached."""
+        """Name of the program type, without the suffix of a variant."""
         return self.name.partition("/")[0]
 
     @property
     def prog_type(self) -> ProgType:
-        """The program type, however it is attached."""
+        """The program type, the same for its variants."""
         return ProgType[self.type_name]
 
     @property
     def example(self) -> str:
-        """The function that is its example in C, in bpf_src/prog_types."""
+        """Name of the type's example, a C function in bpf_src/prog_types."""
         return f"{self.type_name.lower()}_example"
 
     def steps(self, stem: str) -> str:
-        """The function that does steps for programs of this type; the objects have one for each need."""
+        """Return the name of the conformance program for this type.
+
+        The objects have a variant for each return value, and for types with shared events.
+        """
         return f"{stem}_{'own_' if self.shared else ''}return_{self.returns}"
 
     def look_up_target(self) -> None:
-        """Find the target in the kernel's BTF, where there is one; found once, it is known.
+        """Look up the BTF ID of the target, which is then cached.
 
         Raises:
-            LoadRefused: the kernel does not have it.
+            LoadRefused: the kernel lacks the target.
         """
         if self.btf_target:
             libbpf.btf_id(self.btf_target, self._expected or 0)
@@ -129,15 +135,15 @@ class GuestType:
             btf_target=self.btf_target,
         )
 
-    def load_from(self, own: UserObject) -> Program:
-        """Load the program of a user's ELF object into this type."""
-        return self._load_relocated(relocated.of_user(own))
+    def load_from(self, user_object: UserObject) -> Program:
+        """Load the program of a user's object into this type."""
+        return self._load_relocated(relocated.of_user(user_object))
 
-    def load_ours(self, path: Path, function: str, maps: dict[str, int]) -> Program:
-        """Load a function of one of the project's own ELF objects, which libbpf reads once for all types.
+    def load_harness_object(self, path: Path, function: str, maps: dict[str, int]) -> Program:
+        """Load a function of an object of the harness. libbpf parses each object only once.
 
         Args:
-            maps: descriptors of maps that take the place of the object's own, by name.
+            maps: descriptors of maps that replace the object's own, by name.
         """
         return self._load_relocated(relocated.program(path, function, maps))
 
@@ -160,13 +166,18 @@ class GuestType:
         return AttachType(self.attach_type) if self.attach_type >= 0 else None
 
     def attached(self, program: Program) -> AbstractContextManager[None]:
-        """The program is attached within this context."""
+        """Attach the program within this context.
+
+        Raises:
+            AttachFailed: the kernel did not attach it.
+            Unavailable: the kernel or the machine lacks a feature that the type needs.
+        """
         raise NotImplementedError
 
     def fire(self) -> Any:
-        """Make the event happen, once; it is over when this returns.
+        """Cause the event once. All programs have run when this returns.
 
         Returns:
-            what the event itself saw, for the host, or None.
+            an observation of the event for the host, or None.
         """
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Types whose programs are for a kernel function or hook that the kernel's BTF names: TRACING and LSM."""
+"""TRACING and LSM: programs that attach to a kernel function or hook by its BTF ID."""
 
 from __future__ import annotations
 
@@ -12,24 +12,26 @@ from typing import TYPE_CHECKING, Any
 from bcc.libbcc import lib
 
 from dynptr_harness.guest.bpf import libbpf
-from dynptr_harness.guest.bpf.libbpf import AttachType, Program
-from dynptr_harness.guest.prog_types.base import GuestType, attached_fd, held_open, linked
-from dynptr_harness.guest.prog_types.cgroup import our_cgroup
+from dynptr_harness.guest.prog_types.base import GuestType, checked_fd, linked, open_link
+from dynptr_harness.guest.prog_types.cgroup import agent_cgroup
+from dynptr_harness.protocol.uapi import BPF_F_SLEEPABLE, AttachType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bcc import BPF
 
+    from dynptr_harness.guest.bpf.libbpf import Program
+
 
 class MkdirHook(GuestType):
-    """A type whose program has a BTF target, here one that the making of a folder passes."""
+    """A type with a BTF target that mkdir(2) calls."""
 
     shared = True
 
     def attached(self, program: Program) -> Any:
-        # by BPF_RAW_TRACEPOINT_OPEN without a name: where to, the program has said when it was loaded
-        return held_open(lib.bpf_attach_kfunc(program.fd), f"attach to {self.btf_target}")
+        # BPF_RAW_TRACEPOINT_OPEN without a name: the load already set the target
+        return open_link(lib.bpf_attach_kfunc(program.fd), f"attach to {self.btf_target}")
 
     def fire(self) -> Any:
         Path(tempfile.mkdtemp()).rmdir()
@@ -42,11 +44,11 @@ class Lsm(MkdirHook):
 
 
 class LsmSleepable(Lsm):
-    """On a hook that sleepable programs are let to; the folder that is made is removed again, too."""
+    """Uses a hook of rmdir(2) that allows sleepable programs. `fire` removes the new directory."""
 
     name = "LSM/sleepable"
     btf_target = "inode_rmdir"
-    flags = libbpf.BPF_F_SLEEPABLE
+    flags = BPF_F_SLEEPABLE
 
 
 class LsmCgroup(GuestType):
@@ -57,12 +59,12 @@ class LsmCgroup(GuestType):
 
     @property
     def example(self) -> str:
-        """Another than for the hook of a whole system, where 0 is what lets it pass."""
+        """A separate example, because LSM_CGROUP programs return 1 to allow, and others 0."""
         return "lsm_cgroup_example"
 
     @contextmanager
     def attached(self, program: Program) -> Iterator[None]:
-        with our_cgroup() as folder, linked(program, folder, AttachType.LSM_CGROUP):
+        with agent_cgroup() as cgroup, linked(program, cgroup, AttachType.LSM_CGROUP):
             yield
 
     def fire(self) -> Any:
@@ -88,19 +90,19 @@ class FmodRet(MkdirHook):
 
 
 class FentrySleepable(MkdirHook):
-    """On a function that sleepable programs may be attached to on every kernel that has such functions."""
+    """Uses a function that allows sleepable programs on all kernels that have them."""
 
     name = "TRACING/sleepable"
     attach_type = AttachType.TRACE_FENTRY
     btf_target = "bpf_fentry_test1"
-    flags = libbpf.BPF_F_SLEEPABLE
+    flags = BPF_F_SLEEPABLE
 
     def __init__(self, module: BPF) -> None:
         super().__init__(module)
         self._caller: Program | None = None
 
     def fire(self) -> Any:
-        """Run a program of this type, whichever: that calls the functions that are there for tests."""
+        """Run any program of this type with BPF_PROG_TEST_RUN, which calls bpf_fentry_test1."""
         self._caller = self._caller or self.load(self.example)
         result, _ = libbpf.prog_run(self._caller.fd)
         return {"prog_run": result}
@@ -116,7 +118,7 @@ class RawTracepointByBtf(MkdirHook):
 
 
 class MapIterator(GuestType):
-    """An iterator over all maps: it runs for each when its file is read."""
+    """An iterator over all maps. The program runs for each map when the iterator's file is read."""
 
     name = "TRACING/iter"
     attach_type = AttachType.TRACE_ITER
@@ -129,7 +131,7 @@ class MapIterator(GuestType):
 
     @contextmanager
     def attached(self, program: Program) -> Iterator[None]:
-        self._link = attached_fd(
+        self._link = checked_fd(
             libbpf.link_create(program.fd, 0, AttachType.TRACE_ITER), "make a link of an iterator"
         )
         try:
@@ -141,7 +143,7 @@ class MapIterator(GuestType):
     def fire(self) -> Any:
         if self._link < 0:
             return {"read": None}
-        with os.fdopen(attached_fd(lib.bpf_iter_create(self._link), "make an iterator")) as file:
+        with os.fdopen(checked_fd(lib.bpf_iter_create(self._link), "make an iterator")) as file:
             return {"read": file.read()}
 
 

@@ -1,4 +1,4 @@
-"""Types that are attached to a control group, here to the one which the agent is in."""
+"""Types that attach to a cgroup. They use the agent's own cgroup."""
 
 from __future__ import annotations
 
@@ -11,47 +11,49 @@ from typing import TYPE_CHECKING, Any
 from bcc import BPF
 from bcc.libbcc import lib
 
-from dynptr_harness.guest.bpf.libbpf import AttachType, Program
 from dynptr_harness.guest.prog_types import packets
-from dynptr_harness.guest.prog_types.base import GuestType, attached_fd
+from dynptr_harness.guest.prog_types.base import GuestType, checked_fd
+from dynptr_harness.protocol.uapi import AttachType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from dynptr_harness.guest.bpf.libbpf import Program
 
 CGROUP = Path("/sys/fs/cgroup/dynptr-harness")
 
 
 @contextmanager
-def our_cgroup() -> Iterator[int]:
-    """A descriptor of our control group, in which this process is from now on."""
+def agent_cgroup() -> Iterator[int]:
+    """Move this process into the cgroup CGROUP, and yield a file descriptor for it."""
     CGROUP.mkdir(exist_ok=True)
     (CGROUP / "cgroup.procs").write_text(str(os.getpid()))
-    folder = os.open(CGROUP, os.O_DIRECTORY)
+    cgroup = os.open(CGROUP, os.O_DIRECTORY)
     try:
-        yield folder
+        yield cgroup
     finally:
-        os.close(folder)
+        os.close(cgroup)
 
 
-class OfCgroup(GuestType):
-    """A type that bpf_prog_attach attaches to a control group. Its programs answer 1: it may be done."""
+class CgroupType(GuestType):
+    """A type that bpf_prog_attach attaches to a cgroup."""
 
-    returns = 1
+    returns = 1  # allow the action
 
     @contextmanager
     def attached(self, program: Program) -> Iterator[None]:
         attach_type = AttachType(self.attach_type)
-        with our_cgroup() as folder:
-            attached_fd(
-                lib.bpf_prog_attach(program.fd, folder, attach_type, 0), f"attach to {attach_type.name}"
+        with agent_cgroup() as cgroup:
+            checked_fd(
+                lib.bpf_prog_attach(program.fd, cgroup, attach_type, 0), f"attach to {attach_type.name}"
             )
             try:
                 yield
             finally:
-                BPF.detach_func(program.function, folder, attach_type)
+                BPF.detach_func(program.function, cgroup, attach_type)
 
 
-class CgroupDevice(OfCgroup):
+class CgroupDevice(CgroupType):
     name = "CGROUP_DEVICE"
     attach_type = AttachType.CGROUP_DEVICE
 
@@ -59,7 +61,7 @@ class CgroupDevice(OfCgroup):
         os.close(os.open(os.devnull, os.O_RDONLY))
 
 
-class CgroupSkb(OfCgroup):
+class CgroupSkb(CgroupType):
     name = "CGROUP_SKB"
     attach_type = AttachType.CGROUP_INET_EGRESS
 
@@ -67,7 +69,7 @@ class CgroupSkb(OfCgroup):
         return packets.datagram()
 
 
-class CgroupSock(OfCgroup):
+class CgroupSock(CgroupType):
     name = "CGROUP_SOCK"
     attach_type = AttachType.CGROUP_INET_SOCK_CREATE
 
@@ -75,7 +77,7 @@ class CgroupSock(OfCgroup):
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()
 
 
-class CgroupSockAddr(OfCgroup):
+class CgroupSockAddr(CgroupType):
     name = "CGROUP_SOCK_ADDR"
     attach_type = AttachType.CGROUP_INET4_CONNECT
 
@@ -84,7 +86,7 @@ class CgroupSockAddr(OfCgroup):
             client.connect(("127.0.0.1", 9))
 
 
-class CgroupSockopt(OfCgroup):
+class CgroupSockopt(CgroupType):
     name = "CGROUP_SOCKOPT"
     attach_type = AttachType.CGROUP_SETSOCKOPT
 
@@ -93,7 +95,7 @@ class CgroupSockopt(OfCgroup):
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
 
-class CgroupSysctl(OfCgroup):
+class CgroupSysctl(CgroupType):
     name = "CGROUP_SYSCTL"
     attach_type = AttachType.CGROUP_SYSCTL
 
@@ -101,7 +103,7 @@ class CgroupSysctl(OfCgroup):
         return {"read": Path("/proc/sys/kernel/ostype").read_text().strip()}
 
 
-class SockOps(OfCgroup):
+class SockOps(CgroupType):
     name = "SOCK_OPS"
     attach_type = AttachType.CGROUP_SOCK_OPS
 
@@ -111,7 +113,7 @@ class SockOps(OfCgroup):
 
 
 def _use_udp(family: socket.AddressFamily, address: str) -> None:
-    """Do with UDP sockets all that control groups can be asked about."""
+    """Make the calls on UDP sockets that have cgroup hooks."""
     with socket.socket(family, socket.SOCK_DGRAM) as one, socket.socket(family, socket.SOCK_DGRAM) as other:
         one.bind((address, 0))
         other.sendto(packets.MESSAGE, one.getsockname())
@@ -121,12 +123,12 @@ def _use_udp(family: socket.AddressFamily, address: str) -> None:
 
 
 def _use_unix() -> None:
-    """The same with sockets of this machine."""
+    """Make the calls on Unix sockets that have cgroup hooks."""
     with (
         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as one,
         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other,
     ):
-        one.bind("")  # to a name that the kernel makes up
+        one.bind("")  # autobind, see unix(7)
         other.bind("")
         other.sendto(packets.MESSAGE, one.getsockname())
         one.recvfrom(64)
@@ -134,10 +136,10 @@ def _use_unix() -> None:
         other.getpeername()
 
 
-def _at_hook(of: type[OfCgroup], hook: str, attach_type: AttachType) -> type[OfCgroup]:
-    """Another hook of a type, named after the family of its sockets."""
+def _variant(base: type[CgroupType], hook: str, attach_type: AttachType) -> type[CgroupType]:
+    """Return the variant of a type for another hook. The hook's suffix is the address family."""
 
-    def fire(_self: OfCgroup) -> None:
+    def fire(_self: CgroupType) -> None:
         if hook.endswith("unix"):
             _use_unix()
         elif hook.endswith("6"):
@@ -145,8 +147,8 @@ def _at_hook(of: type[OfCgroup], hook: str, attach_type: AttachType) -> type[OfC
         else:
             _use_udp(socket.AF_INET, "127.0.0.1")
 
-    contents = {"name": f"{of.name}/{hook}", "attach_type": attach_type, "fire": fire}
-    return type(f"{of.__name__}_{hook}", (of,), contents)
+    contents = {"name": f"{base.name}/{hook}", "attach_type": attach_type, "fire": fire}
+    return type(f"{base.__name__}_{hook}", (base,), contents)
 
 
 SOCK_HOOKS = {
@@ -177,9 +179,9 @@ TYPES = (
     CgroupDevice,
     CgroupSkb,
     CgroupSock,
-    *(_at_hook(CgroupSock, *hook) for hook in SOCK_HOOKS.items()),
+    *(_variant(CgroupSock, *hook) for hook in SOCK_HOOKS.items()),
     CgroupSockAddr,
-    *(_at_hook(CgroupSockAddr, *hook) for hook in SOCK_ADDR_HOOKS.items()),
+    *(_variant(CgroupSockAddr, *hook) for hook in SOCK_ADDR_HOOKS.items()),
     CgroupSockopt,
     CgroupSysctl,
     SockOps,

@@ -1,4 +1,4 @@
-"""EXT: programs that take the place of a function of another program, here of a whole XDP program."""
+"""EXT: programs that replace a function of another program. Here they replace a whole XDP program."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 from bcc.libbcc import lib
 
 from dynptr_harness.guest.bpf import btf, libbpf, objects
-from dynptr_harness.guest.bpf.libbpf import AttachType, Program, ProgType
-from dynptr_harness.guest.prog_types.base import GuestType, held_open
+from dynptr_harness.guest.prog_types.base import GuestType, open_link
+from dynptr_harness.protocol.uapi import AttachType, ProgType
 
 if TYPE_CHECKING:
     from collections.abc import Container
     from pathlib import Path
 
+    from dynptr_harness.guest.bpf.libbpf import Program
     from dynptr_harness.guest.bpf.objects import UserObject
 
 TARGET, CONTEXT = "ext_target", "xdp_md"
@@ -27,17 +28,17 @@ PACKET = bytes(64)
 
 class Ext(GuestType):
     name = "EXT"
-    returns = 2  # as the function that it replaces: XDP_PASS
+    returns = 2  # XDP_PASS, as the programs replace an XDP program
 
     def load(self, function: str) -> Program:
-        replaces: dict[str, Any] = {"attach_prog_fd": _target().fd, "attach_btf_id": _described().id}
+        replaces: dict[str, Any] = {"attach_prog_fd": _target().fd, "attach_btf_id": _target_btf().id}
         return libbpf.load_by_libbpf(self.module, function, ProgType.EXT, **replaces, **_function_info())
 
-    def load_from(self, own: UserObject) -> Program:
-        return self._load_replacing(own.path, own.function, {}, own.unused_maps)
+    def load_from(self, user_object: UserObject) -> Program:
+        return self._load_replacing(user_object.path, user_object.function, {}, user_object.unused_maps)
 
-    def load_ours(self, path: Path, function: str, maps: dict[str, int]) -> Program:
-        # the BTF of the whole object has to fit what is replaced, so that it serves no other type
+    def load_harness_object(self, path: Path, function: str, maps: dict[str, int]) -> Program:
+        # not from the cache: the object's BTF must match the target, which fits no other type
         return self._load_replacing(path, function, maps)
 
     @staticmethod
@@ -51,33 +52,33 @@ class Ext(GuestType):
         return objects.load(path, function, ProgType.EXT, maps=maps, prepare=replace, unused_maps=unused_maps)
 
     def attached(self, program: Program) -> Any:
-        # by BPF_RAW_TRACEPOINT_OPEN without a name: what it replaces, the program has said when it was loaded
-        return held_open(lib.bpf_attach_kfunc(program.fd), f"replace {TARGET}")
+        # BPF_RAW_TRACEPOINT_OPEN without a name: the load already set the target
+        return open_link(lib.bpf_attach_kfunc(program.fd), f"replace {TARGET}")
 
     def fire(self) -> Any:
-        """Run the program that is replaced, or not."""
+        """Run the target, or its replacement if one is attached."""
         _, answer = libbpf.prog_run(_target().fd, data=PACKET)
         return {"answer": answer}
 
 
 @cache
 def _target() -> Program:
-    """The program that is replaced."""
+    """Return the XDP program that EXT programs replace."""
     return libbpf.load_code(
         TARGET, ANSWER_DROP, ProgType.XDP, expected_attach_type=AttachType.XDP, **_function_info()
     )
 
 
-def _described() -> btf.LoadedFunction:
-    """BTF that fits the target, and all that takes its place."""
+def _target_btf() -> btf.LoadedFunction:
+    """Return BTF for the target and its replacements."""
     return btf.global_function(TARGET, CONTEXT)
 
 
 def _function_info() -> dict[str, Any]:
-    """Fields of struct bpf_prog_load_opts that describe a program as one such function, from its start on."""
-    info = (ct.c_uint32 * 2)(0, _described().id)  # struct bpf_func_info
+    """Return fields of struct bpf_prog_load_opts: the whole program is one function with that BTF."""
+    info = (ct.c_uint32 * 2)(0, _target_btf().id)  # struct bpf_func_info
     return {
-        "prog_btf_fd": _described().fd,
+        "prog_btf_fd": _target_btf().fd,
         "func_info": ct.cast(info, ct.c_void_p),
         "func_info_cnt": 1,
         "func_info_rec_size": ct.sizeof(info),

@@ -1,12 +1,12 @@
-"""LIRC_MODE2: decoders of infrared signals, for which this guest has no receiver."""
+"""LIRC_MODE2: decoders of infrared signals. The guest has no infrared receiver."""
 
 from __future__ import annotations
 
 from errno import ENODEV
 from typing import TYPE_CHECKING, Any
 
-from dynptr_harness.guest.bpf.libbpf import AttachType
 from dynptr_harness.guest.prog_types.base import AttachFailed, GuestType
+from dynptr_harness.protocol.uapi import AttachType
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -22,7 +22,7 @@ class LircMode2(GuestType):
         raise AttachFailed(ENODEV, "attach to an infrared receiver: there is none")
 
     def fire(self) -> Any:
-        """Nothing can."""
+        """Do nothing, because there is no receiver."""
 
 
 TYPES = (LircMode2,)

@@ -1,4 +1,4 @@
-"""Types that are attached to a route: lightweight tunnels, and segment routing."""
+"""Types that attach to a route: lightweight tunnels, and IPv6 segment routing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dynptr_harness.guest.bpf.libbpf import Program
 
 LOCAL_TABLE, LOCAL_ROUTE, HOST_SCOPE = 255, 2, 254  # RT_TABLE_LOCAL, RTN_LOCAL, RT_SCOPE_HOST
-PREFERRED, BEHIND = 1, 2  # priorities of routes
+PREFERRED, FALLBACK = 1, 2  # priorities of routes
 
 FIRST_SEGMENT, LAST_SEGMENT, SENDER = "fd00::1", "fd00::2", "fd00::3"
 ETH_P_IPV6, ETH_HEADER = 0x86DD, 14
@@ -28,7 +28,7 @@ ROUTING_HEADER, NO_NEXT_HEADER, SEGMENT_ROUTING = 43, 59, 4
 @contextmanager
 def _route(what: str, **route: Any) -> Iterator[None]:
     netlink = network.netlink()
-    with network.refusals_as(AttachFailed, what):
+    with network.netlink_errors_as(AttachFailed, what):
         netlink.route("add", **route)
     try:
         yield
@@ -36,10 +36,10 @@ def _route(what: str, **route: Any) -> Iterator[None]:
         netlink.route("del", **route)
 
 
-class OfTunnel(GuestType):
-    """A type that is attached to a route by which packets are tunnelled; here one to this machine itself.
+class TunnelType(GuestType):
+    """A type that attaches to a tunnel route, here for a local address.
 
-    Without it the whole network of the address is local, so that what is sent arrives all the same.
+    Packets arrive with and without this route, because all of 127.0.0.0/8 is local.
     """
 
     direction: str
@@ -63,23 +63,23 @@ class OfTunnel(GuestType):
         return packets.datagram(self.address)
 
 
-class LwtIn(OfTunnel):
+class LwtIn(TunnelType):
     name = "LWT_IN"
     direction, address = "in", "127.0.10.1"
 
 
-class LwtOut(OfTunnel):
+class LwtOut(TunnelType):
     name = "LWT_OUT"
     direction, address = "out", "127.0.11.1"
 
 
-class LwtXmit(OfTunnel):
+class LwtXmit(TunnelType):
     name = "LWT_XMIT"
     direction, address = "xmit", "127.0.12.1"
 
 
 class LwtSeg6local(GuestType):
-    """What is done to a packet at a segment of its way: it comes over the wire, and goes back by it."""
+    """The action of a segment. A packet arrives and leaves through the veth pair."""
 
     name = "LWT_SEG6LOCAL"
 
@@ -92,7 +92,7 @@ class LwtSeg6local(GuestType):
 
     def fire(self) -> Any:
         receiver = _segments()
-        network.wire().send(_packet(), ETH_P_IPV6)
+        network.veth_pair().send(_packet(), ETH_P_IPV6)
         size = ETH_HEADER + len(_packet())
         return packets.arrival(receiver, size - len(packets.MESSAGE), size)
 
@@ -109,12 +109,12 @@ def _to_first_segment(priority: int, encap: dict[str, Any]) -> dict[str, Any]:
 
 @cache
 def _segments() -> socket.socket:
-    """The way by both segments, without a program; a socket at its end, which is the near end of the wire."""
-    network.wire()
+    """Add routes through both segments to the near end, without a program. Return a socket there."""
+    network.veth_pair()
     for device in ("all", network.FAR_END):
         network.set_sysctl(f"ipv6/conf/{device}/seg6_enabled", 1)
     netlink, far_end = network.netlink(), network.index_of(network.FAR_END)
-    netlink.route("add", **_to_first_segment(BEHIND, {"type": "seg6local", "action": "End"}))
+    netlink.route("add", **_to_first_segment(FALLBACK, {"type": "seg6local", "action": "End"}))
     netlink.route("add", family=socket.AF_INET6, dst=f"{LAST_SEGMENT}/128", oif=far_end)
     near_mac = network.MAC[0].hex(":")
     netlink.neigh(
@@ -125,11 +125,12 @@ def _segments() -> socket.socket:
 
 @cache
 def _packet() -> bytes:
-    """An IPv6 packet at the first of its two segments."""
+    """Return an IPv6 packet that is addressed to the first of its two segments."""
     first, last, sender = (
         socket.inet_pton(socket.AF_INET6, address) for address in (FIRST_SEGMENT, LAST_SEGMENT, SENDER)
     )
-    # its length beyond eight bytes, in eights; one segment is left, and segments are in reverse order
+    # Next header, length in 8 bytes without the first 8, type, segments left, index of the last segment.
+    # The segments follow in reverse order.
     routing = struct.pack("!8B", NO_NEXT_HEADER, 4, SEGMENT_ROUTING, 1, 1, 0, 0, 0) + last + first
     payload = routing + packets.MESSAGE
     return struct.pack("!IHBB", 6 << 28, len(payload), ROUTING_HEADER, 64) + sender + first + payload

@@ -1,4 +1,4 @@
-"""Types for the packets of a network device or namespace: filters, actions, XDP, dissection, netfilter."""
+"""Types that process packets of a network device or namespace."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.guest.bpf import libbpf
-from dynptr_harness.guest.bpf.libbpf import AttachType, Program
 from dynptr_harness.guest.prog_types import packets
 from dynptr_harness.guest.prog_types.base import AttachFailed, GuestType, linked
 from dynptr_harness.guest.system import network
+from dynptr_harness.protocol.uapi import AttachType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from dynptr_harness.guest.bpf.libbpf import Program
+
 NETWORK_NAMESPACE = "/proc/self/ns/net"
-EGRESS = "ffff:fff3"  # what leaves the device: TC_H_MIN_EGRESS of its clsact
+EGRESS = "ffff:fff3"  # TC_H_MIN_EGRESS of the clsact qdisc
 ETH_P_ALL = 3
 XDP_FLAGS_SKB_MODE = 2
 NF_INET_LOCAL_OUT, ANY_PRIORITY = 3, -100
 
 
 @contextmanager
-def our_namespace() -> Iterator[int]:
-    """A descriptor of the network namespace that we are in."""
+def agent_netns() -> Iterator[int]:
+    """Yield a file descriptor for the agent's network namespace."""
     namespace = os.open(NETWORK_NAMESPACE, os.O_RDONLY)
     try:
         yield namespace
@@ -34,16 +36,16 @@ def our_namespace() -> Iterator[int]:
         os.close(namespace)
 
 
-class OfNamespace(GuestType):
-    """A type that is attached to a network namespace."""
+class NetnsType(GuestType):
+    """A type that attaches to a network namespace."""
 
     @contextmanager
     def attached(self, program: Program) -> Iterator[None]:
-        with our_namespace() as namespace, linked(program, namespace, AttachType(self.attach_type)):
+        with agent_netns() as namespace, linked(program, namespace, AttachType(self.attach_type)):
             yield
 
 
-class SkLookup(OfNamespace):
+class SkLookup(NetnsType):
     name = "SK_LOOKUP"
     attach_type = AttachType.SK_LOOKUP
     returns = 1  # SK_PASS
@@ -53,28 +55,28 @@ class SkLookup(OfNamespace):
 
 
 class VethType(GuestType):
-    """A type whose event is a frame that goes from one end of a wire to the other."""
+    """A type whose event is a frame on the veth pair."""
 
     def fire(self) -> Any:
-        network.wire().send(packets.MESSAGE)
-        return packets.arrival(network.wire().far_end, skip=14)  # the Ethernet header
+        network.veth_pair().send(packets.MESSAGE)
+        return packets.arrival(network.veth_pair().far_end, skip=14)  # the Ethernet header
 
 
-class FlowDissector(VethType, OfNamespace):
+class FlowDissector(VethType, NetnsType):
     name = "FLOW_DISSECTOR"
     attach_type = AttachType.FLOW_DISSECTOR
 
 
-class OfTrafficControl(VethType):
-    """A type that traffic control runs for what leaves a device."""
+class TcType(VethType):
+    """A type that traffic control runs on egress."""
 
     @contextmanager
     def attached(self, program: Program) -> Iterator[None]:
-        network.wire()
+        network.veth_pair()
         netlink, device = network.netlink(), network.index_of(network.NEAR_END)
         netlink.tc("add", "clsact", device)
         try:
-            with network.refusals_as(AttachFailed, "add a filter"):
+            with network.netlink_errors_as(AttachFailed, "add a filter"):
                 netlink.tc("add-filter", index=device, parent=EGRESS, **self._filter(program))
             yield
         finally:
@@ -84,7 +86,7 @@ class OfTrafficControl(VethType):
         raise NotImplementedError
 
 
-class SchedCls(OfTrafficControl):
+class SchedCls(TcType):
     name = "SCHED_CLS"
 
     def _filter(self, program: Program) -> dict[str, Any]:
@@ -92,17 +94,17 @@ class SchedCls(OfTrafficControl):
 
 
 class SchedClsTcx(VethType):
-    """Attached to the device by a link, without a queueing discipline."""
+    """SCHED_CLS attached with a link, without a qdisc."""
 
     name = "SCHED_CLS/tcx"
     attach_type = AttachType.TCX_EGRESS
 
     def attached(self, program: Program) -> Any:
-        network.wire()
+        network.veth_pair()
         return linked(program, network.index_of(network.NEAR_END), AttachType.TCX_EGRESS)
 
 
-class SchedAct(OfTrafficControl):
+class SchedAct(TcType):
     name = "SCHED_ACT"
 
     def _filter(self, program: Program) -> dict[str, Any]:
@@ -116,23 +118,23 @@ class Xdp(VethType):
     returns = 2  # XDP_PASS
 
     def attached(self, program: Program) -> Any:
-        network.wire()
+        network.veth_pair()
         return linked(program, network.index_of(network.FAR_END), AttachType.XDP)
 
 
 class XdpGeneric(Xdp):
-    """Run by the kernel and not by the driver, as for devices whose driver knows nothing of XDP."""
+    """Generic XDP: the kernel runs the program, not the driver."""
 
     name = "XDP/generic"
 
     def attached(self, program: Program) -> Any:
-        network.wire()
+        network.veth_pair()
         options = libbpf.LinkCreateOpts(flags=XDP_FLAGS_SKB_MODE)
         return linked(program, network.index_of(network.FAR_END), AttachType.XDP, options)
 
 
 class _NetfilterOpts(libbpf.LinkCreateOpts):
-    """With the part of struct bpf_link_create_opts for netfilter."""
+    """struct bpf_link_create_opts with the fields for netfilter."""
 
     _fields_ = (
         ("pf", ct.c_uint32),

@@ -1,6 +1,6 @@
-"""Messages that fire programs, each with the proof that it arrived: then all programs on its way are done.
+"""Packets that fire programs.
 
-What a packet passes after its sender may be done later, in a softirq: only its arrival says that it is over.
+A softirq may process a packet after send(2) returns. All programs have run when the packet has arrived.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ MESSAGE = b"message"
 
 
 def arrival(receiver: socket.socket, skip: int = 0, size: int | None = None) -> dict[str, str | None]:
-    """What arrived, for the host, without its first `skip` bytes; None if nothing did in time.
+    """Receive a packet and return {"received": TEXT}. TEXT is None if none arrives in ARRIVAL_S seconds.
 
-    With `size` only what has that many bytes counts: the kernel sends packets of its own on some ways.
+    Args:
+        skip: number of bytes before the text.
+        size: size of the packet, to ignore packets that the kernel itself sends. None accepts all sizes.
     """
     give_up = time.monotonic() + ARRIVAL_S
     while (left := give_up - time.monotonic()) > 0:
@@ -35,7 +37,7 @@ def arrival(receiver: socket.socket, skip: int = 0, size: int | None = None) -> 
 
 
 def datagram(address: str = "127.0.0.1") -> dict[str, str | None]:
-    """Send a UDP datagram to a local address; what arrived."""
+    """Send a UDP datagram to a local address. Return the result of `arrival`."""
     with (
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver,
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender,
@@ -47,7 +49,7 @@ def datagram(address: str = "127.0.0.1") -> dict[str, str | None]:
 
 @contextmanager
 def connection() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Both ends of a TCP connection: the one that connected, and the one that accepted."""
+    """Yield a TCP connection: the connecting socket and the accepted socket."""
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
         socket.create_connection(server.getsockname(), timeout=ARRIVAL_S) as client,

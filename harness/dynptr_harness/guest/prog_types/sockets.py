@@ -1,4 +1,4 @@
-"""Types that are attached to sockets, or to a map of sockets."""
+"""Types that attach to a socket or to a sockmap."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from bcc import BPF
 from bcc.libbcc import lib
 
 from dynptr_harness.guest.bpf import libbpf
-from dynptr_harness.guest.bpf.libbpf import AttachType, Program
 from dynptr_harness.guest.prog_types import packets
-from dynptr_harness.guest.prog_types.base import AttachFailed, GuestType, attached_fd
+from dynptr_harness.guest.prog_types.base import AttachFailed, GuestType, checked_fd
+from dynptr_harness.protocol.uapi import AttachType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from dynptr_harness.guest.bpf.libbpf import Program
 
 # include/uapi/asm-generic/socket.h; Python's module lacks them
 SO_DETACH_FILTER, SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_EBPF = 27, 50, 52
@@ -28,11 +30,11 @@ def _set_program(one: socket.socket, option: int, program: Program) -> None:
         raise AttachFailed(error.errno, f"attach to a socket: {error.strerror}") from error
 
 
-class OfSockmap(GuestType):
-    """A type that is attached to the map `socks`, and runs for the sockets that are put into it.
+class SockmapType(GuestType):
+    """A type that attaches to the map `socks` and runs for the sockets in it.
 
-    A socket that is in the map when a program is attached never fires it, and one that was in it goes on
-    firing after the program was detached: so each is put in for one event.
+    A socket is in the map for one event only. A socket that was in the map before attach does not fire the
+    program, and a socket that stays in it after detach still does.
     """
 
     returns = 1  # SK_PASS
@@ -41,7 +43,7 @@ class OfSockmap(GuestType):
     def attached(self, program: Program) -> Iterator[None]:
         socks = self._socks()
         attach_type = AttachType(self.attach_type)
-        attached_fd(lib.bpf_prog_attach(program.fd, socks, attach_type, 0), "attach to the sockmap")
+        checked_fd(lib.bpf_prog_attach(program.fd, socks, attach_type, 0), "attach to the sockmap")
         try:
             yield
         finally:
@@ -56,11 +58,11 @@ class OfSockmap(GuestType):
             libbpf.map_delete(self._socks(), 0)
 
     def _socks(self) -> int:
-        # BCC's b["socks"] knows no table of this type
+        # BCC's module["socks"] does not support this map type
         return int(lib.bpf_table_fd(self.module.module, b"socks"))
 
 
-class SkMsg(OfSockmap):
+class SkMsg(SockmapType):
     name = "SK_MSG"
     attach_type = AttachType.SK_MSG_VERDICT
 
@@ -70,7 +72,7 @@ class SkMsg(OfSockmap):
             return packets.arrival(peer)
 
 
-class SkSkb(OfSockmap):
+class SkSkb(SockmapType):
     name = "SK_SKB"
     attach_type = AttachType.SK_SKB_STREAM_VERDICT
 
@@ -81,7 +83,7 @@ class SkSkb(OfSockmap):
 
 
 class SkSkbVerdict(SkSkb):
-    """For sockets of any kind, packet by packet."""
+    """SK_SKB with the attach type for sockets of any kind, without a stream parser."""
 
     name = "SK_SKB/verdict"
     attach_type = AttachType.SK_SKB_VERDICT
@@ -89,7 +91,7 @@ class SkSkbVerdict(SkSkb):
 
 class SocketFilter(GuestType):
     name = "SOCKET_FILTER"
-    returns = 1  # so many bytes of the message are let through
+    returns = 1  # number of bytes of the packet to keep
 
     def __init__(self, module: BPF) -> None:
         super().__init__(module)
@@ -118,7 +120,7 @@ class SkReuseport(GuestType):
 
     @contextmanager
     def attached(self, program: Program) -> Iterator[None]:
-        """The group of sockets that it is attached to is there for one event only."""
+        # `fire` creates the group of sockets and attaches the program
         self._program = program
         try:
             yield

@@ -1,4 +1,4 @@
-"""STRUCT_OPS: programs that are functions of a structure of the kernel, here of a TCP congestion control."""
+"""STRUCT_OPS: programs that implement functions of a kernel structure, here of a TCP congestion control."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.guest.bpf import btf, libbpf
-from dynptr_harness.guest.bpf.libbpf import Program, ProgType
 from dynptr_harness.guest.prog_types import packets
 from dynptr_harness.guest.prog_types.base import AttachFailed, GuestType
 from dynptr_harness.guest.system.sysctl import Unavailable
+from dynptr_harness.protocol.uapi import ProgType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 
     from bcc import BPF
 
+    from dynptr_harness.guest.bpf.libbpf import Program
     from dynptr_harness.guest.bpf.relocated import Relocated
 
-DEMANDED = ("ssthresh", "undo_cwnd", "cong_avoid")  # the kernel takes none without these
+# net/ipv4/tcp_cong.c: tcp_validate_congestion_control()
+MANDATORY = ("ssthresh", "undo_cwnd", "cong_avoid")
 NAME = b"dynptr_harness"
-ALWAYS_THERE = b"reno"
+BUILT_IN = b"reno"
 
 
 def _kernel_struct(name: str) -> btf.Struct:
@@ -37,21 +39,21 @@ def _kernel_struct(name: str) -> btf.Struct:
 
 
 class StructOps(GuestType):
-    """One function of such a structure.
+    """A type whose programs implement one member of a structure.
 
     Attributes:
-        struct: the structure.
-        member: the function, by its place in the structure.
+        struct: name of the structure.
+        member: name of the member.
     """
 
     name = "STRUCT_OPS"
     struct = "tcp_congestion_ops"
-    member = "init"  # called when a connection begins to use it
+    member = "init"  # called when a connection starts to use the congestion control
 
     def __init__(self, module: BPF) -> None:
         super().__init__(module)
-        self._idle: dict[str, Program] = {}  # by the member of the structure
-        self._kept = ExitStack()  # for good
+        self._idle: dict[str, Program] = {}  # for mandatory members, by name
+        self._kept = ExitStack()  # never closed
 
     def load(self, function: str) -> Program:
         return self._load_member(function, self.member)
@@ -75,13 +77,12 @@ class StructOps(GuestType):
         )
 
     def attached(self, program: Program) -> AbstractContextManager[None]:
-        """There is such a congestion control within this context."""
         return self._registered(program)
 
     @contextmanager
     def _registered(self, program: Program) -> Iterator[None]:
         wrapped = _kernel_struct(f"bpf_struct_ops_{self.struct}")
-        for member in DEMANDED:
+        for member in MANDATORY:
             if member not in self._idle:
                 self._idle[member] = self._load_member("struct_ops_idle", member)
         ops = libbpf.struct_ops_map(wrapped, btf.global_function(self.member, "sock").fd)
@@ -96,7 +97,7 @@ class StructOps(GuestType):
             os.close(ops)
 
     def _value(self, wrapped: btf.Struct, program: Program) -> ct.Array[ct.c_char]:
-        """What the map takes: the structure with descriptors of programs in the place of functions."""
+        """Return the value for the map: the structure, with a program's file descriptor for each function."""
         ops, start = _kernel_struct(self.struct), wrapped.members["data"]
         value = ct.create_string_buffer(wrapped.size)
         functions = {member: idle.fd for member, idle in self._idle.items()} | {self.member: program.fd}
@@ -106,23 +107,23 @@ class StructOps(GuestType):
         return value
 
     def fire(self) -> Any:
-        """Let a connection use it, and then another."""
+        """Let a connection switch to the congestion control and back."""
         client, _peer = self._connection
         try:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, NAME)
         except FileNotFoundError:
             return {"used": False}
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, ALWAYS_THERE)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, BUILT_IN)
         return {"used": True}
 
     @cached_property
     def _connection(self) -> tuple[socket.socket, socket.socket]:
-        """Both ends of a connection that stays: to make one takes longer than all the rest of an event."""
+        """Return a permanent TCP connection. A new one would take longer than the rest of an event."""
         return self._kept.enter_context(packets.connection())
 
 
 class DummyOps(StructOps):
-    """A structure that is there for tests, and offers its programs next to no helpers."""
+    """A structure for tests. Its programs can call almost no helpers."""
 
     name = "STRUCT_OPS/bpf_dummy_ops"
     struct = "bpf_dummy_ops"
@@ -130,7 +131,7 @@ class DummyOps(StructOps):
 
     @property
     def example(self) -> str:
-        """One that begins with the helper: not even maps can be looked into."""
+        """A separate example that starts with the helper, because it cannot look up map elements."""
         return "struct_ops_dummy_example"
 
     def attached(self, program: Program) -> AbstractContextManager[None]:  # noqa: ARG002

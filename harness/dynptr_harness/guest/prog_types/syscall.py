@@ -1,4 +1,4 @@
-"""SYSCALL: what user space runs itself."""
+"""SYSCALL: programs that user space runs with BPF_PROG_TEST_RUN."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.guest.bpf import libbpf
 from dynptr_harness.guest.prog_types.base import GuestType
+from dynptr_harness.protocol.uapi import BPF_F_SLEEPABLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 class Syscall(GuestType):
     name = "SYSCALL"
-    flags = libbpf.BPF_F_SLEEPABLE
+    flags = BPF_F_SLEEPABLE
 
     def __init__(self, module: BPF) -> None:
         super().__init__(module)
@@ -26,7 +27,7 @@ class Syscall(GuestType):
 
     @contextmanager
     def attached(self, program: Program) -> Iterator[None]:
-        """There is nothing to attach to: the program can be run as long as there is a descriptor of it."""
+        # nothing to attach to: `fire` runs the program by its file descriptor
         self._fd = program.fd
         try:
             yield

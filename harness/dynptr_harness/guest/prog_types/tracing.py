@@ -1,4 +1,4 @@
-"""Types whose programs watch by probes, tracepoints and perf events."""
+"""Types that attach to probes, tracepoints and perf events."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from bcc.libbcc import lib
 
 from dynptr_harness.guest.bpf import libbpf
-from dynptr_harness.guest.bpf.libbpf import AttachType, Program, ProgType
-from dynptr_harness.guest.prog_types.base import GuestType, held_open, linked
+from dynptr_harness.guest.prog_types.base import GuestType, linked, open_link
 from dynptr_harness.guest.system.sysctl import Unavailable
+from dynptr_harness.protocol.uapi import AttachType, ProgType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
     from bcc import BPF
 
-# The functions behind system calls carry the architecture in their name; asking BCC for it costs a scan
-# of kallsyms, one to two seconds in an emulated guest.
+    from dynptr_harness.guest.bpf.libbpf import Program
+
+# Prefix of the kernel functions of system calls. BCC would scan kallsyms for it, which takes one to two
+# seconds in an emulated guest.
 SYSCALL_PREFIX = {"x86_64": "__x64_sys_", "aarch64": "__arm64_sys_", "s390x": "__s390x_sys_"}
 GETPGID = SYSCALL_PREFIX[os.uname().machine] + "getpgid"
 
@@ -34,20 +36,19 @@ HARDWARE_EVENT, CPU_CYCLES = 0, 0  # PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLE
 COUNTERS = Path("/sys/bus/event_source/devices/cpu")
 SOFTWARE_EVENT, CPU_CLOCK = 1, 0  # PERF_TYPE_SOFTWARE, PERF_COUNT_SW_CPU_CLOCK
 SAMPLE_PERIOD_NS = 1_000_000
-# How long CPU time is burnt for an event that must not run a program, and at most for one that must: on a
-# busy host a guest may go without its timer for many periods.
-SILENT_BURN_S, BURN_S = 0.02, 2.0
+# Seconds of CPU time to use up: while no program is attached, and at most while one is. On a busy host a
+# guest can miss its timer for many periods.
+DETACHED_BURN_S, ATTACHED_BURN_S = 0.02, 2.0
 
 
-class NamedToBcc(GuestType):
-    """A type that BCC's Python API attaches: it wants to know the program by name."""
+class BccAttachedType(GuestType):
+    """A type that BCC's Python API attaches. BCC finds the program by its name in `funcs`."""
 
     def attached(self, program: Program) -> AbstractContextManager[None]:
-        """The program is attached within this context."""
-        return self._known_by_name(program)
+        return self._attached_by_name(program)
 
     @contextmanager
-    def _known_by_name(self, program: Program) -> Iterator[None]:
+    def _attached_by_name(self, program: Program) -> Iterator[None]:
         self.module.funcs[program.name.encode()] = program.function
         try:
             with self._attached(program.name):
@@ -59,7 +60,7 @@ class NamedToBcc(GuestType):
         raise NotImplementedError
 
 
-class Kprobe(NamedToBcc):
+class Kprobe(BccAttachedType):
     name = "KPROBE"
     shared = True
 
@@ -88,7 +89,7 @@ class Kretprobe(Kprobe):
 
 
 class Uprobe(Kprobe):
-    """On the function of the C library that makes the system call."""
+    """Attaches to getpgid() of the C library."""
 
     name = "KPROBE/uprobe"
 
@@ -104,7 +105,7 @@ class Uprobe(Kprobe):
 
 
 class _KprobeMultiOpts(libbpf.LinkCreateOpts):
-    """With the part of struct bpf_link_create_opts for kprobe.multi."""
+    """struct bpf_link_create_opts with the fields for kprobe.multi."""
 
     _fields_ = (
         ("kprobe_flags", ct.c_uint32),
@@ -129,7 +130,7 @@ class KprobeMulti(GuestType):
         os.getpgid(0)
 
 
-class Tracepoint(NamedToBcc):
+class Tracepoint(BccAttachedType):
     name = "TRACEPOINT"
     shared = True
 
@@ -146,11 +147,11 @@ class Tracepoint(NamedToBcc):
         os.getpgid(0)
 
 
-class PerfEvent(NamedToBcc):
+class PerfEvent(BccAttachedType):
     name = "PERF_EVENT"
     shared = True
     event = (SOFTWARE_EVENT, CPU_CLOCK)
-    _burn = SILENT_BURN_S
+    _burn = DETACHED_BURN_S
 
     @contextmanager
     def _attached(self, name: str) -> Iterator[None]:
@@ -162,15 +163,15 @@ class PerfEvent(NamedToBcc):
             sample_period=SAMPLE_PERIOD_NS,
             pid=os.getpid(),
         )
-        self._burn = BURN_S
+        self._burn = ATTACHED_BURN_S
         try:
             yield
         finally:
-            self._burn = SILENT_BURN_S
+            self._burn = DETACHED_BURN_S
             self.module.detach_perf_event(event_type, config)
 
     def fire(self) -> Any:
-        """Burn CPU time, which is what the event counts, until the program ran."""
+        """Use up CPU time, which the event counts, until the program has run."""
         end = time.thread_time() + self._burn
         while time.thread_time() < end and not self.ran():
             pass
@@ -191,7 +192,7 @@ class RawTracepoint(GuestType):
     shared = True
 
     def attached(self, program: Program) -> Any:
-        return held_open(lib.bpf_attach_raw_tracepoint(program.fd, b"task_rename"), "attach to task_rename")
+        return open_link(lib.bpf_attach_raw_tracepoint(program.fd, b"task_rename"), "attach to task_rename")
 
     def fire(self) -> Any:
         libc.prctl(PR_SET_NAME, b"dynptr-harness")
@@ -205,7 +206,7 @@ class RawTracepointWritable(GuestType):
         self._target: Program | None = None
 
     def attached(self, program: Program) -> Any:
-        return held_open(
+        return open_link(
             lib.bpf_attach_raw_tracepoint(program.fd, b"bpf_test_finish"), "attach to bpf_test_finish"
         )
 

@@ -1,4 +1,4 @@
-"""The consumer: polls the ring buffer through BCC and keeps what arrives."""
+"""A consumer of ring buffers, through libbcc."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from dynptr_harness.guest.bpf.libbpf import last_errno
 class Consumer:
     """Reads one ring buffer.
 
-    BCC's Python methods throw away what the library returns, so that a failing poll would look like a
-    silent ring: the library is called beneath them, and its error raised.
+    BCC's Python methods drop the return value of the library: a failed poll would look like an empty ring.
+    This class calls the library itself and raises its errors.
     """
 
     def __init__(self, ring: int) -> None:
-        """`ring` is the descriptor of the map."""
+        """Open the ring buffer with this descriptor."""
         self._records: list[bytes] = []
-        self._callback = _RINGBUF_CB_TYPE(self._keep)  # held here: the library keeps only its address
+        self._callback = _RINGBUF_CB_TYPE(self._keep)  # the library keeps only its address
         self._manager: int | None = lib.bpf_new_ringbuf(ring, self._callback, None)
         if not self._manager:
             errno = last_errno()
@@ -31,16 +31,16 @@ class Consumer:
         return 0
 
     def close(self) -> None:
-        """Let go of the ring buffer."""
+        """Close the ring buffer."""
         lib.bpf_free_ringbuf(self._manager)
         self._manager = None
 
     def poll(self, seconds: float) -> int:
-        """Wait until the kernel says that there is data, at most `seconds`; the number of records read."""
+        """Wait up to `seconds` for a wake-up, and read. Return the number of records."""
         return self._checked("poll", lib.bpf_poll_ringbuf(self._manager, int(seconds * 1000)))
 
     def take(self) -> list[bytes]:
-        """All records that are there now, in order, without waiting for a wake-up."""
+        """Read without waiting for a wake-up. Return all records since the last call, in order."""
         self._checked("consume", lib.bpf_consume_ringbuf(self._manager))
         records, self._records = self._records, []
         return records

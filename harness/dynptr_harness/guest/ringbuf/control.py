@@ -1,4 +1,4 @@
-"""The control page: how the agent tells a program what to do and learns what it did."""
+"""The control page and the trigger: shared memory through which the agent controls a BPF program."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.guest.bpf import libbpf
+from dynptr_harness.protocol import structs
 from dynptr_harness.protocol.structs import MAX_PAYLOAD, Fill, Outcome, Reservation, Step
 
 if TYPE_CHECKING:
@@ -16,40 +17,21 @@ if TYPE_CHECKING:
     from bcc import BPF
 
 
-class _Halves(ct.Structure):
-    """struct trigger."""
-
-    _fields_ = (("armed", ct.c_uint32), ("tgid", ct.c_uint32))
-
-
 class _Trigger(ct.Union):
-    """The same, and as the one number that is stored at once."""
+    """struct trigger, and the same as one number, which one store writes."""
 
-    _fields_ = (("halves", _Halves), ("both", ct.c_uint64))
-
-
-class _Page(ct.Structure):
-    """struct control."""
-
-    _fields_ = (
-        ("fired", ct.c_uint32),
-        ("has_step", ct.c_uint32),
-        ("words", ct.c_uint64 * 2),
-        ("fill", Fill),
-        ("step", Step),
-        ("outcome", Outcome),
-    )
+    _fields_ = (("fields", structs.Trigger), ("word", ct.c_uint64))
 
 
-class Control:
-    """The control page of a module, and its trigger: both are in our memory, and need no system call."""
+class ControlPage:
+    """The control page and the trigger of a BCC module. Both are mapped: an access needs no system call."""
 
     def __init__(self, module: BPF) -> None:
-        self._page = _mapped(module, "control", _Page)
+        self._page = _mapped(module, "control", structs.Control)
         self._address = ct.addressof(self._page)
-        self._blank = bytes(_Page(outcome=Outcome.unset()))
+        self._initial = bytes(structs.Control(outcome=Outcome.unset()))
         self._trigger = _mapped(module, "trigger", _Trigger)
-        self._armed = _Trigger(_Halves(armed=1, tgid=os.getpid())).both
+        self._armed = _Trigger(structs.Trigger(armed=1, tgid=os.getpid())).word
 
     def arm(
         self,
@@ -58,14 +40,14 @@ class Control:
         fill: dict[str, Any] | None = None,
         step: str | None = None,
     ) -> None:
-        """The next event of this process runs the attached program, once, until `disarm`.
+        """Let the next event of this process run the attached program once.
 
         Args:
-            words: for the example's record.
-            fill: as stage.py has it.
-            step: struct step, in hex.
+            words: payload of the example's record.
+            fill: `cnt` times the reservation `each`, before the step.
+            step: struct step in hex.
         """
-        ct.memmove(self._address, self._blank, len(self._blank))
+        ct.memmove(self._address, self._initial, len(self._initial))
         if fill:
             self._page.fill = Fill(each=Reservation.of(fill["each"]), cnt=fill["cnt"])
         if step:
@@ -73,15 +55,15 @@ class Control:
             self._page.step = Step.from_buffer_copy(bytes.fromhex(step))
         if any(words):
             self._page.words[:] = words
-        self._trigger.both = self._armed
+        self._trigger.word = self._armed
 
     def disarm(self) -> None:
-        """No event runs the attached program."""
-        self._trigger.both = 0
+        """Let no event run the attached program."""
+        self._trigger.word = 0
 
     @contextmanager
     def armed(self, **wanted: Any) -> Iterator[None]:
-        """Armed within this context; `wanted` as for `arm`."""
+        """Arm the program within this context. The arguments are those of `arm`."""
         self.arm(**wanted)
         try:
             yield
@@ -89,30 +71,34 @@ class Control:
             self.disarm()
 
     def ran(self) -> bool:
-        """Whether the program ran since it was armed."""
-        return not self._trigger.halves.armed
+        """Return True if the program ran since it was armed."""
+        return not self._trigger.fields.armed
 
     def fired(self) -> int:
-        """How often the program ran since it was armed."""
+        """Return how often the program ran since it was armed."""
         return int(self._page.fired)
 
     def filled(self) -> dict[str, int]:
-        """How many of the reservations of `fill` were granted, and the error of the first that was not."""
+        """Return the number of successful reservations of `fill`, and the error of the first failed one."""
         fill = self._page.fill
         return {"granted": fill.granted, "error": fill.error}
 
     def paused(self) -> int:
-        """How many pauses of the step user space ended in time."""
+        """Return the number of pauses of the step that user space ended before their limit."""
         return int(self._page.outcome.paused)
 
     def outcome(self) -> str:
-        """What the program did in the step: struct outcome in hex, up to the data of the last access."""
+        """Return struct outcome of the step in hex, without the data of unused accesses."""
         size = Outcome.data.offset + self._page.step.access_cnt * MAX_PAYLOAD
-        return ct.string_at(self._address + _Page.outcome.offset, size).hex()
+        return ct.string_at(self._address + structs.Control.outcome.offset, size).hex()
 
 
 def _mapped(module: BPF, name: str, structure: type[libbpf.Structure]) -> libbpf.Structure:
-    """The one structure that an array has, where a program finds it."""
+    """Map the only element of an array.
+
+    Raises:
+        TypeError: the element does not have the size of the structure.
+    """
     table = module[name]
     size = libbpf.map_info(table.map_fd).value_size
     if size != ct.sizeof(structure):

@@ -1,6 +1,6 @@
-"""The observer: a process on other processors that looks at a ring while a program holds reservations there.
+"""The observer: a process on other CPUs that looks at a ring while a program holds reservations in it.
 
-It is there for good, since the start of a process takes longer in an emulated guest than all that it does.
+It lives as long as the agent: in an emulated guest, its start takes longer than its work.
 """
 
 from __future__ import annotations
@@ -19,22 +19,21 @@ from dynptr_harness.guest.system.processes import Child
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from dynptr_harness.guest.ringbuf.pauses import Pauses
+    from dynptr_harness.guest.ringbuf.pauses import PauseMap
     from dynptr_harness.guest.ringbuf.view import Act
 
-STANDARD = 3  # descriptors: input, output, errors
-HIGHEST = 1 << 16
+FIRST_DESCRIPTOR = 3  # after standard input, output and error
+HIGHEST_DESCRIPTOR = 1 << 16
 
-# From the end of the event until the process that looked has told what it saw.
-REPORT_S = 5.0
+REPORT_S = 5.0  # deadline of the observer's report after the end of the event
 MESSAGE_BYTES = 1 << 16
 MAX_DESCRIPTORS = 2
 
 
 class Observer:
-    """Does acts on rings of the agent in the pauses of a program; lives as long as the agent."""
+    """Performs actions on the agent's rings during the pauses of a program."""
 
-    def __init__(self, pauses: Pauses) -> None:
+    def __init__(self, pauses: PauseMap) -> None:
         self._pauses = pauses
         self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._ours.settimeout(REPORT_S)
@@ -43,14 +42,14 @@ class Observer:
 
     @contextmanager
     def watching(self, view: RingView, meanwhile: list[list[Act]]) -> Iterator[Callable[[], list[list[Act]]]]:
-        """Within this context the acts of each pause are done when the program has come to it.
+        """Perform the actions of each pause when the program reaches it. The event occurs in this context.
 
         Yields:
-            what gives the replies to them, once the context has been left.
+            a function that returns the replies, one list for each pause, after the end of the context.
 
         Raises:
-            TimeoutError: it said nothing in time after the event.
-            RuntimeError: it failed.
+            TimeoutError: the observer did not report in time after the event.
+            RuntimeError: the observer failed.
         """
         descriptors = [view.ring, *([view.epoll.fileno()] if view.epoll else [])]
         request = {"size": view.size, "overwrites": view.overwrites, "meanwhile": meanwhile}
@@ -67,15 +66,14 @@ class Observer:
         try:
             report = self._ours.recv(MESSAGE_BYTES)
         except TimeoutError:
-            late = f"the process that looks at the ring said nothing for {REPORT_S:g} s"
-            raise TimeoutError(late) from None
+            raise TimeoutError(f"the observer of the ring did not report within {REPORT_S:g} s") from None
         if not report:
-            raise RuntimeError("the process that looks at the ring failed; the console says more")
+            raise RuntimeError("the observer of the ring failed; its traceback is on the console")
         seen: list[list[Act]] = json.loads(report)
         return seen
 
     def _serve(self, theirs: socket.socket) -> None:
-        cpus.pin_vcpus(cpus.OTHERS)
+        cpus.pin_thread(cpus.OTHER_CPUS)
         _close_all_but(theirs.fileno())
         while True:
             message, descriptors, _flags, _address = socket.recv_fds(theirs, MESSAGE_BYTES, MAX_DESCRIPTORS)
@@ -99,6 +97,6 @@ class Observer:
 
 
 def _close_all_but(descriptor: int) -> None:
-    """Let go of what the agent had open when it forked: links among them, that keep programs attached."""
-    os.closerange(STANDARD, descriptor)
-    os.closerange(descriptor + 1, HIGHEST)
+    """Close all inherited descriptors but one. Links among them would keep programs attached."""
+    os.closerange(FIRST_DESCRIPTOR, descriptor)
+    os.closerange(descriptor + 1, HIGHEST_DESCRIPTOR)

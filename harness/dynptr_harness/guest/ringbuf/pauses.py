@@ -1,4 +1,4 @@
-"""Where a program waits for user space while it holds reservations: see bpf_src/elf/held_steps.bpf.c."""
+"""The pauses of a program that holds reservations: bpf_src/elf/held_steps.bpf.c."""
 
 from __future__ import annotations
 
@@ -6,40 +6,35 @@ import ctypes as ct
 import time
 
 from dynptr_harness.guest.bpf import libbpf
+from dynptr_harness.protocol import structs
 
-LOOK_AGAIN_S = 0.0005  # a program cannot wake anyone while it spins
-OVER = (1 << 64) - 1
-
-
-class _Page(ct.Structure):
-    """struct pauses."""
-
-    _fields_ = (("reached", ct.c_uint64), ("resumed", ct.c_uint64), ("limit", ct.c_uint64))
+POLL_INTERVAL_S = 0.0005  # a program that spins cannot wake a process
+ENDED = (1 << 64) - 1
 
 
-class Pauses:
-    """The map `pauses` of the program, and this side of it; shared with child processes."""
+class PauseMap:
+    """User space's side of the map `pauses`. Child processes share it."""
 
     def __init__(self) -> None:
-        self.map_fd = libbpf.mapped_array(ct.sizeof(_Page))
-        self._page = libbpf.in_memory(self.map_fd, _Page)
+        self.map_fd = libbpf.mapped_array(ct.sizeof(structs.Pauses))
+        self._page = libbpf.in_memory(self.map_fd, structs.Pauses)
 
     def begin(self) -> None:
-        """Make ready for an event."""
+        """Prepare for an event."""
         self._page.reached = self._page.resumed = 0
 
     def end(self) -> None:
-        """The event is over: whoever still waits for a pause waits in vain."""
-        self._page.resumed = OVER
+        """End the event: `wait_for` returns False from now on."""
+        self._page.resumed = ENDED
 
     def wait_for(self, number: int) -> bool:
-        """Wait until the program is in the pause of this number, counted from 1; False if it never will."""
+        """Wait until the program is in this pause, counted from 1. Return False if the event ends first."""
         while self._page.reached < number:
-            if self._page.resumed == OVER:
+            if self._page.resumed == ENDED:
                 return False
-            time.sleep(LOOK_AGAIN_S)
+            time.sleep(POLL_INTERVAL_S)
         return True
 
     def resume(self, number: int) -> None:
-        """Let the program go on from this pause."""
+        """End this pause of the program."""
         self._page.resumed = number

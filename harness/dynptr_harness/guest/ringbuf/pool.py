@@ -1,4 +1,4 @@
-"""The ring that programs find: in a map with room for one, of which there is one for each kind of rings."""
+"""A pool of ring buffers. Programs reach the current ring through a map-in-map with one slot."""
 
 from __future__ import annotations
 
@@ -7,58 +7,62 @@ from contextlib import ExitStack
 
 from dynptr_harness.guest.bpf import libbpf
 from dynptr_harness.guest.ringbuf.view import RingView
+from dynptr_harness.protocol.uapi import BPF_F_RB_OVERWRITE
 
 
-class Rings:
-    """Makes the rings of scripts, and hands one on from script to script as long as it is as good as new.
+class RingPool:
+    """Creates the rings of scripts, and reuses a ring if the previous script left it clean.
 
-    A new ring costs a script a third of its time. One that was only used as it is meant to be, and has been
-    read to its end, differs from a new one in where its positions are and in the old bytes behind them.
+    A new ring takes a third of the time of a script. A reused ring differs from a new one in its positions
+    and in the bytes of old records.
 
     Args:
-        plain: the map that takes rings without flags.
+        plain: descriptor of the map-in-map for rings without flags.
     """
 
     def __init__(self, plain: int) -> None:
-        self._maps = {0: plain}
+        self._maps = {0: plain}  # by the flags of the ring
         self._ring = ExitStack()
         self._view: RingView | None = None
-        self._made_as = (0, 0)
-        self._kept = False
+        self._size_and_flags = (0, 0)
+        self._reusable = False
 
     def map_of(self, flags: int) -> int:
-        """The map of rings with these flags: the kernel puts no other rings into it.
+        """Return the map-in-map for rings with these flags. It accepts no other rings.
 
         Raises:
-            RingRefused: the kernel has no such ring.
+            RingRefused: the kernel does not create rings with these flags.
         """
         if flags not in self._maps:
             self._maps[flags] = libbpf.array_of_rings(flags)
         return self._maps[flags]
 
     def new(self, size: int, flags: int = 0) -> RingView:
-        """A new ring of `size` bytes takes the place of the one so far. Raises as `map_of`."""
+        """Create a ring of `size` bytes and make it the current one. Raises the errors of `map_of`."""
         self.close()
         ring = libbpf.new_ring(size, flags)
         self._ring.callback(os.close, ring)
-        view = RingView(ring, size, overwrites=bool(flags & libbpf.BPF_F_RB_OVERWRITE))
+        view = RingView(ring, size, overwrites=bool(flags & BPF_F_RB_OVERWRITE))
         self._ring.callback(view.close)
         libbpf.map_write_fd(self.map_of(flags), 0, ring)
-        self._view, self._made_as = view, (size, flags)
+        self._view, self._size_and_flags = view, (size, flags)
         return view
 
-    def as_good_as_new(self, size: int, flags: int = 0) -> RingView:
-        """The one so far where it was kept, is like that and can be settled, else a new one."""
-        if self._kept and self._view and self._made_as == (size, flags) and self._view.settled():
-            self._kept = False
+    def reused_or_new(self, size: int, flags: int = 0) -> RingView:
+        """Return the current ring if it is kept, has this size and these flags, and has no busy record.
+
+        Otherwise, create one. Raises the errors of `map_of`.
+        """
+        if self._reusable and self._view and self._size_and_flags == (size, flags) and self._view.reset():
+            self._reusable = False
             return self._view
         return self.new(size, flags)
 
     def keep(self) -> None:
-        """The ring is fit for another script; else the next one gets a new ring."""
-        self._kept = True
+        """Let the next script reuse the ring."""
+        self._reusable = True
 
     def close(self) -> None:
-        """Let go of the ring."""
-        self._kept, self._view = False, None
+        """Close the current ring."""
+        self._reusable, self._view = False, None
         self._ring.close()

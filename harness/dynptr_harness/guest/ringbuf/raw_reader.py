@@ -1,11 +1,10 @@
-"""A second, independent reader of the ring buffer: the mapped pages themselves, headers and all.
+"""A reader of the mapped pages of a ring buffer, headers included. It does not use libbpf's reader.
 
-Layout (kernel/bpf/ringbuf.c): page 0 holds the consumer position, page 1 the producer position, then the
-data, mapped twice in a row so that a record that crosses the end of the ring can be read in one piece. A
-record has a header of eight bytes: length with two flag bits, and the page offset, which is private to
-the kernel.
+Layout, from kernel/bpf/ringbuf.c: the consumer position in page 0, the producer position in page 1, then the
+data twice in a row, so that a record across the end of the ring is contiguous. The header of a record has its
+length with two flag bits, and the page offset, which only the kernel uses.
 
-Reading needs acquire semantics, which plain memory access has on x86 and s390x only.
+Reads need acquire semantics. Plain memory accesses have them on x86 and s390x only.
 """
 
 from __future__ import annotations
@@ -17,43 +16,47 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-BUSY, DISCARD = 1 << 31, 1 << 30  # BPF_RINGBUF_BUSY_BIT, BPF_RINGBUF_DISCARD_BIT
+from dynptr_harness.protocol.ring import BUSY, DISCARDED, footprint
+
 HEADER = struct.Struct("II")
 POSITION = struct.Struct("L")
-TOLD_WHOLE = 256
-DIGESTED = 1 << 16  # bytes; of 16 MiB a digest takes a tenth of a second in an emulated guest
-MAPPED_WHOLE = 1 << 20  # bytes; to map a ring of 32 MiB takes a fiftieth
+
+# In an emulated guest, the digest of 16 MiB takes 0.1 s, and mapping a ring of 32 MiB takes 0.02 s.
+MAX_PAYLOAD_IN_HEX = 256
+MAX_DIGESTED = 1 << 16
+MAX_MAPPED_RING = 1 << 20
 
 
-def footprint(size: int) -> int:
-    """Bytes that a record of `size` takes in the ring."""
-    return (size + HEADER.size + 7) & ~7
-
-
-def told(payload: bytes, size: int | None = None) -> str:
-    """A payload for the host: its bytes in hex, or its size and a digest of its beginning if it is long.
+def payload_text(payload: bytes, size: int | None = None) -> str:
+    """Return a payload for the host: in hex, or, if it is long, its size and a digest of its beginning.
 
     Args:
-        size: of the payload, of which only the beginning is given.
+        payload: at least the first MAX_DIGESTED bytes.
+        size: of the whole payload, if it is longer.
     """
     size = len(payload) if size is None else size
-    if size <= TOLD_WHOLE:
+    if size <= MAX_PAYLOAD_IN_HEX:
         return payload.hex()
-    return f"{size} bytes, sha256 {hashlib.sha256(payload[:DIGESTED]).hexdigest()}"
+    return f"{size} bytes, sha256 {hashlib.sha256(payload[:MAX_DIGESTED]).hexdigest()}"
 
 
 @dataclass(frozen=True)
 class RawRecord:
-    """A record as it lies in the ring, and how many like it lie there in a row."""
+    """A record in the ring.
+
+    Attributes:
+        payload: in the form of `payload_text`.
+        times: number of equal records in a row, this one included.
+    """
 
     position: int
     header: int
     page_offset: int
-    payload: str  # as `told` has it
+    payload: str
     times: int
 
     def reply(self) -> dict[str, Any]:
-        """The record for the host."""
+        """Return the record for the host."""
         return {
             "position": self.position,
             "header": self.header,
@@ -64,10 +67,10 @@ class RawRecord:
 
 
 class RawReader:
-    """Maps a ring of `size` bytes; of one that is larger than MAPPED_WHOLE, the data only where it is read.
+    """Maps a ring of `size` bytes. If it is larger than MAX_MAPPED_RING, each read maps the data it needs.
 
-    A ring that overwrites its oldest records has two more positions on the producer's page: `pending`, before
-    which no record is open, and `overwrite`, where the oldest record begins that is still whole (v6.19).
+    A ring with BPF_F_RB_OVERWRITE has two more positions on the producer's page (v6.19): `pending`, the first
+    record that may be busy, and `overwrite`, the oldest record that is not overwritten.
     """
 
     def __init__(self, ring: int, size: int, *, overwrites: bool = False) -> None:
@@ -75,7 +78,7 @@ class RawReader:
         self._size = size
         self._overwrites = overwrites
         page = mmap.PAGESIZE
-        data = 2 * size if size <= MAPPED_WHOLE else 0
+        data = 2 * size if size <= MAX_MAPPED_RING else 0
         self._consumer = mmap.mmap(ring, page, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
         self._producer = mmap.mmap(ring, page + data, mmap.MAP_SHARED, mmap.PROT_READ, offset=page)
 
@@ -86,7 +89,7 @@ class RawReader:
 
     @property
     def consumer(self) -> int:
-        """The consumer position."""
+        """The consumer position in the ring."""
         return int(POSITION.unpack_from(self._consumer)[0])
 
     def seek(self, position: int) -> None:
@@ -95,11 +98,14 @@ class RawReader:
 
     @property
     def producer(self) -> int:
-        """The producer position."""
+        """The producer position in the ring."""
         return int(POSITION.unpack_from(self._producer)[0])
 
     def unread(self) -> memoryview:
-        """The bytes between the two positions of a ring that is mapped whole, whatever state they are in."""
+        """Return the bytes from the consumer to the producer position, busy records included.
+
+        The ring must not be larger than MAX_MAPPED_RING.
+        """
         start, size = self.consumer, self.producer - self.consumer
         offset = mmap.PAGESIZE + start % self._size
         return memoryview(self._producer)[offset : offset + size]
@@ -109,7 +115,10 @@ class RawReader:
         return int(POSITION.unpack_from(self._producer, 2 * POSITION.size)[0])
 
     def overwriting(self) -> dict[str, Any]:
-        """What only a ring that overwrites has: two positions, and what is where a naive reader begins."""
+        """Return the extra positions of a ring that overwrites, and the header at the consumer position.
+
+        Return nothing for other rings.
+        """
         if not self._overwrites:
             return {}
         return {
@@ -119,38 +128,45 @@ class RawReader:
         }
 
     def peek(self) -> list[RawRecord]:
-        """Every whole record between consumer and producer position, in any state; nothing is consumed."""
+        """Return every record from the consumer to the producer position, in any state, without consuming it.
+
+        Overwritten records are left out.
+        """
         records = []
         position, end = self.consumer, self.producer
         if self._overwrites:
             position = max(position, self._overwrite)
         while position < end:
             header, page_offset = HEADER.unpack(self._bytes(position, HEADER.size))
-            length = header & ~(BUSY | DISCARD)
+            length = header & ~(BUSY | DISCARDED)
             times = self._times(position, footprint(length), end)
-            payload = self._told(position + HEADER.size, length)
+            payload = self._payload_text(position + HEADER.size, length)
             records.append(RawRecord(position, header, page_offset, payload, times))
             position += times * footprint(length)
         return records
 
     def _times(self, position: int, size: int, end: int) -> int:
-        """How many records in a row are the same as that of `size` bytes at `position`, itself included."""
-        if size > TOLD_WHOLE:
+        """Return the number of equal records in a row, starting at `position`.
+
+        Args:
+            size: bytes of the record in the ring.
+        """
+        if size > MAX_PAYLOAD_IN_HEX:
             return 1
-        whole = min(end - position, MAPPED_WHOLE) // size
+        whole = min(end - position, MAX_MAPPED_RING) // size
         octets = self._bytes(position, whole * size)
         first = octets[:size]
-        if octets == first * whole:  # as most rings are that many records were put into
+        if octets == first * whole:  # fast path: most full rings hold equal records
             return whole
         return next(n for n in range(whole) if octets[n * size : (n + 1) * size] != first)
 
-    def _told(self, position: int, length: int) -> str:
-        return told(self._bytes(position, min(length, DIGESTED)), length)
+    def _payload_text(self, position: int, length: int) -> str:
+        return payload_text(self._bytes(position, min(length, MAX_DIGESTED)), length)
 
     def _bytes(self, position: int, size: int) -> bytes:
-        """A copy of what is at a position."""
+        """Return a copy of `size` bytes at a position."""
         page, offset = mmap.PAGESIZE, position % self._size
-        if self._size <= MAPPED_WHOLE:
+        if self._size <= MAX_MAPPED_RING:
             return self._producer[page + offset : page + offset + size]
         begin = offset % page
         pages = (self._ring, begin + size, mmap.MAP_SHARED, mmap.PROT_READ)

@@ -1,13 +1,13 @@
-"""What user space sees of one ring, and does to it: by two readers, by epoll and poll.
+"""The actions of user space on one ring.
 
-Acts are JSON objects with their name in `act`:
+An action is a JSON object with its name in `act`:
 
-- `peek`: what lies in the ring by the raw reader, positions and headers; nothing is consumed.
-- `consume`: BCC's consumer takes what is there, and the raw reader says what it must have got.
-- `seek`: the consumer position is written: to `to`, or to the producer position plus `ahead`.
-- `watch`: an epoll instance is made for the ring, `edge` triggered or not.
-- `wait`: how many events epoll has for it within `seconds`.
-- `poll`: what poll(2) says of the ring now.
+- `peek`: return positions, headers and payloads through the raw reader. Consume nothing.
+- `consume`: read all records through libbpf's consumer. Return them with the raw reader's view from before.
+- `seek`: write the consumer position: `to`, or the producer position plus `ahead`.
+- `watch`: create an epoll instance for the ring, `edge` triggered or not.
+- `wait`: return the number of events that epoll reports within `seconds`.
+- `poll`: return what poll(2) reports now.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.guest.ringbuf.consumer import Consumer
-from dynptr_harness.guest.ringbuf.raw_reader import BUSY, RawReader, told
+from dynptr_harness.guest.ringbuf.raw_reader import RawReader, payload_text
+from dynptr_harness.protocol.ring import BUSY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,17 +27,18 @@ Act = dict[str, Any]
 
 
 class RingView:
-    """One ring of `size` bytes, by its descriptor; to be closed.
+    """One ring of `size` bytes, for actions of user space.
 
     Args:
-        epoll: an instance that watches the ring already.
+        ring: descriptor of the ring. The view does not close it.
+        epoll: an epoll instance that watches the ring.
     """
 
     def __init__(self, ring: int, size: int, *, overwrites: bool, epoll: select.epoll | None = None) -> None:
         self.ring, self.size, self.overwrites = ring, size, overwrites
-        self._props = ExitStack()
+        self._resources = ExitStack()
         self._raw = RawReader(ring, size, overwrites=overwrites)
-        self._props.callback(self._raw.close)
+        self._resources.callback(self._raw.close)
         self._consumer: Consumer | None = None
         self.epoll = epoll
         self._acts: dict[str, Callable[[Act], Act]] = {
@@ -49,17 +51,17 @@ class RingView:
         }
 
     def close(self) -> None:
-        """Let go of everything but the ring."""
+        """Close everything except the ring."""
         self._unwatch()
-        self._props.close()
+        self._resources.close()
 
     def _unwatch(self) -> None:
         if self.epoll:
             self.epoll.close()
             self.epoll = None
 
-    def settled(self) -> bool:
-        """Nobody watches the ring any more, and all in it is passed over; False where something is open."""
+    def reset(self) -> bool:
+        """Close the epoll instance and skip all records. Return False if a record is busy."""
         self._unwatch()
         if any(record.header & BUSY for record in self._raw.peek()):
             return False
@@ -67,7 +69,7 @@ class RingView:
         return True
 
     def perform(self, act: Act) -> Act:
-        """Do one act; what was seen."""
+        """Perform one action and return its reply."""
         return self._acts[act["act"]](act)
 
     def _peek(self, _act: Act) -> Act:
@@ -80,11 +82,11 @@ class RingView:
 
     def _consume(self, _act: Act) -> Act:
         raw = self._peek(_act)
-        # made here, not before: while it is there it holds an epoll instance of its own on the ring
+        # created late, because it keeps its own epoll instance on the ring
         if not self._consumer:
             self._consumer = Consumer(self.ring)
-            self._props.callback(self._consumer.close)
-        records = [told(record) for record in self._consumer.take()]
+            self._resources.callback(self._consumer.close)
+        records = [payload_text(record) for record in self._consumer.take()]
         return {"records": records, "raw": raw, "consumer": self._raw.consumer}
 
     def _seek(self, act: Act) -> Act:

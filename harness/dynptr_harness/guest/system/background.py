@@ -1,4 +1,6 @@
-"""Work that is done while this thread does something else, such as wait for clang."""
+"""A function that runs in a thread, so that Python can import modules while clang compiles."""
+
+# Not concurrent.futures: it takes 4 ms to import here, so ~80 ms in an emulated guest before clang starts.
 
 from __future__ import annotations
 
@@ -12,7 +14,7 @@ Result = TypeVar("Result")
 
 
 class Background(Generic[Result]):
-    """A function in a thread of its own."""
+    """Starts the function in a thread."""
 
     def __init__(self, function: Callable[[], Result]) -> None:
         self._function = function
@@ -24,11 +26,11 @@ class Background(Generic[Result]):
     def _run(self) -> None:
         try:
             self._results.append(self._function())
-        except BaseException as error:  # handed on to whoever waits
+        except BaseException as error:  # `wait` raises it
             self._error = error
 
     def wait(self) -> Result:
-        """Wait until it has returned: what it returned; raises what it raised."""
+        """Wait for the function, and return its result or raise its exception."""
         self._thread.join()
         if self._error:
             raise self._error

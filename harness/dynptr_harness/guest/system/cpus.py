@@ -1,7 +1,7 @@
-"""Which processors do what: the agent keeps to one, so that those who look on from outside have the others.
+"""The CPUs of the guest. The agent runs on one of them and leaves the others to its observers.
 
-A program that holds its processor until user space has looked at the ring keeps everybody else from it, and
-one that runs with interrupts off keeps the timers of those who sleep there from firing.
+A program that busy-waits for user space blocks its CPU, and a program with interrupts off also blocks the
+timers of processes that sleep there.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ALL = frozenset(os.sched_getaffinity(0))
-OURS = frozenset({min(ALL)})
-OTHERS = (ALL - OURS) or ALL
+ALL_CPUS = frozenset(os.sched_getaffinity(0))
+AGENT_CPUS = frozenset({min(ALL_CPUS)})
+OTHER_CPUS = (ALL_CPUS - AGENT_CPUS) or ALL_CPUS
 
 
-def pin_vcpus(processors: frozenset[int]) -> None:
-    """This thread, and what it starts, runs on these only."""
-    os.sched_setaffinity(0, processors)
+def pin_thread(cpus: frozenset[int]) -> None:
+    """Pin this thread to these CPUs. New threads and children inherit that."""
+    os.sched_setaffinity(0, cpus)
 
 
 @contextmanager
-def anywhere() -> Iterator[None]:
-    """Within this context the agent, and what it starts, may run on any processor."""
-    pin_vcpus(ALL)
+def on_all_cpus() -> Iterator[None]:
+    """Allow the agent, and the threads and children that it starts, to run on all CPUs."""
+    pin_thread(ALL_CPUS)
     try:
         yield
     finally:
-        pin_vcpus(OURS)
+        pin_thread(AGENT_CPUS)

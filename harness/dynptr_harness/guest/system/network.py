@@ -1,7 +1,4 @@
-"""The guest's network: what the socket programs need, and nothing that leads out of the guest.
-
-Made once, when it is first needed, and left as it is from then on.
-"""
+"""The guest's network: loopback and a veth pair. It has no connection to the outside."""
 
 from __future__ import annotations
 
@@ -19,37 +16,37 @@ if TYPE_CHECKING:
 
 MODPROBE = "/usr/sbin/modprobe"
 NEAR_END, FAR_END = "dynptr0", "dynptr1"
-NO_ADDRESS = 1  # IN6_ADDR_GEN_MODE_NONE: a device without an address of its own says nothing by itself
+NO_ADDRESS = 1  # IN6_ADDR_GEN_MODE_NONE: a device without a link-local address sends nothing by itself
 
-FRAME_TYPE = 0x88B5  # for experiments on local networks, IEEE 802
+FRAME_TYPE = 0x88B5  # IEEE 802 Local Experimental Ethertype 1
 MAC = bytes.fromhex("02000000d000"), bytes.fromhex("02000000d001")  # of the near end and of the far end
 
 
 def set_sysctl(name: str, value: object) -> None:
-    """Change a setting of the network, by its path below /proc/sys/net."""
+    """Change a network setting, by its path below /proc/sys/net."""
     Path("/proc/sys/net", name).write_text(str(value))
 
 
 def loopback_up() -> None:
-    """Bring up lo, which gives it 127.0.0.1 and ::1."""
+    """Bring up lo. The kernel then gives it 127.0.0.1 and ::1."""
     netlink().link("set", index=index_of("lo"), state="up")
 
 
 @cache
 def netlink() -> Any:
-    """An open socket to change the network with."""
-    # imported here: that takes seconds in an emulated guest, while clang takes them too
+    """Return the open rtnetlink socket."""
+    # imported here because that takes seconds in an emulated guest, and clang runs at that time
     from pyroute2 import IPRoute
 
     return IPRoute()
 
 
 @contextmanager
-def refusals_as(error: type[OSError], what: str) -> Iterator[None]:
-    """What the kernel refuses by netlink within this context is raised as an error of this kind.
+def netlink_errors_as(error: type[OSError], what: str) -> Iterator[None]:
+    """Convert errors of netlink to this exception.
 
     Args:
-        what: what was to be done.
+        what: the action, for the message.
     """
     from pyroute2.netlink.exceptions import NetlinkError
 
@@ -60,33 +57,34 @@ def refusals_as(error: type[OSError], what: str) -> Iterator[None]:
 
 
 def index_of(device: str) -> int:
-    """The index of a network device."""
+    """Return the index of a network device."""
     return socket.if_nametoindex(device)
 
 
 def packet_socket(device: str, frame_type: int) -> socket.socket:
-    """A socket for whole frames: receives those of one type from a device, and sends any to it."""
-    one = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(frame_type))
-    one.bind((device, frame_type))
-    return one
+    """Return a socket that receives the frames of one type from a device, and sends any frame."""
+    raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(frame_type))
+    raw.bind((device, frame_type))
+    return raw
 
 
-def _let_kernel_load_modules() -> None:
-    """Those of devices, filters and actions: it looks for modprobe where this guest has none."""
+def _set_modprobe() -> None:
+    """Tell the kernel where this guest has modprobe, so that it can load network modules."""
     setting = Path("/proc/sys/kernel/modprobe")
-    with suppress(OSError):  # a kernel without modules has no such setting
+    with suppress(OSError):  # a kernel without modules lacks the setting
         if not Path(setting.read_text().strip()).exists():
             setting.write_text(MODPROBE)
 
 
-class Wire:
-    """Two network devices, veth, that are the ends of one wire: what one sends, the other receives.
+class VethPair:
+    """Two veth devices: each receives what the other one sends.
 
-    Nothing else is on it: its devices have no address, and are no routers, which would make themselves known.
+    The devices carry no other traffic. They have no addresses and do not act as routers, which would
+    announce themselves.
     """
 
     def __init__(self) -> None:
-        _let_kernel_load_modules()
+        _set_modprobe()
         set_sysctl("ipv6/conf/all/forwarding", 1)
         set_sysctl("ipv6/conf/default/forwarding", 0)
         set_sysctl("ipv6/conf/default/addr_gen_mode", NO_ADDRESS)
@@ -103,14 +101,14 @@ class Wire:
 
 
 @cache
-def wire() -> Wire:
-    """The one wire that there is.
+def veth_pair() -> VethPair:
+    """Return the veth pair. The first call creates it.
 
     Raises:
-        Unavailable: the kernel has no such devices.
+        Unavailable: the kernel lacks veth.
     """
     try:
-        with refusals_as(OSError, "a pair of veth devices cannot be made"):
-            return Wire()
+        with netlink_errors_as(OSError, "a pair of veth devices cannot be made"):
+            return VethPair()
     except OSError as error:
         raise Unavailable(error.strerror) from error

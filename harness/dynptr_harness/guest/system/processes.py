@@ -1,4 +1,8 @@
-"""Child processes of an experiment."""
+"""Child processes of the agent, made by fork(2).
+
+Not concurrent.futures: it takes 8 ms to import here, so ~160 ms in an emulated guest, and its processes do
+not take closures.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ Result = TypeVar("Result")
 
 
 class Child:
-    """A function that runs in a process of its own, until it returns, fails or is killed."""
+    """Runs a function in a child process."""
 
     def __init__(self, function: Callable[[], None]) -> None:
         self._code: int | None = None
@@ -26,82 +30,81 @@ class Child:
             _run_and_exit(function)
 
     def exit_code(self) -> int | None:
-        """None while it lives; 0 when the function returned, -9 when it was killed.
+        """Return None while the child runs, 0 if the function returned, -9 if SIGKILL ended it.
 
         Raises:
-            RuntimeError: the function failed; what it raised is on the console.
+            RuntimeError: the function failed. Its traceback is on the console.
         """
         if self._code is None:
-            pid, status = os.waitpid(self._pid, os.WNOHANG)
-            if pid:
-                self._code = os.waitstatus_to_exitcode(status)
+            self._reap(os.WNOHANG)
         if self._code not in {None, 0, -signal.SIGKILL}:
-            raise RuntimeError(f"a child process ended with {self._code}; the console says more")
+            raise RuntimeError(f"a child process ended with {self._code}; its traceback is on the console")
         return self._code
 
     def wait(self) -> None:
-        """Wait until it has ended.
-
-        Raises:
-            RuntimeError: the function failed; what it raised is on the console.
-        """
+        """Wait for the child to end. Raises the errors of `exit_code`."""
         if self._code is None:
-            _, status = os.waitpid(self._pid, 0)
-            self._code = os.waitstatus_to_exitcode(status)
+            self._reap()
         self.exit_code()
 
     def close(self) -> None:
-        """Kill it if it still lives."""
+        """Kill the child if it still runs."""
         if self._code is None:
             os.kill(self._pid, signal.SIGKILL)
-            _, status = os.waitpid(self._pid, 0)
+            self._reap()
+
+    def _reap(self, options: int = 0) -> None:
+        pid, status = os.waitpid(self._pid, options)
+        if pid:
             self._code = os.waitstatus_to_exitcode(status)
 
 
-def shared_out(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-    """What a function makes of each item, worked out on all processors that we may use.
+def parallel_map(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """Return the function's result for each item. Use one process for each CPU of this thread.
 
     Raises:
-        RuntimeError: it failed in a child process; what it raised is on the console.
+        RuntimeError: the function failed in a child process. Its traceback is on the console.
     """
     processes = min(len(os.sched_getaffinity(0)), len(items)) or 1
     with ExitStack() as stack:
-        shares = [
-            stack.enter_context(closing(_Share(function, items[first::processes])))
+        workers = [
+            stack.enter_context(closing(_Worker(function, items[first::processes])))
             for first in range(1, processes)
         ]
-        results = [[function(item) for item in items[::processes]], *(share.results() for share in shares)]
+        results = [
+            [function(item) for item in items[::processes]],
+            *(worker.results() for worker in workers),
+        ]
     return [results[number % processes][number // processes] for number in range(len(items))]
 
 
-class _Share(Generic[Item, Result]):
-    """A child process that works on some of the items."""
+class _Worker(Generic[Item, Result]):
+    """A child process that works on some of the items and sends the results through a pipe."""
 
     def __init__(self, function: Callable[[Item], Result], items: Sequence[Item]) -> None:
         reader, writer = os.pipe()
-        self._reader = os.fdopen(reader, "rb")
-        with os.fdopen(writer, "wb") as told:
+        self._pipe = os.fdopen(reader, "rb")
+        with os.fdopen(writer, "wb") as pipe:
 
             def work() -> None:
-                pickle.dump([function(item) for item in items], told)
-                told.flush()
+                pickle.dump([function(item) for item in items], pipe)
+                pipe.flush()
 
             self._child = Child(work)
 
     def results(self) -> list[Result]:
-        """Wait for what it makes of them."""
-        said = self._reader.read()
+        pickled = self._pipe.read()
         self._child.wait()
-        results: list[Result] = pickle.loads(said)  # noqa: S301  (of our own making)
+        results: list[Result] = pickle.loads(pickled)  # noqa: S301  (from our own child)
         return results
 
     def close(self) -> None:
-        self._reader.close()
+        self._pipe.close()
         self._child.close()
 
 
 def _run_and_exit(function: Callable[[], None]) -> None:
-    """Nothing of the parent's may run here afterwards: not its handlers, not its clean-up."""
+    """Run the function and exit without the parent's handlers and clean-up."""
     code = 1
     try:
         function()

@@ -1,4 +1,4 @@
-"""Settings of the kernel, for the time of an experiment."""
+"""Temporary changes of kernel settings."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
 
 
 class Unavailable(Exception):
-    """This kernel is built without what an experiment needs."""
+    """The kernel lacks a feature or a setting that an experiment needs."""
 
 
 @contextmanager
 def changed(name: str, value: int) -> Iterator[None]:
-    """A sysctl, such as 'net.core.bpf_jit_enable', has another value within this context.
+    """Set a sysctl, such as 'net.core.bpf_jit_enable', and restore its old value afterwards.
 
     Raises:
-        Unavailable: the kernel does not have it, or does not take the value.
+        Unavailable: the kernel lacks the setting or rejects the value.
     """
     path = Path("/proc/sys", *name.split("."))
     try:

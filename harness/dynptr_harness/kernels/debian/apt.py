@@ -1,7 +1,7 @@
-"""Debian's archive through an apt of our own: own sources, lists and state, nothing of the host changed.
+"""Debian's archive, read by apt with its own sources, lists and state. The host's apt does not change.
 
-Signatures (against Debian's own keyring) and checksums are apt's work. What is taken from the host's apt
-is the mirror and how to reach it: proxies and credentials.
+apt checks signatures (with Debian's keyring) and checksums. The mirror, proxies and credentials are those of
+the host's apt.
 """
 
 from __future__ import annotations
@@ -22,35 +22,35 @@ if TYPE_CHECKING:
     from dynptr_harness.core.settings import Settings
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
-# bullseye has the oldest kernel that we test, trixie-backports the newest.
+# bullseye has the oldest kernel, trixie-backports the newest.
 SUITES = (
     *("bullseye", "bullseye-updates", "bookworm", "bookworm-updates"),
     *("trixie", "trixie-updates", "trixie-backports"),
 )
 SECURITY_SUITES = ("bullseye-security", "bookworm-security", "trixie-security")
 
-# apt gives up a connection on which nothing comes for so many seconds, and tries so many times again.
-# Where the host's own configuration says something else, that is used.
-SILENCE, RETRIES = 10, 1
+# Timeout of a silent connection in seconds, and number of retries. The host's configuration overrides them.
+TIMEOUT, RETRIES = 10, 1
 QUERY_DEADLINE = 120.0
 SHOWN_TROUBLES = 3
 UPDATE_DEADLINE = 300.0
 DOWNLOAD_DEADLINE = 900.0
 
-# A mirror that cannot give the Release file of this one is not asked for the others: each takes its time.
+# If the mirror does not have the Release file of this suite, the others are not fetched, because each would
+# take as long to fail.
 FIRST_SUITE = "trixie"
 ALL_SOURCES, FIRST_SOURCES = "debian.sources", "first.sources"
-# What apt is asked for the suites of which it has a list.
+# Lists the suites whose lists apt has.
 LISTS = ("apt-get", "indextargets", "--format", "$(RELEASE)", "Created-By: Packages")
 
-# How apt names a list that it could not get, on standard error.
+# Messages of apt on standard error about a list that it cannot fetch.
 APT_ERROR = re.compile(r"^ *E: ((?:Failed to fetch|The repository) .*)", re.MULTILINE)
-MENDING_MIRROR = "check the network, or set DYNPTR_HARNESS_MIRROR to a Debian mirror that can be reached"
-MENDING_OFFLINE = "or run the command without --offline and DYNPTR_HARNESS_OFFLINE"
+MIRROR_HINT = "check the network, or set DYNPTR_HARNESS_MIRROR to a reachable Debian mirror"
+OFFLINE_HINT = "or run the command without --offline and DYNPTR_HARNESS_OFFLINE"
 
 
 class MirrorFailed(EnvironmentFailed):
-    """The mirror could not be reached, or what it serves is not in order."""
+    """The mirror is not reachable, or its content is not valid."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,12 @@ class Mirror:
 
 
 def mirror(settings: Settings) -> Mirror:
-    """The mirror of the settings, else the one that the host's own apt uses.
+    """Return the mirror of the settings, or else the mirror of the host's apt.
 
-    A security archive that nobody names is looked for beside the main one. Raises EnvironmentFailed when
-    there is no Debian mirror to be found.
+    If there is no address of the security archive, it is expected beside the main archive.
+
+    Raises:
+        EnvironmentFailed: there is no Debian mirror.
     """
     if settings.mirror:
         main = settings.mirror.rstrip("/")
@@ -73,17 +75,17 @@ def mirror(settings: Settings) -> Mirror:
     main, security = _of_host()
     if not main:
         raise EnvironmentFailed(
-            "this host's apt knows no Debian mirror", "set DYNPTR_HARNESS_MIRROR to the address of one"
+            "this host's apt has no Debian mirror", "set DYNPTR_HARNESS_MIRROR to the URL of one"
         )
     return Mirror(main, security or f"{main}-security")
 
 
 def _of_host() -> tuple[str, str]:
-    """Main and security archive of the host's apt ('' for none)."""
+    """Return the main and the security archive of the host's apt, '' for none."""
     fields = "$(REPO_URI) $(RELEASE) $(COMPONENT) $(ORIGIN)"
     query = ["apt-get", "indextargets", "--format", fields, "Created-By: Packages"]
     what = "reading the host's apt sources"
-    # Who a list is from is known once the host has fetched it; before that we go by the address.
+    # The origin of a list is known after the host has fetched it. Before that, its address does.
     listed = subprocesses.run(query, what=what, deadline=QUERY_DEADLINE)
     rows = [line.split() for line in listed.splitlines()]
     addresses = [(row[0].rstrip("/"), row[1]) for row in rows if row[2:] == ["main", "Debian"]]
@@ -99,7 +101,7 @@ def _of_host() -> tuple[str, str]:
 
 
 def host_options() -> list[str]:
-    """Lines of apt configuration by which the host's apt reaches the network: proxies, time-outs."""
+    """Return the network settings of the host's apt, such as proxies and timeouts, one per line."""
     dump = subprocesses.run(
         ["apt-config", "dump", "--format", '%F "%v";%n', "Acquire"],
         what="reading the host's apt configuration",
@@ -110,33 +112,34 @@ def host_options() -> list[str]:
 
 
 class Archive:
-    """Debian's suites, as our own apt sees them. All methods are safe to use from several processes."""
+    """Debian's suites in our apt. Callers hold the lock while they use it."""
 
     def __init__(self, settings: Settings, architecture: str) -> None:
-        self.folder = settings.cache / "apt"
+        self.directory = settings.cache / "apt"
         self._settings = settings
         self._architecture = architecture
 
     def lock(self) -> AbstractContextManager[None]:
-        """To be held around each use: apt's lists must not change while they are read."""
+        """Return the lock of apt's state. The lists must not change while they are read."""
         return Cache(self._settings.cache).locked("apt", self._architecture)
 
     def update(self, deadline: float = UPDATE_DEADLINE) -> list[str]:
-        """Fetch the lists, and return what apt had to say of suites that it could not get.
+        """Fetch the lists and return apt's errors about suites that it could not fetch.
 
-        Raises MirrorFailed when not one list could be had, or nothing may be fetched.
+        Raises:
+            MirrorFailed: there is no list at all, or the settings forbid fetching.
         """
         self._refuse_offline("Debian's package lists")
         self._configure()
-        sources = self.folder / FIRST_SOURCES
+        sources = self.directory / FIRST_SOURCES
         troubles = self._update(deadline, f"Dir::Etc::SourceList={sources}", "APT::Get::List-Cleanup=0")
         if all("Packages" in trouble for trouble in troubles):
-            # apt is silent about a list that it could not get where another suite has no Release file.
+            # apt does not report a list that it cannot fetch if another suite has no Release file.
             again = self._update(deadline)
             troubles = list(dict.fromkeys([*troubles, *again])) if again else []
         if troubles and len(self.lacking()) == len(SUITES) + len(SECURITY_SUITES):
             shown = "".join(f"\n  {trouble}" for trouble in troubles[:SHOWN_TROUBLES])
-            raise MirrorFailed(f"none of Debian's package lists can be had:{shown}", MENDING_MIRROR)
+            raise MirrorFailed(f"none of Debian's package lists can be fetched:{shown}", MIRROR_HINT)
         return troubles
 
     def _update(self, deadline: float, *options: str) -> list[str]:
@@ -149,27 +152,29 @@ class Archive:
         return []
 
     def lacking(self) -> list[str]:
-        """The suites of which there is no list, not even an older one."""
+        """Return the suites without a list, not even an older one."""
         listed = self.apt(*LISTS, what="listing the package lists").split()
         return [suite for suite in (*SUITES, *SECURITY_SUITES) if suite not in listed]
 
-    def download(self, packages: Iterable[str], folder: Path) -> None:
-        """Fetch packages, given as NAME=VERSION, into a folder. Raises MirrorFailed."""
+    def download(self, packages: Iterable[str], directory: Path) -> None:
+        """Fetch packages, given as NAME=VERSION, into a directory. Raise MirrorFailed on failure."""
         wanted = list(packages)
         self._refuse_offline(", ".join(wanted))
         try:
             what = f"downloading {', '.join(wanted)}"
-            self.apt("apt-get", "-q", "download", *wanted, what=what, deadline=DOWNLOAD_DEADLINE, cwd=folder)
+            self.apt(
+                "apt-get", "-q", "download", *wanted, what=what, deadline=DOWNLOAD_DEADLINE, cwd=directory
+            )
         except EnvironmentFailed as failed:
-            raise MirrorFailed(failed.fact, MENDING_MIRROR) from failed
+            raise MirrorFailed(failed.fact, MIRROR_HINT) from failed
 
     def apt(self, *argv: str, what: str, deadline: float = QUERY_DEADLINE, cwd: Path | None = None) -> str:
-        """Run one of apt's commands with our configuration and return its output."""
-        environment = {"APT_CONFIG": str(self.folder / "apt.conf")}
+        """Run a command of apt with our configuration and return its output."""
+        environment = {"APT_CONFIG": str(self.directory / "apt.conf")}
         return subprocesses.run(argv, what=what, deadline=deadline, cwd=cwd, env=environment)
 
     def stanzas(self, names: Iterable[str]) -> Iterator[dict[str, str]]:
-        """The control fields of every version of the named packages."""
+        """Yield the control fields of every version of the packages."""
         shown = self.apt("apt-cache", "show", *names, what="reading Debian's package lists")
         for stanza in shown.split("\n\n"):
             fields = dict(re.findall(r"^([\w-]+): (.*)$", stanza, re.MULTILINE))
@@ -179,41 +184,41 @@ class Archive:
     def _refuse_offline(self, what: str) -> None:
         if self._settings.offline:
             raise MirrorFailed(
-                f"{what}: not in the cache, and nothing may be fetched",
-                f"fetch it beforehand, {MENDING_OFFLINE}",
+                f"{what}: not in the cache, and fetching is disabled",
+                f"fetch it beforehand, {OFFLINE_HINT}",
             )
 
     def _configure(self) -> None:
-        for folder in ("state/lists/partial", "cache/archives/partial"):
-            (self.folder / folder).mkdir(parents=True, exist_ok=True)
+        for directory in ("state/lists/partial", "cache/archives/partial"):
+            (self.directory / directory).mkdir(parents=True, exist_ok=True)
         where = mirror(self._settings)
         all_stanzas = [_stanza(where.main, *SUITES), _stanza(where.security, *SECURITY_SUITES)]
-        (self.folder / ALL_SOURCES).write_text("\n".join(all_stanzas))
-        (self.folder / FIRST_SOURCES).write_text(_stanza(where.main, FIRST_SUITE))
-        (self.folder / "status").touch()
+        (self.directory / ALL_SOURCES).write_text("\n".join(all_stanzas))
+        (self.directory / FIRST_SOURCES).write_text(_stanza(where.main, FIRST_SUITE))
+        (self.directory / "status").touch()
         options = {
             "Dir::Etc::Main": "/dev/null",
             "Dir::Etc::Parts": "/dev/null",
-            "Dir::Etc::SourceList": self.folder / ALL_SOURCES,
+            "Dir::Etc::SourceList": self.directory / ALL_SOURCES,
             "Dir::Etc::SourceParts": "/dev/null",
             "Dir::Etc::Preferences": "/dev/null",
             "Dir::Etc::PreferencesParts": "/dev/null",
-            "Dir::State": self.folder / "state",
-            "Dir::State::Status": self.folder / "status",
-            "Dir::Cache": self.folder / "cache",
+            "Dir::State": self.directory / "state",
+            "Dir::State::Status": self.directory / "status",
+            "Dir::Cache": self.directory / "cache",
             "Dir::Cache::srcpkgcache": "",
             "APT::Architecture": self._architecture,
-            "APT::Sandbox::User": "root",  # the user _apt could not write to our folder
-            "APT::Update::Error-Mode": "any",  # else apt keeps silent about a suite that it could not get
+            "APT::Sandbox::User": "root",  # the user _apt cannot write to our directory
+            "APT::Update::Error-Mode": "any",  # otherwise apt ignores suites that it cannot fetch
             "Acquire::Languages": "none",
             "Acquire::GzipIndexes": "true",
-            "Acquire::http::Timeout": SILENCE,
-            "Acquire::https::Timeout": SILENCE,
+            "Acquire::http::Timeout": TIMEOUT,
+            "Acquire::https::Timeout": TIMEOUT,
             "Acquire::Retries": RETRIES,
         }
         lines = [f'{name} "{value}";' for name, value in options.items()]
         lines += [f'APT::Architectures {{ "{self._architecture}"; }};', *host_options()]
-        (self.folder / "apt.conf").write_text("\n".join(lines) + "\n")
+        (self.directory / "apt.conf").write_text("\n".join(lines) + "\n")
 
 
 def _stanza(uri: str, *suites: str) -> str:

@@ -1,4 +1,4 @@
-"""What Debian's package lists say of kernels, and how old that is."""
+"""An index of the kernels in Debian's package lists."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ if TYPE_CHECKING:
     from dynptr_harness.core.settings import Settings
 
 ARCHITECTURE = "amd64"  # Debian's name
-LISTS_AGE = 12 * 3600.0  # seconds; the lists are fetched again when they are older
-LACKING_AGE = 600.0  # the same, when one could not be had, or what was asked for is in none
+LISTS_AGE = 12 * 3600.0  # maximum age of the lists in seconds
+LACKING_AGE = 600.0  # the same, if a list or the wanted kernel is missing
 
-# 'linux-image-6.12-cloud-amd64' is a metapackage: a release has three numbers at least.
+# A release has at least three numbers: 'linux-image-6.12-cloud-amd64' is a metapackage.
 IMAGE_NAME = re.compile(rf"linux-image-(\d+\.\d+\.\d+\S*-cloud-{ARCHITECTURE})")
-# Holds the configuration and lists of what is built in: good to have, and nothing of a boot needs it.
-# Of 6.18, whose image has all the rest, it was served for a few days only.
-DISPENSABLE = "linux-base-"
+# The package with the configuration and the lists of built-in modules. A boot does not need it. Debian served
+# that of 6.18 for a few days only.
+OPTIONAL = "linux-base-"
 
 
 @dataclass(frozen=True)
 class Index:
-    """The kernels that Debian's lists name: the oldest series first, the best of each first.
+    """The kernels in Debian's lists.
 
     Attributes:
-        age: in seconds.
-        kernels: also those that are served incompletely.
-        troubles: what apt said of lists that it could not get.
-        lacking: suites of which there is no list at all, not even an older one.
+        age: age in seconds.
+        kernels: the kernels, also incomplete ones, in the order of `packages.ranked`.
+        troubles: apt's errors about lists that it could not fetch.
+        lacking: suites without a list, not even an older one.
     """
 
     age: float = math.inf
@@ -48,7 +48,7 @@ class Index:
 
     @classmethod
     def read(cls, settings: Settings) -> Index:
-        """The answer kept of this mirror; infinitely old where there is none."""
+        """Return the stored index of this mirror. Its age is infinite if there is none."""
         path = _path(settings)
         try:
             content = json.loads(path.read_text())
@@ -57,11 +57,11 @@ class Index:
                 return cls()
             kernels = [from_json(fields) for fields in content["kernels"]]
             return cls(age, kernels, content["troubles"], content["lacking"])
-        except (OSError, ValueError, KeyError, TypeError):  # damaged, or of another version of ours
+        except (OSError, ValueError, KeyError, TypeError):  # damaged, or of another version of the harness
             return cls()
 
     def write(self, settings: Settings) -> None:
-        """Keep the answer, with the time. Only for the holder of the archive's lock."""
+        """Store the index. The caller holds the lock of the archive."""
         path = _path(settings)
         draft = path.with_suffix(".draft")
         content = {
@@ -75,9 +75,16 @@ class Index:
 
 
 def served(suffices: Callable[[Index], bool], settings: Settings, progress: Progress) -> Index:
-    """What Debian serves; asked again when the answer is old, or when it does not suffice and is not new.
+    """Return the index of the kernels that Debian serves.
 
-    Raises MirrorFailed when no list can be had.
+    Args:
+        suffices: returns True if the index has the wanted kernels. Otherwise the lists are fetched again
+            sooner.
+        settings: the settings.
+        progress: shows the fetch.
+
+    Raises:
+        MirrorFailed: there is no list at all.
     """
 
     def is_good(index: Index) -> bool:
@@ -89,7 +96,7 @@ def served(suffices: Callable[[Index], bool], settings: Settings, progress: Prog
         return index
     archive = apt.Archive(settings, ARCHITECTURE)
     with archive.lock():
-        index = Index.read(settings)  # another process may have asked meanwhile
+        index = Index.read(settings)  # another process may have fetched it meanwhile
         if is_good(index):
             return index
         with progress.phase("fetching Debian's package lists"):
@@ -107,7 +114,7 @@ Listed = dict[tuple[str, str], dict[str, str]]  # control fields by name and ver
 
 
 def _read_lists(archive: apt.Archive) -> list[KernelPackage]:
-    """The kernels that are listed. Some images outlive the modules that they depend on."""
+    """Return the kernels in the lists. Some images outlive the modules that they depend on."""
     what = "reading Debian's package lists"
     names = archive.apt("apt-cache", "pkgnames", "linux-", what=what).split()
     ours = sorted(name for name in names if name.endswith(f"-cloud-{ARCHITECTURE}"))
@@ -129,7 +136,7 @@ def _read_lists(archive: apt.Archive) -> list[KernelPackage]:
 
 
 def _parts(fields: dict[str, str], release: str, listed: Listed) -> tuple[list[PackageFile], list[str]]:
-    """The package and those of the same release that it depends on, and the names of those not served.
+    """Return a package with its dependencies of the same release, and the names of missing packages.
 
     Since 6.19 linux-image is empty and its files are in linux-binary, linux-modules and linux-base.
     """
@@ -142,6 +149,6 @@ def _parts(fields: dict[str, str], release: str, listed: Listed) -> tuple[list[P
             more, lost = _parts(needed, release, listed)
             parts += [part for part in more if part not in parts]
             missing += [each for each in lost if each not in missing]
-        elif not name.startswith(DISPENSABLE):
+        elif not name.startswith(OPTIONAL):
             missing.append(name)
     return parts, missing

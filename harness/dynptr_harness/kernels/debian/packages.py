@@ -1,4 +1,4 @@
-"""A kernel that Debian names: what it is made of, whether it is on the disk, and which of several is best."""
+"""Kernels as Debian packages, and their ranking."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import cache, cmp_to_key
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from dynptr_harness.core.kernel_version import series_of
+from dynptr_harness.core.kernel_version import KernelVersion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PackageFile:
-    """A package that holds files of a kernel; `size` is that of the download in bytes, 0 if not known."""
+    """A package with files of a kernel. `size` is the size of the download in bytes, 0 if unknown."""
 
     name: str
     version: str
@@ -27,17 +27,17 @@ class PackageFile:
 
 @dataclass(frozen=True)
 class KernelPackage:
-    """A kernel that can be had, or of which only a part is served.
+    """A kernel in Debian's archive or in the cache.
 
     Attributes:
-        release: what `uname -r` says in the guest.
-        package: the package that names it.
-        version: the version of that package.
-        suite: where it is served.
-        own: made for that suite, not for an older one from a newer one's source.
-        parts: the packages that hold its files.
-        missing: names of packages that hold files of it and are not served; none when it can be had.
-        cached: whether it is on this machine's disk.
+        release: `uname -r` of the guest.
+        package: the main package.
+        version: version of the main package.
+        suite: suite that serves it.
+        own: True if it was built for its suite. False for a newer kernel built for an older suite.
+        parts: the packages with its files.
+        missing: needed packages that the archive does not serve. Empty for a complete kernel.
+        cached: True if it is in the cache.
     """
 
     release: str
@@ -51,21 +51,21 @@ class KernelPackage:
 
     @property
     def series(self) -> str:
-        """The kernel's series, e.g. '6.12'."""
-        return series_of(self.release)
+        """The series, such as '6.12'."""
+        return KernelVersion(self.release).series
 
     @property
     def key(self) -> str:
-        """The name of its cache entry."""
+        """The key of its cache entry."""
         return f"{self.package}_{self.version}".replace(":", "~")
 
     @property
     def download_size(self) -> int:
-        """Bytes to download; 0 if not known."""
+        """The size of all downloads in bytes, 0 if unknown."""
         return sum(part.size for part in self.parts)
 
     def fits(self, selector: str) -> bool:
-        """Whether a series, a release, or the leading part of a release or package version means this."""
+        """Return True if a series, or the leading part of a release or package version, matches."""
         if re.fullmatch(r"\d+\.\d+", selector):
             return selector == self.series
         leading = re.compile(re.escape(selector) + r"(?!\d)")
@@ -73,14 +73,14 @@ class KernelPackage:
 
 
 def from_json(fields: dict[str, Any]) -> KernelPackage:
-    """What `dataclasses.asdict` made JSON of; a field that was added since has its default."""
+    """Return the kernel from the JSON of `dataclasses.asdict`. Fields that are missing get their defaults."""
     parts = tuple(PackageFile(**part) for part in fields["parts"])
     return KernelPackage(**{**fields, "parts": parts, "missing": tuple(fields.get("missing", ()))})
 
 
 def ranked(kernels: Iterable[KernelPackage]) -> list[KernelPackage]:
-    """The oldest series first, and in each the best first: complete, made for its suite, newest."""
-    by_series = sorted(kernels, key=lambda each: _numbers(each.series))
+    """Sort kernels: oldest series first, then complete ones, those built for their suite, and newest."""
+    by_series = sorted(kernels, key=lambda each: KernelVersion(each.series))
     return [
         each
         for _series, members in groupby(by_series, key=lambda each: each.series)
@@ -89,15 +89,11 @@ def ranked(kernels: Iterable[KernelPackage]) -> list[KernelPackage]:
 
 
 def best_of_series(kernels: Iterable[KernelPackage]) -> list[KernelPackage]:
-    """The first of each series."""
+    """Return the first kernel of each series."""
     best: dict[str, KernelPackage] = {}
     for each in kernels:
         best.setdefault(each.series, each)
     return list(best.values())
-
-
-def _numbers(series: str) -> list[int]:
-    return [int(number) for number in series.split(".")]
 
 
 def _compare(one: KernelPackage, other: KernelPackage) -> int:

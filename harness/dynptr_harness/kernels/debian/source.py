@@ -1,4 +1,4 @@
-"""Kernels from Debian's suites, by series, release, pattern or keyword: those served, those in the cache."""
+"""The choice of Debian kernels, in the archive and in the cache."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from dynptr_harness.core.errors import EnvironmentFailed, HarnessError, WrongUsa
 from dynptr_harness.kernels.debian import apt, store
 from dynptr_harness.kernels.debian import index as debian_index
 from dynptr_harness.kernels.debian.index import Index
+from dynptr_harness.kernels.debian.matching import Match, fitting, pick, similar
 from dynptr_harness.kernels.debian.packages import best_of_series, ranked
-from dynptr_harness.kernels.selectors import Match, fitting, hint, is_set, pick
+from dynptr_harness.kernels.selectors import is_set
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,18 +26,18 @@ log = logging.getLogger(__name__)
 
 
 def choose(selector: str, settings: Settings, progress: Progress) -> list[Match]:
-    """The kernels that a selector means, in order: those that Debian serves complete, or the cache has.
+    """Return the kernels that a selector matches, among complete ones in the archive and those in the cache.
 
-    A kernel that is served incompletely is passed over with a warning. When the mirror fails, a series or a
-    release is looked for in the cache alone, with a warning; what is best of several is not guessed.
+    Incomplete kernels are skipped with a warning. If the mirror fails, a series or a release is looked up in
+    the cache only, with a warning. A keyword or a pattern is then an error.
 
     Raises:
         WrongUsage: there is no such kernel.
-        EnvironmentFailed: that cannot be told, or nothing may be fetched and the cache has none.
+        EnvironmentFailed: the mirror failed, or fetching is disabled, and the cache has no such kernel.
     """
     stored = store.cached(settings)
     if exact := [Match(each, selector) for each in stored if each.release == selector]:
-        return exact[:1]  # no better one can be served
+        return exact[:1]  # the archive has no better one
     if settings.offline:
         return pick(selector, stored) or _nothing_cached(selector, stored)
     try:
@@ -48,7 +49,7 @@ def choose(selector: str, settings: Settings, progress: Progress) -> list[Match]
             raise _unknown(selector, incomplete, index)
     except apt.MirrorFailed as failed:
         if is_set(selector):
-            raise _undecided(selector, failed) from failed
+            raise _mirror_required(selector, failed) from failed
         return _of_cache(selector, stored, failed)
     passed_over = [f"skipped kernels that Debian serves only in part: {_named(incomplete)}"]
     for warning in [*index.troubles, *(passed_over if incomplete else [])]:
@@ -57,9 +58,9 @@ def choose(selector: str, settings: Settings, progress: Progress) -> list[Match]
 
 
 def fetch(choice: Match, settings: Settings, progress: Progress) -> Kernel:
-    """A chosen kernel, on this machine's disk; when the mirror fails, what the cache has in its stead.
+    """Return a chosen kernel from the disk, fetched first if needed.
 
-    Raises EnvironmentFailed.
+    If the mirror fails, return a kernel in the cache that matches instead, or raise EnvironmentFailed.
     """
     try:
         return store.fetch(choice.kernel, settings, progress)
@@ -70,10 +71,9 @@ def fetch(choice: Match, settings: Settings, progress: Progress) -> Kernel:
 
 
 def known(settings: Settings, progress: Progress) -> tuple[list[KernelPackage], list[str]]:
-    """Every kernel that Debian's suites serve or the cache has, in the order of `ranked`; what troubled apt.
+    """Return all kernels in the archive and in the cache, in the order of `ranked`, and apt's errors.
 
-    Nothing is fetched when the settings forbid it: it is the cache's kernels then, and so it is when the
-    mirror fails.
+    If fetching is disabled or the mirror fails, return only the kernels in the cache.
     """
     stored = store.cached(settings)
     if settings.offline:
@@ -86,9 +86,17 @@ def known(settings: Settings, progress: Progress) -> tuple[list[KernelPackage], 
 
 
 def listed(selectors: Sequence[str], kernels: Sequence[KernelPackage], *, every: bool) -> list[KernelPackage]:
-    """Of known kernels all that fit a selector; without one the best of each series and those of the cache.
+    """Return the known kernels that match any selector.
 
-    Raises WrongUsage for a selector that fits none.
+    Without selectors, return the best kernel of each series and those in the cache.
+
+    Args:
+        selectors: as for `matching.fitting`.
+        kernels: all known kernels.
+        every: return all kernels if there are no selectors.
+
+    Raises:
+        WrongUsage: a selector matches no kernel.
     """
     if not selectors:
         best = best_of_series(kernels)
@@ -98,13 +106,13 @@ def listed(selectors: Sequence[str], kernels: Sequence[KernelPackage], *, every:
 
 
 def last_known(settings: Settings) -> list[KernelPackage]:
-    """The kernels of the cache, and the complete ones of the lists when they were last read; at once."""
+    """Return the kernels in the cache and the complete ones in the stored index. This fetches nothing."""
     found = _known(Index.read(settings), store.cached(settings))
     return [each for each in found if not each.missing]
 
 
 def _known(index: Index, stored: Sequence[KernelPackage]) -> list[KernelPackage]:
-    """What is served or stored, each once; ranked anew only where what is stored is not served."""
+    """Return the kernels in the archive or the cache, each once. Sort them only if the cache has others."""
     cached = {each.key: each for each in stored}
     if cached.keys() <= {each.key for each in index.kernels if not each.missing}:
         return [cached.get(each.key, each) for each in index.kernels]
@@ -115,13 +123,13 @@ def _fitting(selector: str, kernels: Sequence[KernelPackage]) -> list[KernelPack
     if found := fitting(selector, kernels):
         return found
     raise WrongUsage(
-        f"there is no kernel {selector!r}{hint(selector, kernels)}",
+        f"there is no kernel {selector!r}{similar(selector, kernels)}",
         "'dynptr-harness kernels --all' lists them all",
     )
 
 
 def _split(selector: str, kernels: Sequence[KernelPackage]) -> tuple[list[Match], list[KernelPackage]]:
-    """What a selector means: the kernels that can be had, and those that cannot."""
+    """Return the complete and the incomplete kernels that a selector matches."""
     picks = pick(selector, kernels)
     return (
         [each for each in picks if not each.kernel.missing],
@@ -133,21 +141,21 @@ def _of_cache(selector: str, stored: Sequence[KernelPackage], failed: apt.Mirror
     picks = pick(selector, stored)
     if not picks:
         raise failed
-    log.warning("using %s from the cache, for %s", picks[0].kernel.release, failed.fact)
+    log.warning("using %s from the cache: %s", picks[0].kernel.release, failed.fact)
     return picks
 
 
 def _nothing_cached(selector: str, stored: Sequence[KernelPackage]) -> list[Match]:
-    has = f"name one of those it has ({_series(stored)})" if stored else "it has none at all: fetch one"
+    has = f"name one of those it has ({_series(stored)})" if stored else "it is empty: fetch one"
     raise EnvironmentFailed(
-        f"the cache has no kernel {selector!r}, and nothing may be fetched", f"{has}, {apt.MENDING_OFFLINE}"
+        f"the cache has no kernel {selector!r}, and fetching is disabled", f"{has}, {apt.OFFLINE_HINT}"
     )
 
 
-def _undecided(selector: str, failed: apt.MirrorFailed) -> apt.MirrorFailed:
+def _mirror_required(selector: str, failed: apt.MirrorFailed) -> apt.MirrorFailed:
     return apt.MirrorFailed(
-        f"which kernels are {selector!r} cannot be told without all of Debian's lists: {failed.fact}",
-        f"{apt.MENDING_MIRROR}, or use --offline for those of the cache",
+        f"{selector!r} needs all of Debian's lists: {failed.fact}",
+        f"{apt.MIRROR_HINT}, or use --offline for those in the cache",
     )
 
 
@@ -155,10 +163,10 @@ def _unknown(selector: str, incomplete: Sequence[KernelPackage], index: Index) -
     if index.troubles:
         return apt.MirrorFailed(
             f"no kernel {selector!r} in the lists that could be fetched: {index.troubles[0]}",
-            apt.MENDING_MIRROR,
+            apt.MIRROR_HINT,
         )
     complete = [each for each in index.kernels if not each.missing]
-    served = f": {_named(incomplete)}" if incomplete else hint(selector, complete)
+    served = f": {_named(incomplete)}" if incomplete else similar(selector, complete)
     return WrongUsage(
         f"Debian serves no complete kernel {selector!r}{served}",
         f"name one of the series {_series(complete)}, a release, or the path of a kernel image",

@@ -1,4 +1,4 @@
-"""Debian's kernels on this machine's disk: fetched by apt, unpacked into the cache."""
+"""Debian kernels in the cache: downloaded by apt and unpacked."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from dynptr_harness.core import subprocesses
-from dynptr_harness.core.cache import Cache, room_taken
+from dynptr_harness.core.cache import Cache, disk_usage
 from dynptr_harness.core.errors import EnvironmentFailed
 from dynptr_harness.kernels.debian import apt
 from dynptr_harness.kernels.debian.index import ARCHITECTURE
@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from dynptr_harness.core.progress import Progress
     from dynptr_harness.core.settings import Settings
 
-KIND = "kernels"  # of cache entry
-MACHINE = "x86_64"  # the kernel's name of the architecture
+KIND = "kernels"  # kind of cache entry
+MACHINE = "x86_64"  # the kernel's name for the architecture
 PROVENANCE = "kernel.json"
-ROOM_MIB = 600
+NEEDED_MIB = 600
 UNPACK_DEADLINE = 300.0
 
 
 def cached(settings: Settings) -> list[KernelPackage]:
-    """The kernels on this machine's disk, as far as they say what they are; in the order of `ranked`."""
+    """Return the kernels in the cache, in the order of `ranked`. Damaged entries are left out."""
     found = []
     for entry in Cache(settings.cache).entries(KIND):
-        # a damaged entry is made anew when it is wanted
+        # a damaged entry is built again when it is needed
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             fields = json.loads((entry / PROVENANCE).read_text())["kernel"]
             found.append(replace(from_json(fields), cached=True))
@@ -43,28 +43,30 @@ def cached(settings: Settings) -> list[KernelPackage]:
 
 
 def sizes(kernels: Iterable[KernelPackage], settings: Settings) -> dict[str, int]:
-    """Bytes that each takes on the disk, by key; of those that are there."""
+    """Return the bytes on the disk of each cached kernel, by key."""
     home = settings.cache / KIND
-    return {each.key: room_taken(home / each.key) for each in kernels if each.cached}
+    return {each.key: disk_usage(home / each.key) for each in kernels if each.cached}
 
 
 def fetch(kernel: KernelPackage, settings: Settings, progress: Progress) -> Kernel:
-    """The kernel on disk, downloaded and unpacked first where the cache does not have it.
+    """Return a kernel. Download and unpack it if the cache does not have it.
 
-    Raises MirrorFailed when it cannot be downloaded, EnvironmentFailed when it is not what it should be.
+    Raises:
+        MirrorFailed: it cannot be downloaded.
+        EnvironmentFailed: a tool failed, or the packages lack files.
     """
 
-    def build(folder: Path) -> None:
+    def build(directory: Path) -> None:
         archive = apt.Archive(settings, ARCHITECTURE)
         with progress.phase(
             f"fetching {kernel.package} {kernel.version} from Debian {kernel.suite}"
         ) as detail:
             with archive.lock():
-                archive.download([f"{part.name}={part.version}" for part in kernel.parts], folder)
+                archive.download([f"{part.name}={part.version}" for part in kernel.parts], directory)
             detail("unpacking")
-            _unpack(kernel, folder)
+            _unpack(kernel, directory)
 
-    entry = Cache(settings.cache).entry(KIND, kernel.key, build, room_mib=ROOM_MIB)
+    entry = Cache(settings.cache).entry(KIND, kernel.key, build, needed_mib=NEEDED_MIB)
     facts = json.loads((entry / PROVENANCE).read_text())
     return Kernel(
         release=kernel.release,
@@ -78,36 +80,36 @@ def fetch(kernel: KernelPackage, settings: Settings, progress: Progress) -> Kern
     )
 
 
-def _unpack(kernel: KernelPackage, folder: Path) -> None:
-    """From the .deb files in a folder make vmlinuz, config, usr/lib/modules/RELEASE and the provenance."""
+def _unpack(kernel: KernelPackage, directory: Path) -> None:
+    """Unpack .deb files to vmlinuz, config, usr/lib/modules/RELEASE and the provenance."""
     release = kernel.release
-    tree = folder / "tree"
-    for deb in sorted(folder.glob("*.deb")):
+    tree = directory / "tree"
+    for deb in sorted(directory.glob("*.deb")):
         subprocesses.run(
             ["dpkg-deb", "--extract", deb, tree], what=f"unpacking {deb.name}", deadline=UNPACK_DEADLINE
         )
         deb.unlink()
-    (folder / "usr/lib/modules").mkdir(parents=True)
-    (folder / "lib").symlink_to("usr/lib")  # depmod and modprobe look in either, by their version
-    modules = folder / "usr/lib/modules" / release
+    (directory / "usr/lib/modules").mkdir(parents=True)
+    (directory / "lib").symlink_to("usr/lib")  # depmod and modprobe use one or the other, by version
+    modules = directory / "usr/lib/modules" / release
     _first(tree / "usr/lib/modules" / release, tree / "lib/modules" / release).rename(modules)
-    _first(tree / f"boot/vmlinuz-{release}", modules / "vmlinuz").rename(folder / "vmlinuz")
+    _first(tree / f"boot/vmlinuz-{release}", modules / "vmlinuz").rename(directory / "vmlinuz")
     for config in (tree / f"boot/config-{release}", modules / "config"):
         if config.exists():
-            config.rename(folder / "config")
+            config.rename(directory / "config")
     (modules / "System.map").unlink(missing_ok=True)  # large, and the guest has /proc/kallsyms
     shutil.rmtree(tree)
     subprocesses.run(
-        ["depmod", "-b", folder, release], what=f"indexing modules of {release}", deadline=UNPACK_DEADLINE
+        ["depmod", "-b", directory, release], what=f"indexing modules of {release}", deadline=UNPACK_DEADLINE
     )
-    with (folder / "vmlinuz").open("rb") as image:
+    with (directory / "vmlinuz").open("rb") as image:
         digest = hashlib.file_digest(image, "sha256").hexdigest()
     facts = {"kernel": asdict(replace(kernel, cached=True)), "image_sha256": digest}
-    (folder / PROVENANCE).write_text(json.dumps(facts, indent=1))
+    (directory / PROVENANCE).write_text(json.dumps(facts, indent=1))
 
 
-def _first(*places: Path) -> Path:
-    for place in places:
-        if place.exists():
-            return place
-    raise EnvironmentFailed(f"the kernel's packages have none of {', '.join(map(str, places))}")
+def _first(*paths: Path) -> Path:
+    for path in paths:
+        if path.exists():
+            return path
+    raise EnvironmentFailed(f"the kernel's packages have none of {', '.join(map(str, paths))}")

@@ -1,4 +1,4 @@
-/* The two axes of the matrix: trees, whose nodes are folded and unfolded. */
+/* The two axes of the matrix: trees with nodes that fold and unfold. */
 
 const VIEWS = {
     types: { label: "Types × kernels", rows: ["family", "type", "group", "case"], columns: ["kernel"] },
@@ -45,7 +45,7 @@ class Axis {
         return [...parent.children.values()].sort((one, other) => one.value - other.value);
     }
 
-    /** The nodes to show, from the first to the last: those with cells, whose parents are all unfolded. */
+    /** Return the nodes to show, in order: those with cells whose ancestors are all unfolded. */
     visible(hasCells, open) {
         const shown = [];
         const walk = (nodes) => {

@@ -1,4 +1,4 @@
-/* How many cells there are where a row and a column meet, folded ones too. */
+/* Counts of cells for each row and column, also for folded ones. */
 
 class Counts {
     constructor(rows, columns, matrix, passes) {
@@ -8,7 +8,7 @@ class Counts {
         this.bad = new Uint32Array(size);
         this.good = new Uint16Array(size); // verdicts as expected, a bit each
         this.wrong = new Uint16Array(size); // those that are not
-        this.changed = new Uint8Array(size); // changes, a bit each
+        this.changed = new Uint8Array(size); // changes as bits
         this.rowTotal = new Uint32Array(rows.nodes.length);
         this.columnTotal = new Uint32Array(columns.nodes.length);
         for (let cell = 0; cell < matrix.count; cell++) {
@@ -34,7 +34,7 @@ class Counts {
         }
     }
 
-    /** All there is to say of one slot. */
+    /** Return the counts of one slot. */
     at(row, column, matrix) {
         const slot = row.id * this.width + column.id;
         const bits = this.wrong[slot] || this.good[slot];

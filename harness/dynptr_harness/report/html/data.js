@@ -1,4 +1,4 @@
-/* The data of the page: unpacked, and asked by the number of a cell. */
+/* The data of the page, unpacked. Cells are addressed by number. */
 
 const SIGNS = {
     pass: "✓",
@@ -15,7 +15,7 @@ const SIGNS = {
     "not-run": "–",
     missing: "?",
 };
-/* The worst first: what stands for several cells. */
+/* Verdicts from the worst to the best; the worst one represents several cells. */
 const WORST_FIRST = [
     "crash",
     "hang",
@@ -34,13 +34,13 @@ const WORST_FIRST = [
 const CALM = new Set(["pass", "expected-difference", "known-defect", "absent"]);
 const LOUD = new Set(["hang", "crash", "lost", "not-run", "missing"]);
 
-/** The class that colours an answer. */
+/** Return the CSS class for the colour of an answer. */
 function colour(verdict, ok) {
     if (ok) return CALM.has(verdict) ? verdict : "absent";
     return LOUD.has(verdict) ? verdict : "wrong";
 }
 
-/** What a script element of the page holds: JSON, deflated, in base64. */
+/** Return the content of a script element: JSON, deflated, in base64. */
 async function unpacked(id) {
     const binary = atob(document.getElementById(id).textContent);
     const bytes = new Uint8Array(binary.length);
@@ -59,7 +59,7 @@ class Matrix {
         const familyOf = this.types.map((each) => each.name.split("/")[0]);
         const families = [...new Set(familyOf)];
         this.cells.family = this.cells.type.map((number) => families.indexOf(familyOf[number]));
-        /* A program type that can be attached in one way only: it is shown as its family. */
+        /* Program types with only one attach variant are shown as their family. */
         this.alone = familyOf.map((one) => familyOf.filter((other) => one === other).length === 1);
         this.names = {
             family: families,
@@ -71,7 +71,7 @@ class Matrix {
         this.worst = this.verdicts.map((verdict) => WORST_FIRST.indexOf(verdict));
     }
 
-    /** An answer by its number, in words; texts are there once `texts` was awaited. */
+    /** Return an answer by number, in words. Await `texts` first. */
     answer(number) {
         const [verdict, ok, expected, seen, reason, log, console] = this.answers[number];
         const text = (index) => (index < 0 || !this.loaded ? "" : this.loaded.texts[index]);
@@ -99,13 +99,13 @@ class Matrix {
         return this.changes[this.cells.change[cell]] ?? null;
     }
 
-    /** Texts and programs, unpacked when they are wanted first. */
+    /** Return texts and programs, unpacked on first use. */
     async texts() {
         this.loaded ??= await unpacked("texts");
         return this.loaded;
     }
 
-    /** The C functions that a cell is about. */
+    /** Return the C functions of a cell. */
     programs(cell) {
         const about = this.cases[this.cells.case[cell]];
         const names = about.example ? [this.types[this.cells.type[cell]].example] : about.functions;
@@ -114,7 +114,7 @@ class Matrix {
             .map((name) => ({ name, ...this.loaded.programs[name] }));
     }
 
-    /** What names a cell in a link. */
+    /** Return the part of a link that identifies a cell. */
     key(cell) {
         const { kernel, type, case: name } = this.cells;
         return [
@@ -130,19 +130,19 @@ class Matrix {
         return null;
     }
 
-    /** '6.12' where that is one kernel only, else as much of the release as it takes. */
+    /** Return the series, such as '6.12', if it is unique, otherwise a distinct part of the release. */
     shortKernel(number) {
         const { release, series } = this.kernels[number];
         const alone = this.kernels.filter((each) => each.series === series).length === 1;
         return alone ? series : release.replace(/-cloud-.*$/, "");
     }
 
-    /** The name of a node of an axis, for people. */
+    /** Return the label of a node of an axis. */
     label(dimension, value) {
         return dimension === "kernel" ? this.shortKernel(value) : this.names[dimension][value];
     }
 
-    /** What there is to say of it beside its name. */
+    /** Return the description of a node of an axis. */
     hint(dimension, value) {
         if (dimension === "kernel") return this.kernels[value].release;
         if (dimension === "type") return this.types[value].event;

@@ -1,4 +1,4 @@
-/* Elements, made as nodes; or as text, where thousands are drawn at a time. */
+/* Creation of elements as nodes, or as text if thousands are drawn at a time. */
 
 function element(name, attributes, ...children) {
     const made = document.createElement(name);
@@ -7,7 +7,7 @@ function element(name, attributes, ...children) {
     return made;
 }
 
-/** The sign of a verdict on its colour. */
+/** Return the sign of a verdict on its colour. */
 function mark(verdict, ok) {
     return element("span", { class: `mark ${colour(verdict, ok)}`, "aria-hidden": "true" }, SIGNS[verdict]);
 }
@@ -16,7 +16,7 @@ function escaped(text) {
     return String(text).replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
 }
 
-/** An element as text; an attribute that is null is left out, and `content` is HTML. */
+/** Return an element as text. Null attributes are left out; `content` is HTML. */
 function tag(name, attributes, content = "") {
     let text = `<${name}`;
     for (const key in attributes)

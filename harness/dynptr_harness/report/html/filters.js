@@ -1,4 +1,4 @@
-/* What is shown: chosen with the tools, kept in the address, so that a link shows the same. */
+/* The filters: set with the tools and kept in the address, so that a link shows the same cells. */
 
 class Filters {
     constructor(matrix, changed) {
@@ -36,7 +36,7 @@ class Filters {
         this.show();
     }
 
-    /** From the address. */
+    /** Read the filters from the address. */
     read() {
         const given = new URLSearchParams(location.hash.slice(1));
         const set = (name) => new Set((given.get(name) ?? "").split(",").filter(Boolean));
@@ -50,12 +50,12 @@ class Filters {
         this.open = given.has("open") ? set("open") : new Set(this.unfolded());
     }
 
-    /** What is unfolded before anybody has unfolded anything. */
+    /** Return the nodes that are unfolded by default. */
     unfolded() {
         return this.matrix.kernels.length === 1 ? [this.matrix.names.kernel[0]] : [];
     }
 
-    /** To the address, without a step in the history. */
+    /** Write the filters to the address, without a new entry in the history. */
     write() {
         const parts = [];
         const put = (name, value) =>
@@ -85,7 +85,7 @@ class Filters {
         this.set({ kernel: new Set(), type: new Set(), verdict: new Set(), change: new Set(), words: "" });
     }
 
-    /** A function that says whether a cell is shown. */
+    /** Return a predicate for the cells to show. */
     passes() {
         const { cells, names, verdicts, changes } = this.matrix;
         const chosen = (all, set) => all.map((name) => !set.size || set.has(name));
@@ -104,7 +104,7 @@ class Filters {
             (!this.change.size || byChange[cells.change[cell]] === true);
     }
 
-    /** A glob over IDs, or words that are in ID or title. */
+    /** Return a predicate for cases: a glob for IDs, or words in ID or title. */
     fitting() {
         const words = this.words.toLowerCase();
         if (/[*?]/.test(words)) {
@@ -154,7 +154,7 @@ class Filters {
         });
     }
 
-    /** A chip a verdict that there is, one for all that is not as expected, one a kind of change. */
+    /** Draw a chip for each verdict that occurs, for unexpected cells, and for each kind of change. */
     chips() {
         const place = document.getElementById("chips");
         const { matrix } = this;
@@ -207,7 +207,7 @@ class Filters {
         }
     }
 
-    /** The state of all tools. */
+    /** Update the state of all tools. */
     show() {
         for (const button of document.querySelectorAll("#views button")) {
             const chosen = button.dataset.view === this.view;

@@ -1,4 +1,4 @@
-/* The matrix on the page. Only what can be seen is drawn: a full matrix has 100,000 slots. */
+/* The matrix on the page. Only visible slots are drawn, because a full matrix has 100,000. */
 
 const ROW = 26; // pixels, as in grid.css
 const NARROW = 26; // a column whose slots hold a sign and no count
@@ -23,7 +23,7 @@ class Grid {
         this.update();
     }
 
-    /** Count and lay out anew: filters, view or folds changed. */
+    /** Count and lay out again after filters, view or folds changed. */
     update() {
         const { filters, matrix } = this;
         const view = VIEWS[filters.view];
@@ -53,7 +53,7 @@ class Grid {
         this.draw();
     }
 
-    /** Widths and places. */
+    /** Compute widths and positions. */
     layOut(view) {
         const room = this.place.clientWidth;
         const wanted = { family: 330, kernel: 290, group: 460 }[view.rows[0]];
@@ -263,7 +263,7 @@ class Grid {
         this.draw();
     }
 
-    /** Scroll as far as it takes to see the active slot beside the headings. */
+    /** Scroll until the active slot is visible beside the headings. */
     reveal() {
         const [row, column] = this.active;
         const { place } = this;
@@ -282,7 +282,7 @@ class Grid {
         }
     }
 
-    /** The cells where a row and a column meet, the worst first. */
+    /** Return the cells of a row and a column, the worst first. */
     cellsOf(row, column) {
         const { matrix } = this;
         const { cells } = matrix;

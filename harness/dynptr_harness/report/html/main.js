@@ -1,4 +1,4 @@
-/* From the data to the page. */
+/* Builds the page from the data. */
 
 const CHANGED = {
     "new-failure": "newly failing",
@@ -8,12 +8,12 @@ const CHANGED = {
     new: "new",
 };
 
-/** The changes since the baseline, counted. */
+/** Return the number of changes since the baseline, in words. */
 function since(baseline) {
     if (!baseline) return "";
     const counts = Object.entries(baseline.counts).filter(([, count]) => count);
     const told = counts.map(([kind, count]) => `${count} ${CHANGED[kind]}`).join(", ");
-    return `; since the baseline ${told || "nothing changed"}`;
+    return `; since the baseline: ${told || "no change"}`;
 }
 
 function headline(matrix) {
@@ -30,14 +30,14 @@ function headline(matrix) {
     if (baseline) parts.push(`compared with ${baseline.started.slice(0, 10)}`);
     document.getElementById("origin").textContent = parts.join(" · ");
     const wrong = totals.planned - totals.ok;
-    const [ok, all] = [totals.ok, totals.planned].map((count) => count.toLocaleString("en"));
+    const ok = totals.ok.toLocaleString("en");
     const sign = { class: `sign${wrong ? " wrong" : ""}`, "aria-hidden": "true" };
     document
         .getElementById("verdict")
         .append(
             element("span", sign, wrong ? "✗" : "✓"),
             element("strong", {}, wrong ? `${number(wrong, "cell")} not as expected` : "All as expected"),
-            element("span", {}, `${ok} of ${all} cells as expected${since(baseline)}`),
+            element("span", {}, `${ok} of ${number(totals.planned, "cell")} as expected${since(baseline)}`),
         );
 }
 

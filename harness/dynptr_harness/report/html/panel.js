@@ -1,4 +1,4 @@
-/* Details: of one cell, of all cells of a slot, or of the run. */
+/* Details of a cell, of all cells of a slot, or of the run. */
 
 const LISTED = 400;
 
@@ -36,7 +36,7 @@ class Panel {
         this.place.focus({ preventScroll: true });
     }
 
-    /** The cells of a slot: one at once, several as a list. */
+    /** Show the cells of a slot: the details of one cell, or a list of several. */
     open(cells, path) {
         const { case: cases, type, kernel } = this.matrix.cells;
         const alike = cells.every(
@@ -73,7 +73,7 @@ class Panel {
                       element(
                           "p",
                           { class: "path" },
-                          `and ${cells.length - LISTED} cells more: unfold the matrix, or filter it`,
+                          `and ${cells.length - LISTED} more cells: unfold the matrix, or filter it`,
                       ),
                   ]
                 : [];
@@ -139,7 +139,7 @@ class Panel {
             ...this.loaders(cell),
             ...this.elsewhere(cell),
             ...(about.source
-                ? [element("h3", {}, "Where the expectation comes from"), element("p", {}, about.source)]
+                ? [element("h3", {}, "Source of the expectation"), element("p", {}, about.source)]
                 : []),
             ...this.text("Verifier log", answer.log, !answer.ok),
             ...this.text("Console, its end", answer.console, !answer.ok),
@@ -166,7 +166,7 @@ class Panel {
         return parts;
     }
 
-    /** Expected and seen, finding by finding where they are about the same things. */
+    /** Show expected and seen results, line by line if they have the same findings. */
     said({ expected, seen, ok }) {
         if (!expected && !seen) return [];
         const split = (text) =>
@@ -208,12 +208,12 @@ class Panel {
         ];
     }
 
-    /** The same case and type on the same kernel through other loaders. */
+    /** Show the results of the other loaders. */
     loaders(cell) {
         return this.strip("Loaders", cell, ["kernel", "type", "case"], (each) => this.matrix.loader(each));
     }
 
-    /** The same case and type on other kernels. */
+    /** Show the results on the other kernels. */
     elsewhere(cell) {
         return this.strip("On each kernel", cell, ["type", "case", "loader"], (each) =>
             this.matrix.shortKernel(this.matrix.cells.kernel[each]),
@@ -290,15 +290,15 @@ class Panel {
             "took, in seconds": run.seconds,
             ended: run.ended,
         };
-        if (run.jobs) words["machines at a time"] = run.jobs;
+        if (run.jobs) words["maximum number of machines"] = run.jobs;
         if (run.isolation) words.isolation = run.isolation;
-        if (run.shards) words["merged of runs"] = run.shards;
+        if (run.shards) words["merged runs"] = run.shards;
         if (baseline) words.baseline = `${baseline.started}, dynptr-harness ${baseline.harness}`;
         for (const { before, after } of baseline?.kernels ?? []) {
             if (before && after && before !== after) words[`Linux ${before}`] = `became ${after}`;
         }
         const packages = folded(
-            "Packages of the guest",
+            "Guest packages",
             `${Object.keys(run.packages).length}`,
             false,
             facts(run.packages),
@@ -306,12 +306,12 @@ class Panel {
         const each = kernels.map((kernel) =>
             folded(
                 `Linux ${kernel.release}`,
-                `${kernel.boots} machines`,
+                `${kernel.boots} ${kernel.boots === 1 ? "machine" : "machines"}`,
                 kernels.length === 1,
                 facts({
                     ...kernel.facts,
                     ...(kernel.stopped ? { stopped: kernel.stopped } : {}),
-                    ...(kernel.splats.length ? { "outside of cells": kernel.splats.join("; ") } : {}),
+                    ...(kernel.splats.length ? { "warnings outside of cells": kernel.splats.join("; ") } : {}),
                 }),
             ),
         );
@@ -328,7 +328,7 @@ function folded(title, hint, open, ...children) {
     );
 }
 
-/** A finding a line. */
+/** Split a text into findings, one for each line. */
 function lines(text) {
     return text.replaceAll("; ", "\n");
 }

@@ -1,6 +1,6 @@
-/* What is written where a row and a column meet; `at` is what the counts say of it. */
+/* Content of the slots. `at` is the counts of a slot. */
 
-/** A count, and marks for what is as expected and yet no plain pass. */
+/** Return a count, with marks for results that are as expected but not `pass`. */
 function summed({ total, bad, good }) {
     if (bad) return `${total - bad}/${total}`;
     if (good.length === 1 && good[0] === "absent") return "absent";
@@ -10,7 +10,7 @@ function summed({ total, bad, good }) {
     return `${total}${marks.map((verdict) => tag("i", { class: verdict }, SIGNS[verdict])).join("")}`;
 }
 
-/** Classes for the colour, and for what changed since the baseline. */
+/** Return the CSS classes for the colour and for changes since the baseline. */
 function classesOf(at, single) {
     const classes = [single ? colour(at.worst, !at.bad) : summedColour(at)];
     if (at.changes.some((change) => change !== "new")) classes.push("changed");
@@ -18,13 +18,13 @@ function classesOf(at, single) {
     return classes.join(" ");
 }
 
-/** The colour of several cells: calm where all are as expected, loud where most are not. */
+/** Return the colour of several cells: muted if all are as expected, strong if most are not. */
 function summedColour({ bad, total, good, worst }) {
     if (bad) return bad * 2 < total ? "some" : colour(worst, false);
     return good.length === 1 ? colour(good[0], true) : "pass";
 }
 
-/** The same in words. */
+/** Return the content of a slot in words. */
 function saidOf({ total, bad, good, worst, changes }) {
     if (!total) return "does not apply";
     const said = bad

@@ -1,4 +1,4 @@
-"""Where a run takes place: what is refused before anything is done there."""
+"""Conflicting options of `run` are rejected before any work begins."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--kernel", "host"), ("this machine's own kernel", "say --yes")),
-        (("--kernel", "host", "--yes", "--in", "docker"), ("cannot be asked from a container", "--in")),
-        (("--kernel", "host", "--kernel", "6.12", "--yes"), ("asked alone", "merge")),
+        (("--kernel", "host"), ("the kernel of this machine", "add --yes")),
+        (("--kernel", "host", "--yes", "--in", "docker"), ("cannot be tested from a container", "--in")),
+        (("--kernel", "host", "--kernel", "6.12", "--yes"), ("cannot be combined", "merge")),
         (("--kernel", "host", "--yes", "--append", "quiet"), ("kernels that are booted",)),
-        (("--in", "docker", "--json", "/result.json"), ("root of the file system",)),
+        (("--in", "docker", "--json", "/result.json"), ("in the root directory",)),
         (("--in", "nowhere"), ("nowhere", "docker")),
     ],
 )
-def test_what_makes_no_sense_in_a_place_is_wrong_usage(
+def test_conflicting_options_are_wrong_usage(
     arguments: tuple[str, ...], words: tuple[str, ...], tmp_path: Path
 ) -> None:
     done = subprocess.run(

@@ -1,15 +1,9 @@
-"""The kfuncs that the programs call, with the kernel version that added each."""
+"""The kfuncs that the programs of bpf_src/elf call."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from dynptr_harness.conformance.prog_types import Version
-
-KFUNCS: Mapping[str, Version] = {
+# The version of the kernel that added each.
+KFUNCS: dict[str, tuple[int, int]] = {
     "bpf_dynptr_adjust": (6, 5),
     "bpf_dynptr_clone": (6, 5),
     "bpf_dynptr_copy": (6, 15),

@@ -1,6 +1,6 @@
-"""The command in a process of its own, with a small catalogue, made-up kernels and made-up machines.
+"""The command with a small catalogue, sample kernels and fake machines: `python -m tests.unit.fake_command`.
 
-A kernel that the variable WRONG_KERNEL names gives a wrong answer to the first request.
+The kernel in the environment variable WRONG_KERNEL gives a wrong reply to the first request.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _choose(selectors: Sequence[str], **_options: Any) -> list[Any]:
 def main() -> None:
     """Run the command."""
     loader = "dynptr_harness.conformance.loader"
-    stand_ins = {
+    replacements = {
         f"{loader}.CASES": tuple(case for case in catalogue.CASES if case.id in CASES),
         f"{loader}.PROG_TYPES": tuple(each for each in PROG_TYPES if each.name in TYPES),
         "dynptr_harness.vm.launcher.prepare": _prepare,
@@ -53,8 +53,8 @@ def main() -> None:
         "dynptr_harness.vm.launcher.Snapshots.start": _start,
         "dynptr_harness.commands.results.choose": _choose,
     }
-    for name, stand_in in stand_ins.items():
-        patch(name, stand_in).start()
+    for name, replacement in replacements.items():
+        patch(name, replacement).start()
     cli.main()
 
 

@@ -1,0 +1,122 @@
+"""The command `fuzz`."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dynptr_harness.cli import completion
+from dynptr_harness.cli.app import app, say
+from dynptr_harness.cli.options import KernelOption, ProbeOptions, console_on, expand_options
+from dynptr_harness.core.errors import ExitStatus, WrongUsage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from rich.console import Console
+
+DEFAULT_SECONDS = 60.0
+
+
+@app.command()
+@expand_options
+def fuzz(
+    *,
+    kernel: KernelOption = ["6.12"],  # noqa: B006  (typer copies it)
+    prog_type: Annotated[
+        str,
+        typer.Option(
+            "--prog-type",
+            "-t",
+            metavar="TYPE",
+            help="Program type to load. See `types`.",
+            autocompletion=completion.prog_types,
+        ),
+    ] = "RAW_TRACEPOINT",
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            min=0, metavar="N", help="Run for N seconds per kernel. Default: 60.", show_default=False
+        ),
+    ] = None,
+    sequences: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Number of sequences per kernel.", show_default=False),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(metavar="S", help="Repeat the sequences of this seed.", show_default=False),
+    ] = None,
+    replay: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Run only the sequence in this replay file.")
+    ] = None,
+    directory: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Directory for replay files.")
+    ] = Path(),
+    coverage: Annotated[bool, typer.Option("--coverage", help="Show the coverage of the sequences.")] = False,
+    boot: ProbeOptions,
+) -> None:
+    """Run random sequences of actions and compare each reply with a model of the kernel.
+
+    An action is an event whose program reserves, accesses and releases records, or a call of user space that
+    reads the ring or waits for it. A sequence that differs from the model is reduced to the shortest one that
+    still differs and written to a replay file.
+
+    Exit status: 0 no difference, 1 a difference, 3 no difference, but a sequence has no answer.
+
+    Examples:
+
+    * `dynptr-harness fuzz --kernel 7.3 --seconds 600`
+    * `dynptr-harness fuzz --kernel 6.1 --seed 7 --sequences 1000 -t XDP`
+    * `dynptr-harness fuzz --replay fuzz-6.12.117-7-31.json`
+    """
+    from dynptr_harness.commands import fuzz as fuzzing
+    from dynptr_harness.conformance.fuzz.sequence import Sequence
+    from dynptr_harness.conformance.loader import load
+    from dynptr_harness.vm.launcher import Machines
+
+    names = {each.name.upper(): each.name for each in load().prog_types if each.offers_helper}
+    if prog_type.upper() not in names:
+        raise WrongUsage(
+            f"there is no program type {prog_type!r} that allows the helper",
+            "`dynptr-harness types` lists the program types",
+        )
+    if not directory.is_dir():
+        raise WrongUsage(f"there is no directory {directory}", "create it, or name another one")
+    again = Sequence.from_json(_text(replay), str(replay))[0] if replay else None
+    seed = secrets.randbelow(1 << 31) if seed is None else seed
+    limits = fuzzing.Limits(
+        seconds=DEFAULT_SECONDS if seconds is None and sequences is None else seconds, sequences=sequences
+    )
+    progress, out = boot.progress(), console_on()
+    machines = Machines(kernel, boot.options(), settings=boot.settings(), progress=progress)
+    statuses = [ExitStatus.AS_EXPECTED]
+    for prepared in machines.kernels:
+        fuzzer = fuzzing.Fuzzer(machines, prepared, names[prog_type.upper()], progress.tell)
+        if again:
+            lines = fuzzer.replay(again)
+            statuses.append(ExitStatus.NOT_AS_EXPECTED if lines else ExitStatus.AS_EXPECTED)
+            _print(out, lines or ["no difference"])
+            continue
+        result = fuzzer.run(seed, limits)
+        statuses.append(result.status)
+        _print(out, fuzzing.report(result, coverage=coverage))
+        for found in result.found:
+            say(f"replay file: {fuzzing.write(found, result, directory)}")
+    different = ExitStatus.NOT_AS_EXPECTED in statuses
+    raise typer.Exit(ExitStatus.NOT_AS_EXPECTED if different else max(statuses))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise WrongUsage(f"cannot read {path}: {error}", "give a file that `fuzz` wrote") from error
+
+
+def _print(out: Console, lines: Iterable[str]) -> None:
+    for line in lines:
+        out.print(line, markup=False, soft_wrap=True)

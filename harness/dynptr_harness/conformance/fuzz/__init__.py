@@ -1,0 +1,1 @@
+"""Random sequences of actions, checked against the model of `conformance.model`."""
