@@ -86,7 +86,14 @@ def shell(
 @app.command()
 @expand_options
 def probe(
-    file: Annotated[Path, typer.Argument(metavar="FILE.c", help="C file to load.", show_default=False)],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE...",
+            help="C files or BPF objects to load; - reads C from standard input.",
+            show_default=False,
+        ),
+    ],
     *,
     kernel: KernelOption = ["6.12"],  # noqa: B006  (typer copies it)
     prog_type: Annotated[
@@ -109,18 +116,20 @@ def probe(
     schema: Annotated[bool, schema_option("probe")] = False,  # noqa: ARG001
     boot: ProbeOptions,
 ) -> None:
-    """Load BPF programs from a C file and show what the verifier says.
+    """Load BPF programs and show who refuses them, and why.
 
-    The programs are only loaded, not attached or run. clang on this machine compiles a file with SEC() for
-    libbpf. BCC compiles any other file in the guest, where the only kernel headers are those of BPF. Both
-    search bpf_src/include.
+    The programs are only loaded, not attached or run. A C file with SEC() is compiled by clang on this
+    machine and loaded by libbpf. Any other C file is compiled and loaded by BCC in the guest, where only the
+    kernel's BPF headers are available. Both search bpf_src/include. BPF objects are loaded by libbpf. A
+    program loads even if other programs or maps of its file cannot.
 
-    Exit status: 0 all accepted, 1 some rejected, 2 clang rejected the file, 3 the environment failed.
+    Exit status: 0 all accepted, 1 some refused, 2 clang rejected a file, 3 the environment failed.
 
     Examples:
 
     * `dynptr-harness probe trace.bpf.c --kernel oldest --kernel newest`
     * `dynptr-harness probe filter.c -t XDP -t 'SCHED_*' --kernel 6.1 --log`
+    * `dynptr-harness probe target/bpf/probe.o --json`
     """
     import json
 
@@ -133,21 +142,23 @@ def probe(
         print(diagnostics, end="", file=sys.stderr)
 
     try:
-        source = UserProgram.read(file)
+        sources = [UserProgram.read(each) for each in files]
         wanted = probing.Wanted(tuple(function or ()), tuple(prog_type or ()))
-        wanted.prog_types_for(source)
+        for source in sources:
+            wanted.prog_types_for(source)
         progress = boot.progress()
         machines = Machines(kernel, boot.options(), settings=boot.settings(), progress=progress)
         with _console_on_failure():
-            answers = probing.probe(machines, source, wanted, progress, show_diagnostics)
+            answers = probing.probe(machines, sources, wanted, progress, show_diagnostics)
     except CompileFailed as failed:
         show_diagnostics(failed.diagnostics)
+        if as_json:
+            print(json.dumps(as_document([probing.not_compiled(failed)], [(failed.name, "")]), indent=1))
         raise
     if as_json:
-        print(json.dumps(as_document(answers, str(file), source.loader), indent=1))
+        print(json.dumps(as_document(answers, [(each.name, each.loader) for each in sources]), indent=1))
     else:
-        out = console_on()
-        out.print(ProbeReport(answers, with_log=log), soft_wrap=not out.is_terminal)
+        console_on().print(ProbeReport(answers, with_log=log), soft_wrap=True)
     raise typer.Exit(not all(answer.accepted for answer in answers))
 
 

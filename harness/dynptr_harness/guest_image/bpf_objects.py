@@ -28,6 +28,11 @@ FLAGS = (
     *("-O2", "-g", "-target", "bpf", "-mcpu=v3"),
     f"-idirafter/usr/include/{os.uname().machine}-linux-gnu",
 )
+# For users' programs. The headers are the same on every host; see bpf_headers/README.md. The macros of
+# bpf_tracing.h need the architecture, which is that of the guest.
+USER_HEADERS = Path(__file__).with_name("bpf_headers") / "include"
+HOST_HEADERS_FLAGS = (*FLAGS, "-D__TARGET_ARCH_x86")
+USER_FLAGS = (*HOST_HEADERS_FLAGS, "-isystem", str(USER_HEADERS))
 
 
 @cache

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dynptr_harness.commands.user_program import COMPILE_DEADLINE, CompileFailed, UserProgram
+from dynptr_harness.commands.user_program import COMPILE_DEADLINE, CompileFailed, FileRefused, UserProgram
 from dynptr_harness.conformance import plan
 from dynptr_harness.conformance.prog_types import PROG_TYPES
 from dynptr_harness.core.errors import HarnessError, WrongUsage
 from dynptr_harness.core.kernel_version import KernelVersion
+from dynptr_harness.core.refusal import Refusal, Refuser, refusal
 from dynptr_harness.core.text import printable
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from dynptr_harness.commands.user_program import GivenSource
     from dynptr_harness.conformance.prog_types import Version
+    from dynptr_harness.kernels.model import Kernel
     from dynptr_harness.pytest_plugin.machine_session import MachineSession
     from dynptr_harness.vm.machine import Machine
 
@@ -27,17 +29,21 @@ DEADLINE = 60.0  # seconds for each request to the agent
 
 
 class Refused(HarnessError):
-    """The kernel rejected the load or attach of a program.
+    """libbpf or the kernel rejected the load or attach of a program.
 
     Attributes:
+        by: 'libbpf', 'kernel map creation', 'verifier', 'kernel' or 'attach'.
         errno: errno of bpf(2), or 0 if the kernel lacks the program type.
-        log: whole verifier log, '' if there is none.
+        reason: one line.
+        log: verifier log or libbpf's messages; '' if there are none.
     """
 
-    def __init__(self, fact: str, errno: int, log: str = "") -> None:
-        super().__init__(fact)
-        self.errno = errno
-        self.log = log
+    def __init__(self, name: str, why: Refusal) -> None:
+        super().__init__(f"{why.who} refused {name}: {why.reason}")
+        self.by = str(why.by)
+        self.errno = why.errno
+        self.reason = why.reason
+        self.log = why.log
 
     def __str__(self) -> str:
         return f"{self.fact}\n{printable(self.log)}".rstrip()
@@ -60,11 +66,12 @@ class Guest:
         console: file with the console output.
     """
 
-    def __init__(self, session: MachineSession, machine: Machine) -> None:
+    def __init__(self, session: MachineSession, machine: Machine, kernel: Kernel | None = None) -> None:
         self.facts: Mapping[str, Any] = machine.facts
         self.console = machine.console
         self._session = session
         self.machine = machine
+        self._kernel = kernel
 
     @property
     def version(self) -> Version:
@@ -87,7 +94,7 @@ class Guest:
 
     def given(self, source: UserProgram) -> GivenSource:
         """Send a C file to the agent."""
-        return self._session.run(source.give_to(self.machine))
+        return self._session.run(source.give_to(self.machine, self._kernel))
 
 
 class Bpf:
@@ -105,13 +112,13 @@ class Bpf:
         """Compile a file and load a program from it.
 
         Args:
-            path: C file. clang on this machine compiles a file with SEC() for libbpf; BCC in the guest
-                compiles any other.
+            path: C file or BPF object. clang on this machine compiles a C file with SEC() for libbpf. BCC in
+                the guest compiles any other.
             function: name of the program; needed if the file has several.
             prog_type: program type, in upper or lower case; default: the type in SEC().
 
         Raises:
-            Refused: the verifier rejected the program, or the kernel lacks the type.
+            Refused: libbpf or the kernel rejected the program, or the kernel lacks the type.
             WrongUsage: the file cannot be read, the type does not exist, or neither `prog_type` nor SEC()
                 names one.
             AssertionError: clang rejected the file.
@@ -119,24 +126,27 @@ class Bpf:
         __tracebackhide__ = True  # show the line of the test; the message has the rest
         source = UserProgram.read(self._directory / path)
         if not prog_type and source.loader == "bcc":
-            raise WrongUsage(f"{source.path} has no SEC(): name a prog_type")
+            raise WrongUsage(f"{source.name} has no SEC(): name a prog_type")
         try:
             given = self._guest.given(source)
         except CompileFailed as failed:
             raise AssertionError(f"{failed.fact}:\n{failed.diagnostics}") from None
+        except FileRefused as refused:
+            raise Refused(source.name, refused.why) from None
         name = function or self._only(given, source)
         reply = self._guest.ask(given.request(name, prog_type and _known(prog_type)), COMPILE_DEADLINE)
-        if refused := reply.get("refused"):
-            raise Refused(f"the verifier refused {name}", refused["errno"], refused["log"])
-        if "no_type" in reply:
-            raise Refused(f"the kernel has no programs of type {prog_type}", 0)
+        if "refused" in reply:
+            raise Refused(name, refusal(reply["refused"]))
+        if "no_type" in reply or "unavailable" in reply:
+            reason = reply.get("unavailable", f"the kernel has no programs of type {prog_type}")
+            raise Refused(name, Refusal(Refuser.KERNEL, 0, reason, ""))
         return Program(self._guest, name, reply["program"], fires=bool(prog_type))
 
     @staticmethod
     def _only(given: GivenSource, source: UserProgram) -> str:
         names = list(given.programs)
         if len(names) != 1:
-            raise ValueError(f"{source.path} has the programs {', '.join(names) or 'none'}: name one")
+            raise ValueError(f"{source.name} has the programs {', '.join(names) or 'none'}: name one")
         return names[0]
 
 
@@ -158,7 +168,7 @@ class Program:
 
     @contextmanager
     def attached(self) -> Iterator[None]:
-        """Attach the program within this context, to the event of its type or as SEC() says.
+        """Attach the program within this context, to the event of its type or by its section.
 
         Raises:
             Refused: the kernel rejected the attach.
@@ -166,7 +176,7 @@ class Program:
         __tracebackhide__ = True
         reply = self._do("attach")
         if failed := reply.get("attach_failed"):
-            raise Refused(f"{self.name} is not attached: {failed['what']}", failed["errno"])
+            raise Refused(self.name, refusal(failed, Refuser.ATTACH))
         try:
             yield
         finally:
@@ -176,7 +186,7 @@ class Program:
         """Trigger the event of the program type once and return its result. See `dynptr-harness types`.
 
         Raises:
-            WrongUsage: the program was loaded as SEC() says, so its event is unknown.
+            WrongUsage: the program was loaded by its section, so its event is unknown.
         """
         if not self._fires:
             raise WrongUsage(f"the event of {self.name} is not known: trigger it with machine.run")

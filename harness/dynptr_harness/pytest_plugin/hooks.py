@@ -155,7 +155,8 @@ def machine(
     from dynptr_harness.pytest_plugin.fixtures import Guest
 
     session = stash.session(request.config)
-    guest = Guest(session, session.machine(dynptr_harness_kernel))
+    prepared = session.prepared(dynptr_harness_kernel)
+    guest = Guest(session, session.machine(dynptr_harness_kernel), prepared.kernel)
     yield guest
     session.clear()
     console = guest.console.read_text(errors="replace")

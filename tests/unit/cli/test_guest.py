@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import signal
 import sys
 from pathlib import Path
@@ -170,8 +171,8 @@ def test_probe_shows_each_reason_once(command: Command, file: Path) -> None:
         ["bad", "KPROBE", "EINVAL", "accepted"],
         ["bad", "XDP", "EINVAL", "accepted"],
         [],
-        ["bad", "as", "KPROBE", "on", "6.1.0-x", "and", "1", "more:"],
-        ["Unreleased", "reference", "id=2"],
+        ["bad", "as", "KPROBE,", "XDP", "on", "6.1.0-x:"],
+        ["verifier:", "Unreleased", "reference", "id=2"],
     ]
     assert ended.err == "a warning\n"
 
@@ -195,6 +196,82 @@ def test_a_crash_is_an_answer_and_the_rest_is_loaded(command: Command, file: Pat
     answers = [(each["accepted"], each["reason"]) for each in validated("probe", ended.out)["answers"]]
     assert answers == [(True, ""), (False, "crash: Kernel panic")]
     assert command.machines  # all requests were sent
+
+
+def test_several_files_share_a_machine_and_the_answers_name_them(
+    command: Command, file: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.bpf.c"
+    other.write_text(WITH_SECTIONS)
+    command.machines = [OwnGuest(programs={"drop": "xdp"})]
+    ended = command("probe", "-q", str(other), str(file), "-t", "XDP", "--json")
+    assert ended.status == 0, ended
+    document = json.loads(ended.out)
+    assert document["files"] == [
+        {"file": str(other), "loader": "libbpf"},
+        {"file": str(file), "loader": "bcc"},
+    ]
+    assert [each["file"] for each in document["answers"]] == [str(other), str(file)]
+
+
+def test_files_after_a_crash_are_loaded_on_another_machine(
+    command: Command, file: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.c"
+    other.write_text(WITHOUT_SECTIONS)
+    first, second = OwnGuest({"program": 0}, CRASH), OwnGuest()
+    command.machines = [first, second]
+    ended = command("probe", "-q", str(file), str(other), "-t", "XDP", "--json")
+    answers = [
+        (each["file"], each["function"], each["refused_by"]) for each in json.loads(ended.out)["answers"]
+    ]
+    assert answers == [
+        (str(file), "good", ""),
+        (str(file), "bad", "crash"),
+        (str(other), "good", ""),
+        (str(other), "bad", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("refused", "by", "reason"),
+    [
+        (
+            {"errno": 22, "log": "", "messages": ["libbpf: extern (func ksym) 'x': not found in kernel"]},
+            "libbpf",
+            "libbpf: extern (func ksym) 'x': not found in kernel",
+        ),
+        ({"errno": 1, "log": "", "messages": []}, "kernel", "Operation not permitted"),
+        ({"errno": 22, "log": "R0 !read_ok\n", "messages": []}, "verifier", "R0 !read_ok"),
+    ],
+    ids=["libbpf", "kernel", "verifier"],
+)
+def test_the_json_names_the_refuser(
+    command: Command, file: Path, refused: dict[str, Any], by: str, reason: str
+) -> None:
+    command.machines = [OwnGuest({"refused": refused})]
+    ended = command("probe", "-q", str(file), "-t", "XDP", "-f", "good", "--json")
+    assert ended.status == 1
+    (answer,) = json.loads(ended.out)["answers"]
+    assert (answer["refused_by"], answer["errno"], answer["reason"]) == (by, refused["errno"], reason)
+
+
+def test_a_map_that_is_not_created_refuses_the_file(command: Command, file: Path) -> None:
+    line = "could not open bpf map: events, error: Invalid argument"
+    refused = {"errno": 22, "log": "", "messages": [line]}
+    command.machines = [OwnGuest(compiled={"diagnostics": "", "refused": refused})]
+    ended = command("probe", "-q", str(file), "-t", "XDP")
+    assert ended.status == 1
+    assert ended.out.splitlines()[-1] == f"kernel map creation: {line}"
+
+
+def test_the_json_has_the_first_error_of_the_compiler(command: Command, file: Path) -> None:
+    file.write_text(WITH_SECTIONS + "int x = y;\n")
+    ended = command("probe", "-q", str(file), "--json")
+    assert ended.status == 2
+    (answer,) = json.loads(ended.out)["answers"]
+    assert answer["refused_by"] == "compiler"
+    assert answer["reason"] == f"{file}:4:9: error: use of undeclared identifier 'y'"
 
 
 def test_a_lost_machine_is_not_an_answer(command: Command, file: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dynptr_harness.guest.agent.dispatcher import OBJECTS, Dispatcher
+from dynptr_harness.guest.bpf import objects
 
 REAL_AGENT = "/payload/real_agent.py"
 
@@ -25,7 +26,8 @@ def fail(dispatcher: Dispatcher, fault: str) -> None:
             Path("/proc/sysrq-trigger").write_text("c")
         case "spin":
             perf_event = dispatcher._types["PERF_EVENT"]
-            with perf_event.attached(perf_event.load_from(OBJECTS / "spin.bpf.o", "spin", {})):
+            spin = objects.load(OBJECTS / "spin.bpf.o", "spin", perf_event.prog_type, maps={})
+            with perf_event.attached(spin):
                 while True:
                     perf_event.fire()
     while True:

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.guest.agent import kconfig
-from dynptr_harness.guest.agent.user_programs import OwnPrograms
+from dynptr_harness.guest.agent.user_programs import UserPrograms
 from dynptr_harness.guest.bpf import libbpf, objects, relocated
 from dynptr_harness.guest.bpf.libbpf import LoadRefused, Program, RingRefused
 from dynptr_harness.guest.experiments import capabilities, code, examples, prog_run
@@ -67,7 +67,7 @@ Reply = dict[str, Any]
 
 
 def _refusal(error: LoadRefused) -> Reply:
-    return {"errno": error.errno, "log": error.log}
+    return {"errno": error.errno, "log": error.log_or_messages}
 
 
 def _loads_into_type(request: dict[str, Any]) -> bool:
@@ -136,7 +136,7 @@ class Dispatcher:
         """Carry out one request and return the reply."""
         if request["kind"] == "own":
             self._detach()
-            return self._own_programs.answer(request)
+            return self._user_programs.answer(request)
         guest_type = self._types[request["prog_type"]]
         if _loads_into_type(request) and guest_type.type_name in libbpf.refused_prog_types():
             return {"loader": request["loader"], "no_type": True}
@@ -292,9 +292,9 @@ class Dispatcher:
         return Observer(self._pauses)
 
     @cached_property
-    def _own_programs(self) -> OwnPrograms:
+    def _user_programs(self) -> UserPrograms:
         # separate instances, because users' programs do not use the control page that `ran` reads
-        return OwnPrograms({name: kind(self._types[name].module) for name, kind in TYPES.items()})
+        return UserPrograms({name: kind(self._types[name].module) for name, kind in TYPES.items()})
 
     @cached_property
     def _case_types(self) -> dict[str, GuestType]:

@@ -1,7 +1,6 @@
-"""Typed bindings for what BCC's Python API lacks, through the library that BCC has loaded already.
+"""Typed bindings for functions that BCC's Python API lacks.
 
-libbcc carries libbpf as a dependency, so that the symbols of both are reached through one handle and
-the program, the maps and the link all live in the same libraries.
+BCC has already loaded libbcc, which depends on libbpf. The symbols of both are available through its handle.
 """
 
 from __future__ import annotations
@@ -11,13 +10,21 @@ import mmap
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
-from errno import EPERM
+from errno import ENOSPC, EPERM
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from bcc import BPF
 from bcc.libbcc import bpf_test_run_opts, lib
 
+from dynptr_harness.guest.bpf.verifier_log import (
+    ALWAYS,
+    LARGE_SIZE,
+    ON_FAILURE,
+    SIZE,
+    STATISTICS,
+    VerifierLog,
+)
 from dynptr_harness.protocol.uapi import (
     BPF_F_MMAPABLE,
     BPF_F_RB_OVERWRITE,
@@ -27,20 +34,19 @@ from dynptr_harness.protocol.uapi import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from dynptr_harness.guest.bpf import btf
 
 Structure = TypeVar("Structure", ct.Structure, ct.Union)
 
-VERIFIER_LOG_BYTES = 1 << 20
 STANDARD_ERROR = 2
 # r0 = 0; exit (Documentation/bpf/standardization/instruction-set.rst)
 NOTHING = bytes.fromhex("b700000000000000 9500000000000000")
 
 
 class ProgLoadOpts(ct.Structure):
-    """struct bpf_prog_load_opts (libbpf 1.0 and later); `sz` tells libbpf how much of it we know."""
+    """struct bpf_prog_load_opts (libbpf 1.0 and later). libbpf reads only the first `sz` bytes."""
 
     _fields_ = (
         ("sz", ct.c_size_t),
@@ -66,7 +72,7 @@ class ProgLoadOpts(ct.Structure):
     )
 
 
-# What a program of some types has to name, for the kernel to look any further: something of its BTF.
+# Load options without which the kernel rejects every program of these types, known or not.
 FOR_BTF: dict[ProgType, dict[str, Any]] = {
     ProgType.TRACING: {"attach_btf_id": 1, "expected_attach_type": AttachType.TRACE_FENTRY},
     ProgType.LSM: {"attach_btf_id": 1, "expected_attach_type": AttachType.LSM_MAC},
@@ -113,66 +119,95 @@ lib.libbpf_version_string.argtypes = []
 
 
 def libbpf_version() -> str:
-    """Version of the libbpf that is in use, e.g. '1.5'."""
+    """Return the version of libbpf, such as '1.5'."""
     version: bytes = lib.libbpf_version_string()
     return version.decode().removeprefix("v")
 
 
 class LoadRefused(OSError):
-    """The kernel refused a program. `errno` is the kernel's, `log` the verifier's whole log."""
+    """libbpf or the kernel rejected a program.
 
-    def __init__(self, errno: int, log: str) -> None:
+    Attributes:
+        errno: errno of the load.
+        log: verifier log; '' if the verifier did not run.
+        messages: lines that libbpf printed.
+    """
+
+    def __init__(self, errno: int, log: str, messages: Sequence[str] = ()) -> None:
         super().__init__(errno, os.strerror(errno))
         self.log = log
+        self.messages = messages
+
+    @property
+    def log_or_messages(self) -> str:
+        """The verifier log, or libbpf's messages if the verifier did not run."""
+        return self.log or "\n".join(self.messages)
 
 
 @dataclass
 class Program:
-    """A loaded program: what BCC's attach functions and ours need of it."""
+    """A loaded program."""
 
     name: str
     fd: int
 
     @property
     def function(self) -> BPF.Function:
-        """The program as BCC's Python API knows it."""
+        """The program as an object of BCC's Python API."""
         return BPF.Function(None, self.name.encode(), self.fd)
 
     def close(self) -> None:
-        """Let go of the program; what is attached through a link of its own stays attached."""
+        """Close the program. Its links keep it attached."""
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
 
 
-_LOG = ct.create_string_buffer(VERIFIER_LOG_BYTES)
+@cache
+def _first_log() -> VerifierLog:
+    """Return the buffer that all loads share. A new one would take longer to clear than most loads take."""
+    return VerifierLog(SIZE)
 
 
-def empty_log() -> ct.Array[ct.c_char]:
-    """Room for the verifier's log of the next program.
+def with_log(load: Callable[[VerifierLog, int], int]) -> int:
+    """Call `load` with a buffer for the log and a log level, and return the file descriptor.
 
-    It is the same for all: to clear a MiB anew takes longer than to load most programs.
+    If the log does not fit, repeat the load to get the end of the log and the real errno.
+
+    Args:
+        load: returns a file descriptor or a negative errno.
+
+    Raises:
+        LoadRefused: the load failed. Its errno is never the ENOSPC of a log that does not fit.
     """
-    _LOG[0] = b"\0"
-    return _LOG
+    log = _first_log()
+    log.clear()
+    result = load(log, ON_FAILURE)
+    if result == -ENOSPC and log.is_full and not log.has_end:
+        log = VerifierLog(LARGE_SIZE)
+        result = load(log, ALWAYS)
+    if result == -ENOSPC and log.is_full:
+        result = load(VerifierLog(SIZE), STATISTICS)
+    if result < 0:
+        raise LoadRefused(-result, log.text)
+    return result
 
 
-def _checked(fd: int, log: ct.Array[ct.c_char]) -> int:
-    if fd < 0:
-        raise LoadRefused(ct.get_errno() or -fd, log.value.decode(errors="replace"))
-    return fd
+def _errno_of(result: int) -> int:
+    """Return the file descriptor or the negative errno of a call. The call may return -1 and set errno."""
+    return result if result >= 0 else -(ct.get_errno() or -result)
 
 
 @contextmanager
-def _unsaid() -> Iterator[None]:
-    """Within this context what libraries write to standard error is lost.
+def _discard_standard_error() -> Iterator[None]:
+    """Discard what libraries write to standard error, within this context.
 
-    BCC writes the log of a refused program there, which we have already: half a MB for the whole catalogue,
-    character by character through an emulated serial port.
+    BCC writes the verifier log there, which the caller already has. For the whole catalogue, this is half a
+    MB through an emulated serial port.
     """
     kept = os.dup(STANDARD_ERROR)
     try:
-        os.dup2(_nowhere(), STANDARD_ERROR)
+        os.dup2(_dev_null(), STANDARD_ERROR)
         yield
     finally:
         os.dup2(kept, STANDARD_ERROR)
@@ -180,36 +215,39 @@ def _unsaid() -> Iterator[None]:
 
 
 @cache
-def _nowhere() -> int:
+def _dev_null() -> int:
     return os.open(os.devnull, os.O_WRONLY)
 
 
 def load_by_bcc(module: BPF, function: str, prog_type: ProgType, *, attach_type: int = -1) -> Program:
-    """Load a function of a compiled module, through BCC's own loader.
+    """Load a function of a compiled module with BCC's loader.
 
-    BCC's `load_func` throws the verifier's log away; called below its Python layer, the loader keeps it.
+    BCC's Python function `load_func` drops the verifier log, so this calls the C function below it.
 
     Raises:
-        LoadRefused: the kernel did not take the program.
+        LoadRefused: the kernel rejected the program.
     """
     name = function.encode()
-    log = empty_log()
-    with _unsaid():
-        fd = lib.bcc_func_load(
-            module.module,
-            prog_type,
-            name,
-            lib.bpf_function_start(module.module, name),
-            lib.bpf_function_size(module.module, name),
-            lib.bpf_module_license(module.module),
-            lib.bpf_module_kern_version(module.module),
-            0,  # log level: BCC loads again with a log when the first try fails
-            log,
-            len(log),
-            None,
-            attach_type,
-        )
-    return Program(function, _checked(fd, log))
+
+    def load(log: VerifierLog, level: int) -> int:
+        with _discard_standard_error():
+            fd = lib.bcc_func_load(
+                module.module,
+                prog_type,
+                name,
+                lib.bpf_function_start(module.module, name),
+                lib.bpf_function_size(module.module, name),
+                lib.bpf_module_license(module.module),
+                lib.bpf_module_kern_version(module.module),
+                level,
+                log.pointer,
+                log.size,
+                None,
+                attach_type,
+            )
+            return _errno_of(fd)
+
+    return Program(function, with_log(load))
 
 
 def load_by_libbpf(
@@ -222,17 +260,17 @@ def load_by_libbpf(
     btf_target: str | None = None,
     **more: Any,
 ) -> Program:
-    """Load a function of a compiled module with what BCC's loader cannot pass.
+    """Load a function of a compiled module with options that BCC's loader cannot pass.
 
     Args:
-        flags: BPF_F_* of the program; BCC passes none.
-        attach_type: expected attach type, needed with `btf_target`.
-        btf_target: the kernel function or LSM hook that a TRACING or LSM program is for. BCC takes it
-            from the function's name, and then loads and attaches when the module is compiled.
+        flags: BPF_F_* of the program.
+        attach_type: expected attach type; needed with `btf_target`.
+        btf_target: kernel function or LSM hook of a TRACING or LSM program. BCC would take it from the name
+            of the function, and would load and attach the program during compilation.
         more: other fields of struct bpf_prog_load_opts.
 
     Raises:
-        LoadRefused: the kernel did not take the program, or does not have the target.
+        LoadRefused: the kernel rejected the program, or lacks the target.
     """
     code: bytes = module.dump_func(function.encode())
     if btf_target:
@@ -257,33 +295,37 @@ def load_code(
         options: fields of struct bpf_prog_load_opts.
 
     Raises:
-        LoadRefused: the kernel did not take the program.
+        LoadRefused: the kernel rejected the program.
     """
-    log = empty_log()
-    opts = ProgLoadOpts(
-        sz=ct.sizeof(ProgLoadOpts), log_size=len(log), log_buf=ct.cast(log, ct.c_char_p), **options
-    )
-    fd = lib.bpf_prog_load(prog_type, name.encode()[:15], license_, code, len(code) // 8, ct.byref(opts))
-    return Program(name, _checked(fd, log))
+
+    def load(log: VerifierLog, level: int) -> int:
+        opts = ProgLoadOpts(
+            sz=ct.sizeof(ProgLoadOpts), log_level=level, log_size=log.size, log_buf=log.pointer, **options
+        )
+        return _errno_of(
+            lib.bpf_prog_load(prog_type, name.encode()[:15], license_, code, len(code) // 8, ct.byref(opts))
+        )
+
+    return Program(name, with_log(load))
 
 
 def maps_of(module: BPF) -> dict[str, int]:
-    """The maps of a compiled module: their descriptors by name, also of types that BCC's API lacks."""
+    """Return the file descriptors of a module's maps by name, also of map types that BCC's API lacks."""
     library, count = module.module, lib.bpf_num_tables(module.module)
     return {lib.bpf_table_name(library, i).decode(): lib.bpf_table_fd_id(library, i) for i in range(count)}
 
 
 @cache
 def btf_id(target: str, attach_type: int) -> int:
-    """The id of a kernel function or LSM hook in the kernel's BTF; parsing that takes a tenth of a second."""
+    """Return the ID of a kernel function or LSM hook in the kernel's BTF, which takes 0.1 s to parse."""
     found: int = lib.libbpf_find_vmlinux_btf_id(target.encode(), attach_type)
     if found < 0:
-        raise LoadRefused(-found, f"{target} is not in the kernel's BTF")
+        raise LoadRefused(-found, "", (f"{target} is not in the kernel's BTF",))
     return found
 
 
 def has_helper(prog_type: ProgType, helper: int) -> bool:
-    """Whether the kernel lets programs of this type call a helper, found out by loading one that does."""
+    """Return True if programs of this type can call a helper. libbpf loads a program that calls it."""
     found: int = lib.libbpf_probe_bpf_helper(prog_type, helper, None)
     if found < 0:
         raise OSError(-found, f"probing helper {helper}: {os.strerror(-found)}")
@@ -292,17 +334,17 @@ def has_helper(prog_type: ProgType, helper: int) -> bool:
 
 @cache
 def refused_prog_types() -> frozenset[str]:
-    """The program types of which the kernel refuses every program, even one that does nothing.
+    """Return the program types that the kernel lacks. It rejects every program of them.
 
-    It does not know them, or is built without them. A type that libbpf cannot try is not among them, nor is
-    one that somebody forbids: what the kernel would say to it nobody knows then.
+    Types that libbpf cannot probe, and types that the kernel forbids with EPERM, are not included: the kernel
+    may have them.
     """
     refused = (each for each in ProgType if lib.libbpf_probe_bpf_prog_type(each, None) == 0)
     return frozenset(each.name for each in refused if not _forbidden(each))
 
 
 def _forbidden(prog_type: ProgType) -> bool:
-    """Whether a program that does nothing is refused with EPERM: EINVAL is for a type that is not there."""
+    """Return True if an empty program is rejected with EPERM. EINVAL means that the type is missing."""
     try:
         load_code("nothing", NOTHING, prog_type, **FOR_BTF.get(prog_type, {})).close()
     except LoadRefused as refused:
@@ -311,7 +353,7 @@ def _forbidden(prog_type: ProgType) -> bool:
 
 
 class LinkCreateOpts(ct.Structure):
-    """The beginning of struct bpf_link_create_opts; what comes then depends on the attach type."""
+    """First fields of struct bpf_link_create_opts. Later fields depend on the attach type."""
 
     _fields_: ClassVar[Sequence[tuple[str, Any]]] = (
         ("sz", ct.c_size_t),
@@ -323,7 +365,7 @@ class LinkCreateOpts(ct.Structure):
 
 
 def link_create(fd: int, target: int, attach_type: AttachType, options: LinkCreateOpts | None = None) -> int:
-    """A link that attaches the program `fd` to `target`: its descriptor, or a negative number."""
+    """Attach the program `fd` to `target`. Return the file descriptor of the link, or a negative number."""
     if options:
         options.sz = ct.sizeof(options)
     link: int = lib.bpf_link_create(fd, target, attach_type, ct.byref(options) if options else None)
@@ -355,7 +397,7 @@ def prog_run(
 
 
 class _MapCreateOpts(ct.Structure):
-    """The first fields of struct bpf_map_create_opts (libbpf 1.0 and later)."""
+    """First fields of struct bpf_map_create_opts (libbpf 1.0 and later)."""
 
     _fields_ = (
         ("sz", ct.c_size_t),
@@ -369,50 +411,51 @@ class _MapCreateOpts(ct.Structure):
 
 
 def mapped_array(value_size: int) -> int:
-    """An array of one value that can be mapped into memory; its descriptor."""
+    """Create an array of one value that can be mapped into memory. Return its file descriptor."""
     options = _MapCreateOpts(sz=ct.sizeof(_MapCreateOpts), map_flags=BPF_F_MMAPABLE)
     fd: int = lib.bpf_map_create(MapType.ARRAY, b"mapped", 4, value_size, 1, ct.byref(options))
-    _map_call("making an array that can be mapped", fd)
+    _map_call("create a mappable array", fd)
     return fd
 
 
 def in_memory(map_fd: int, structure: type[Structure]) -> Structure:
-    """The one structure that a mapped array has, where a program finds it; shared with child processes."""
+    """Map the structure in an array of one value. Child processes share it."""
     return structure.from_buffer(mmap.mmap(map_fd, ct.sizeof(structure)))
 
 
 def struct_ops_map(value: btf.Struct, btf_fd: int) -> int:
-    """A map of one structure of functions for the kernel, wrapped in `value`; its descriptor.
+    """Create a struct_ops map. Return its file descriptor.
 
     Args:
-        btf_fd: BTF that somebody has loaded. The kernel demands some, and does not look what is in it.
+        value: BTF of the structure that wraps the functions.
+        btf_fd: any loaded BTF. The kernel requires one and does not read it.
     """
     options = _MapCreateOpts(sz=ct.sizeof(_MapCreateOpts), btf_fd=btf_fd, btf_vmlinux_value_type_id=value.id)
     fd: int = lib.bpf_map_create(MapType.STRUCT_OPS, b"ops", 4, value.size, 1, ct.byref(options))
-    _map_call("making a map of kernel functions", fd)
+    _map_call("create a struct_ops map", fd)
     return fd
 
 
 class RingRefused(OSError):
-    """The kernel did not make a ring."""
+    """The kernel did not create a ring buffer."""
 
 
 def new_ring(size: int, flags: int = 0) -> int:
-    """A ring buffer of `size` bytes; its descriptor, to be closed.
+    """Create a ring buffer of `size` bytes. Return its file descriptor, which the caller closes.
 
     Raises:
-        RingRefused: the kernel has no such ring.
+        RingRefused: the kernel rejected the size or the flags.
     """
     options = _MapCreateOpts(sz=ct.sizeof(_MapCreateOpts), map_flags=flags)
     fd: int = lib.bpf_map_create(MapType.RINGBUF, b"ring", 0, 0, size, ct.byref(options))
     if fd < 0:
-        raise RingRefused(last_errno(), f"making a ring of {size} bytes: {os.strerror(last_errno())}")
+        raise RingRefused(last_errno(), f"create a ring buffer of {size} bytes: {os.strerror(last_errno())}")
     return fd
 
 
 @contextmanager
 def ring(size: int, flags: int = 0) -> Iterator[int]:
-    """The same, open within this context. Raises as `new_ring`."""
+    """Do the same within this context. Raises the errors of `new_ring`."""
     fd = new_ring(size, flags)
     try:
         yield fd
@@ -433,20 +476,20 @@ def empty_prog_array() -> Iterator[int]:
 
 
 def array_of_rings(flags: int) -> int:
-    """A map of one ring that has these flags; its descriptor.
+    """Create an array of maps with one slot for a ring buffer with these flags. Return its file descriptor.
 
     Raises:
-        RingRefused: the kernel has no such ring.
+        RingRefused: the kernel rejected the flags.
     """
     with ring(os.sysconf("SC_PAGE_SIZE"), flags) as inner:
         options = _MapCreateOpts(sz=ct.sizeof(_MapCreateOpts), inner_map_fd=inner)
         fd: int = lib.bpf_map_create(MapType.ARRAY_OF_MAPS, b"rings", 4, 4, 1, ct.byref(options))
-    _map_call("making a map of rings", fd)
+    _map_call("create an array of ring buffers", fd)
     return fd
 
 
 def overwriting_rings() -> bool:
-    """Whether the kernel makes rings that overwrite their oldest records."""
+    """Return True if the kernel has ring buffers that overwrite their oldest records."""
     try:
         with ring(os.sysconf("SC_PAGE_SIZE"), BPF_F_RB_OVERWRITE):
             return True
@@ -455,12 +498,12 @@ def overwriting_rings() -> bool:
 
 
 def last_errno() -> int:
-    """What the last failing call into the library left in errno."""
+    """Return errno of the last failed call into the library."""
     return ct.get_errno()
 
 
 class MapInfo(ct.Structure):
-    """The first fields of struct bpf_map_info; the kernel fills as many as it is given room for."""
+    """First fields of struct bpf_map_info. The kernel fills no others."""
 
     _fields_ = (
         ("type", ct.c_uint32),
@@ -474,14 +517,13 @@ class MapInfo(ct.Structure):
 
 
 def map_info(map_fd: int) -> MapInfo:
-    """What the kernel says of a map."""
     info, size = MapInfo(), ct.c_uint32(ct.sizeof(MapInfo))
     _map_call("map info", lib.bpf_obj_get_info_by_fd(map_fd, ct.byref(info), ct.byref(size)))
     return info
 
 
 class _ProgInfo(ct.Structure):
-    """The first fields of struct bpf_prog_info."""
+    """First fields of struct bpf_prog_info."""
 
     _fields_ = (
         ("type", ct.c_uint32),
@@ -502,7 +544,7 @@ class _ProgInfo(ct.Structure):
 
 
 def gpl_compatible(prog_fd: int) -> bool:
-    """Whether a program was loaded under a licence that lets it call what is for the GPL only."""
+    """Return True if the licence of a loaded program lets it call GPL-only functions."""
     info = _ProgInfo()
     size = ct.c_uint32(ct.sizeof(info))
     _map_call("program info", lib.bpf_obj_get_info_by_fd(prog_fd, ct.byref(info), ct.byref(size)))
@@ -543,11 +585,10 @@ def map_write(map_fd: int, key: int, value: ct.Structure | ct.Array[ct.c_char]) 
 
 
 def map_write_fd(map_fd: int, key: int, fd: int) -> None:
-    """Store a descriptor under `key` of a map of sockets, programs or maps."""
+    """Store a file descriptor under `key` of a map of sockets, programs or maps."""
     value = ct.c_uint32(fd)
     _map_call("map update", lib.bpf_update_elem(map_fd, ct.byref(ct.c_uint32(key)), ct.byref(value), 0))
 
 
 def map_delete(map_fd: int, key: int) -> None:
-    """Delete `key`."""
     _map_call("map delete", lib.bpf_delete_elem(map_fd, ct.byref(ct.c_uint32(key))))

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 from bcc.libbcc import lib
 
-from dynptr_harness.guest.bpf import libbpf
+from dynptr_harness.guest.bpf import libbpf, libbpf_messages
 from dynptr_harness.guest.bpf.libbpf import LoadRefused, Program
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterator, Mapping
     from pathlib import Path
 
+    from dynptr_harness.guest.bpf.verifier_log import VerifierLog
     from dynptr_harness.protocol.uapi import AttachType, ProgType
 
 
@@ -37,12 +38,14 @@ _declare("bpf_object__find_program_by_name", _POINTER, _POINTER, _TEXT)
 _declare("bpf_object__next_map", _POINTER, _POINTER, _POINTER)
 _declare("bpf_map__name", _TEXT, _POINTER)
 _declare("bpf_map__reuse_fd", _INT, _POINTER, _INT)
+_declare("bpf_map__set_autocreate", _INT, _POINTER, ct.c_bool)
 _declare("bpf_program__set_autoload", _INT, _POINTER, ct.c_bool)
 _declare("bpf_program__set_type", _INT, _POINTER, _INT)
 _declare("bpf_program__set_expected_attach_type", _INT, _POINTER, _INT)
 _declare("bpf_program__set_attach_target", _INT, _POINTER, _INT, _TEXT)
 _declare("bpf_program__set_flags", _INT, _POINTER, _U32)
 _declare("bpf_program__set_log_buf", _INT, _POINTER, _POINTER, ct.c_size_t)
+_declare("bpf_program__set_log_level", _INT, _POINTER, _U32)
 _declare("bpf_program__fd", _INT, _POINTER)
 _declare("bpf_program__name", _TEXT, _POINTER)
 _declare("bpf_program__section_name", _TEXT, _POINTER)
@@ -61,6 +64,7 @@ def load(
     attach_type: AttachType | None = None,
     btf_target: str | None = None,
     prepare: Callable[[int, int], None] | None = None,
+    unused_maps: Container[str] = (),
 ) -> Program:
     """Load one program of an object.
 
@@ -72,12 +76,12 @@ def load(
         attach_type: expected attach type.
         btf_target: kernel function or LSM hook of a TRACING or LSM program.
         prepare: called with the handles of the object and the program before the load.
+        unused_maps: names of maps that libbpf must not create.
 
     Raises:
-        LoadRefused: the kernel or libbpf rejected the program. If libbpf did, the log is empty and the reason
-            is on standard error, which is the console.
+        LoadRefused: libbpf or the kernel rejected the program.
     """
-    options = _Options(flags, attach_type, btf_target, prepare)
+    options = _Options(flags, attach_type, btf_target, prepare, unused_maps)
     with _loaded(path, function, prog_type, maps, options) as program:
         return Program(function, os.dup(lib.bpf_program__fd(program)))
 
@@ -90,7 +94,7 @@ def btf_of(obj: int) -> int:
 def replace_function(program: int, target_fd: int, function: str) -> None:
     """Make a program of an open object replace a function of the program `target_fd`."""
     if lib.bpf_program__set_attach_target(program, target_fd, function.encode()) < 0:
-        raise LoadRefused(libbpf.last_errno(), f"the program has no function {function}")
+        raise LoadRefused(libbpf.last_errno(), "", (f"the program has no function {function}",))
 
 
 @dataclass
@@ -113,17 +117,41 @@ class BySection(Program):
             lib.bpf_link__destroy(link)
 
 
-@contextmanager
-def by_section(path: Path, function: str) -> Iterator[BySection]:
-    """Load one program of an object by its section, within this context. Raises the errors of `load`."""
-    with _loaded(path, function, None, {}, _Options()) as program:
-        yield BySection(function, lib.bpf_program__fd(program), program)
+@dataclass(frozen=True)
+class UserObject:
+    """A user's object from which one program is loaded.
+
+    Attributes:
+        unused_maps: names of maps that the program does not need.
+    """
+
+    path: Path
+    function: str
+    unused_maps: frozenset[str] = frozenset()
+
+    @contextmanager
+    def by_section(self) -> Iterator[BySection]:
+        """Load the program by its section, within this context. Raises the errors of `load`."""
+        options = _Options(unused_maps=self.unused_maps)
+        with _loaded(self.path, self.function, None, {}, options) as program:
+            yield BySection(self.function, lib.bpf_program__fd(program), program)
 
 
 def programs(path: Path) -> dict[str, str]:
-    """Return the section of each program of an object, by the name of the program."""
-    with _opened(path, {}) as obj:
+    """Return the section of each program of an object, by the name of the program.
+
+    Raises:
+        LoadRefused: libbpf rejected the object.
+    """
+    with libbpf_messages.collected() as messages:
+        try:
+            obj = open_object(path, {})
+        except OSError as error:
+            raise LoadRefused(error.errno or 0, "", tuple(messages)) from error
+    try:
         return {lib.bpf_program__name(each).decode(): section_of(each) for each in programs_of(obj)}
+    finally:
+        lib.bpf_object__close(obj)
 
 
 @dataclass(frozen=True)
@@ -134,6 +162,7 @@ class _Options:
     attach_type: AttachType | None = None
     btf_target: str | None = None
     prepare: Callable[[int, int], None] | None = None
+    unused_maps: Container[str] = ()
 
 
 @contextmanager
@@ -144,37 +173,85 @@ def _loaded(
     maps: Mapping[str, int],
     options: _Options,
 ) -> Iterator[int]:
-    with _opened(path, maps) as obj:
-        program = _checked(
-            lib.bpf_object__find_program_by_name(obj, function.encode()), f"{path.name} has no {function}"
-        )
-        for other in programs_of(obj):
-            autoload(other, wanted=other == program)
-        if prog_type is not None:
-            lib.bpf_program__set_type(program, prog_type)
-            lib.bpf_program__set_expected_attach_type(program, options.attach_type or 0)
-            lib.bpf_program__set_flags(program, options.flags)
-        target = options.btf_target
-        if target and lib.bpf_program__set_attach_target(program, 0, target.encode()) < 0:
-            raise LoadRefused(libbpf.last_errno(), f"{target} is not in the kernel's BTF")
-        if options.prepare:
-            options.prepare(obj, program)
-        # like BCC, libbpf requests a log only after the first attempt failed
-        log = libbpf.empty_log()
-        lib.bpf_program__set_log_buf(program, log, len(log))
-        result = lib.bpf_object__load(obj)
-        if result < 0:
-            raise LoadRefused(-result, log.value.decode(errors="replace"))
+    with libbpf_messages.collected() as messages:
+        try:
+            obj, program = _load_object(path, function, prog_type, maps, options)
+        except LoadRefused as refused:
+            refused.messages = (*messages, *refused.messages)
+            raise
+        except OSError as error:
+            if not messages:
+                raise
+            raise LoadRefused(error.errno or 0, "", tuple(messages)) from error
+    try:
         yield program
+    finally:
+        lib.bpf_object__close(obj)
 
 
-def open_object(path: Path, maps: Mapping[str, int]) -> int:
-    """Open an object and replace maps by name with these descriptors. The caller closes it."""
+def _load_object(
+    path: Path,
+    function: str,
+    prog_type: ProgType | None,
+    maps: Mapping[str, int],
+    options: _Options,
+) -> tuple[int, int]:
+    """Load an object. Return its handle, which the caller closes, and the handle of the program."""
+    loaded: list[tuple[int, int]] = []
+
+    def load(log: VerifierLog, level: int) -> int:
+        obj = open_object(path, maps, options.unused_maps)
+        try:
+            program = _configured(obj, path, function, prog_type, options)
+            # like BCC, libbpf requests a log only after the first attempt failed
+            lib.bpf_program__set_log_buf(program, log.pointer, log.size)
+            lib.bpf_program__set_log_level(program, level)
+            result: int = lib.bpf_object__load(obj)
+        except BaseException:
+            lib.bpf_object__close(obj)
+            raise
+        if result < 0:
+            lib.bpf_object__close(obj)
+        else:
+            loaded.append((obj, program))
+        return result
+
+    libbpf.with_log(load)
+    return loaded[0]
+
+
+def _configured(obj: int, path: Path, function: str, prog_type: ProgType | None, options: _Options) -> int:
+    """Apply the options to the one program that an open object loads, and return its handle."""
+    program = _checked(
+        lib.bpf_object__find_program_by_name(obj, function.encode()), f"{path.name} has no {function}"
+    )
+    for other in programs_of(obj):
+        autoload(other, wanted=other == program)
+    if prog_type is not None:
+        lib.bpf_program__set_type(program, prog_type)
+        lib.bpf_program__set_expected_attach_type(program, options.attach_type or 0)
+        lib.bpf_program__set_flags(program, options.flags)
+    target = options.btf_target
+    if target and lib.bpf_program__set_attach_target(program, 0, target.encode()) < 0:
+        raise LoadRefused(libbpf.last_errno(), "", (f"{target} is not in the kernel's BTF",))
+    if options.prepare:
+        options.prepare(obj, program)
+    return program
+
+
+def open_object(path: Path, maps: Mapping[str, int], unused_maps: Container[str] = ()) -> int:
+    """Open an object and replace maps by name with these descriptors. The caller closes it.
+
+    Args:
+        unused_maps: names of maps that libbpf must not create.
+    """
     obj = _checked(lib.bpf_object__open_file(os.fsencode(path), None), f"opening {path}")
     for map_ in _each(lib.bpf_object__next_map, obj):
         name = lib.bpf_map__name(map_).decode()
         if name in maps and lib.bpf_map__reuse_fd(map_, maps[name]) < 0:
             raise OSError(libbpf.last_errno(), f"replacing the map {name} of {path.name}")
+        if name in unused_maps:
+            lib.bpf_map__set_autocreate(map_, False)
     return obj
 
 
@@ -192,15 +269,6 @@ def section_of(program: int) -> str:
 def autoload(program: int, *, wanted: bool) -> None:
     """Enable or disable the load of a program together with its object."""
     lib.bpf_program__set_autoload(program, wanted)
-
-
-@contextmanager
-def _opened(path: Path, maps: Mapping[str, int]) -> Iterator[int]:
-    obj = open_object(path, maps)
-    try:
-        yield obj
-    finally:
-        lib.bpf_object__close(obj)
 
 
 def _checked(pointer: int | None, what: str) -> int:

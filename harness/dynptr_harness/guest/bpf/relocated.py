@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from bcc.libbcc import lib
 
-from dynptr_harness.guest.bpf import libbpf, objects
+from dynptr_harness.guest.bpf import libbpf, libbpf_messages, objects
 from dynptr_harness.guest.bpf.libbpf import LoadRefused, ProgLoadOpts
 from dynptr_harness.protocol.uapi import ProgType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
     from pathlib import Path
 
 # Sections whose programs can be copied, with the program type of each. objects.py loads programs in other
@@ -90,7 +90,7 @@ def program(path: Path, function: str, maps: dict[str, int]) -> Relocated:
         maps: descriptors of maps that replace the object's own, by name.
 
     Raises:
-        LoadRefused: libbpf rejected the object. The reason is on standard error, which is the console.
+        LoadRefused: libbpf or the kernel rejected the object.
         LookupError: the object has no such program in one of SECTIONS.
     """
     found = find(path, function, maps)
@@ -111,6 +111,41 @@ def find(path: Path, function: str, maps: dict[str, int]) -> Relocated | None:
 @cache
 def _programs(path: Path, maps: tuple[tuple[str, int], ...]) -> dict[str, Relocated]:
     """Relocate the programs of an object. It stays open, because it owns their BTF and maps."""
+    return _relocate(path, dict(maps), SECTIONS, lambda each: objects.section_of(each) in SECTIONS)
+
+
+@cache
+def of_user(user_object: objects.UserObject) -> Relocated:
+    """Return the program of a user's object, in any section. The object stays open.
+
+    Raises:
+        LoadRefused: libbpf or the kernel rejected the object.
+    """
+    section = objects.programs(user_object.path)[user_object.function]
+    wanted = user_object.function.encode()
+    found = _relocate(
+        user_object.path,
+        {},
+        {section: ProgType.SOCKET_FILTER},
+        lambda each: lib.bpf_program__name(each) == wanted,
+        user_object.unused_maps,
+    )
+    return found[user_object.function]
+
+
+def _relocate(
+    path: Path,
+    maps: dict[str, int],
+    sections: Mapping[str, ProgType],
+    wanted: Callable[[int], bool],
+    unused_maps: Container[str] = (),
+) -> dict[str, Relocated]:
+    """Relocate the wanted programs of an object, which stays open.
+
+    Args:
+        sections: sections of the wanted programs, with the program type of each.
+        wanted: called with the handle of a program.
+    """
     copies: dict[str, tuple[bytes, dict[str, Any]]] = {}
 
     def copy_program(handle: int, options: Any, _cookie: int) -> int:
@@ -122,19 +157,19 @@ def _programs(path: Path, maps: tuple[tuple[str, int], ...]) -> dict[str, Reloca
             lib.bpf_program__set_insns(handle, libbpf.NOTHING, len(libbpf.NOTHING) // INSTRUCTION_BYTES)
         )
 
-    with _before_each_load(copy_program):
-        obj = objects.open_object(path, dict(maps))
+    with _before_each_load(sections, copy_program), libbpf_messages.collected() as messages:
+        obj = objects.open_object(path, maps, unused_maps)
         for each in objects.programs_of(obj):
-            objects.autoload(each, wanted=objects.section_of(each) in SECTIONS)
+            objects.autoload(each, wanted=wanted(each))
         result = lib.bpf_object__load(obj)
     if result < 0:
         lib.bpf_object__close(obj)
-        raise LoadRefused(-result, "")
+        raise LoadRefused(-result, "", tuple(messages))
     loaded = {lib.bpf_program__name(each).decode(): each for each in objects.programs_of(obj)}
     return {
         name: Relocated(
             name,
-            SECTIONS[objects.section_of(loaded[name])],
+            sections[objects.section_of(loaded[name])],
             *of_program,
             gpl=libbpf.gpl_compatible(lib.bpf_program__fd(loaded[name])),
         )
@@ -158,11 +193,11 @@ def _description(options: ProgLoadOpts) -> dict[str, Any]:
 
 
 @contextmanager
-def _before_each_load(function: Callable[[int, Any, int], int]) -> Iterator[None]:
-    """Make libbpf call `function` before it loads a program of SECTIONS, within this context."""
+def _before_each_load(sections: Iterable[str], function: Callable[[int, Any, int], int]) -> Iterator[None]:
+    """Make libbpf call `function` before it loads a program of these sections, within this context."""
     opts = _HandlerOpts(sz=ct.sizeof(_HandlerOpts), prepare_load=_PrepareLoad(function))
     with ExitStack() as stack:
-        for section in SECTIONS:
+        for section in sections:
             # the empty program can have any type, and every kernel has this one
             handler = lib.libbpf_register_prog_handler(
                 section.encode(), ProgType.SOCKET_FILTER, 0, ct.byref(opts)

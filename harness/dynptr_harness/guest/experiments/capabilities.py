@@ -101,5 +101,5 @@ def _try_program(types: Mapping[str, GuestType], program: Reply) -> Reply:
     try:
         types[program["prog_type"]].load(program["function"]).close()
     except libbpf.LoadRefused as error:
-        return {"accepted": False, "errno": error.errno, "log": error.log}
+        return {"accepted": False, "errno": error.errno, "log": error.log_or_messages}
     return {"accepted": True}

@@ -30,11 +30,10 @@ def run(request: dict[str, Any]) -> Reply:
     (function,) = request["functions"]
     with ExitStack() as stack:
         try:
-            program = stack.enter_context(
-                objects.by_section(OBJECTS / f"{request['object']}.bpf.o", function)
-            )
+            user_object = objects.UserObject(OBJECTS / f"{request['object']}.bpf.o", function)
+            program = stack.enter_context(user_object.by_section())
         except LoadRefused as error:
-            return {"refused": {"errno": error.errno, "log": error.log}}
+            return {"refused": {"errno": error.errno, "log": error.log_or_messages}}
         rings = libbpf.rings_of(program)
         for ring in rings.values():
             stack.callback(os.close, ring)

@@ -44,10 +44,11 @@ def run(request: dict[str, Any]) -> Reply:
     with ExitStack() as stack:
         try:
             program, *targets = [
-                stack.enter_context(objects.by_section(path, name)) for name in request["functions"]
+                stack.enter_context(objects.UserObject(path, name).by_section())
+                for name in request["functions"]
             ]
         except LoadRefused as error:
-            return {"refused": {"errno": error.errno, "log": error.log}}
+            return {"refused": {"errno": error.errno, "log": error.log_or_messages}}
         maps = libbpf.maps_used_by(program)
         for fd in maps.values():
             stack.callback(os.close, fd)

@@ -6,17 +6,18 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from dynptr_harness.guest.bpf import libbpf, objects, relocated
+from dynptr_harness.guest.bpf import libbpf, relocated
 from dynptr_harness.protocol.uapi import AttachType, ProgType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from bcc import BPF
 
     from dynptr_harness.guest.bpf.libbpf import Program
+    from dynptr_harness.guest.bpf.objects import UserObject
     from dynptr_harness.guest.bpf.relocated import Relocated
 
 
@@ -134,20 +135,16 @@ class GuestType:
             btf_target=self.btf_target,
         )
 
-    def load_from(self, path: Path, function: str, maps: Mapping[str, int]) -> Program:
-        """Load a function of an ELF object into this type. `maps` (name to fd) replace the object's maps."""
-        return objects.load(
-            path,
-            function,
-            self.prog_type,
-            maps=maps,
-            flags=self.flags,
-            attach_type=self._expected,
-            btf_target=self.btf_target,
-        )
+    def load_from(self, user_object: UserObject) -> Program:
+        """Load the program of a user's object into this type."""
+        return self._load_relocated(relocated.of_user(user_object))
 
     def load_harness_object(self, path: Path, function: str, maps: dict[str, int]) -> Program:
-        """Do the same as `load_from` for an object of the harness. libbpf parses each object only once."""
+        """Load a function of an object of the harness. libbpf parses each object only once.
+
+        Args:
+            maps: descriptors of maps that replace the object's own, by name.
+        """
         return self._load_relocated(relocated.program(path, function, maps))
 
     def _load_relocated(self, program: Relocated) -> Program:

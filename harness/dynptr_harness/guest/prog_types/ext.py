@@ -14,10 +14,11 @@ from dynptr_harness.guest.prog_types.base import GuestType, open_link
 from dynptr_harness.protocol.uapi import AttachType, ProgType
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container
     from pathlib import Path
 
     from dynptr_harness.guest.bpf.libbpf import Program
+    from dynptr_harness.guest.bpf.objects import UserObject
 
 TARGET, CONTEXT = "ext_target", "xdp_md"
 XDP_DROP = 1
@@ -33,16 +34,22 @@ class Ext(GuestType):
         replaces: dict[str, Any] = {"attach_prog_fd": _target().fd, "attach_btf_id": _target_btf().id}
         return libbpf.load_by_libbpf(self.module, function, ProgType.EXT, **replaces, **_function_info())
 
-    def load_from(self, path: Path, function: str, maps: Mapping[str, int]) -> Program:
+    def load_from(self, user_object: UserObject) -> Program:
+        return self._load_replacing(user_object.path, user_object.function, {}, user_object.unused_maps)
+
+    def load_harness_object(self, path: Path, function: str, maps: dict[str, int]) -> Program:
+        # not from the cache: the object's BTF must match the target, which fits no other type
+        return self._load_replacing(path, function, maps)
+
+    @staticmethod
+    def _load_replacing(
+        path: Path, function: str, maps: dict[str, int], unused_maps: Container[str] = ()
+    ) -> Program:
         def replace(obj: int, program: int) -> None:
             btf.retype(objects.btf_of(obj), function, CONTEXT)
             objects.replace_function(program, _target().fd, TARGET)
 
-        return objects.load(path, function, ProgType.EXT, maps=maps, prepare=replace)
-
-    def load_harness_object(self, path: Path, function: str, maps: dict[str, int]) -> Program:
-        # not from the cache: the object's BTF must match the target, which fits no other type
-        return self.load_from(path, function, maps)
+        return objects.load(path, function, ProgType.EXT, maps=maps, prepare=replace, unused_maps=unused_maps)
 
     def attached(self, program: Program) -> Any:
         # BPF_RAW_TRACEPOINT_OPEN without a name: the load already set the target

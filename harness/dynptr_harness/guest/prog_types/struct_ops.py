@@ -17,9 +17,8 @@ from dynptr_harness.guest.system.sysctl import Unavailable
 from dynptr_harness.protocol.uapi import ProgType
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from bcc import BPF
 
@@ -64,10 +63,6 @@ class StructOps(GuestType):
         return libbpf.load_by_libbpf(
             self.module, function, ProgType.STRUCT_OPS, attach_type=ops.index(member), attach_btf_id=ops.id
         )
-
-    def load_from(self, path: Path, function: str, maps: Mapping[str, int]) -> Program:
-        # libbpf needs a struct_ops map in the object
-        return self.load_harness_object(path, function, dict(maps))
 
     def _load_relocated(self, program: Relocated) -> Program:
         ops = _kernel_struct(self.struct)
