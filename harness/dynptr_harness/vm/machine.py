@@ -56,6 +56,7 @@ class Machine(AgentClient):
         self.accelerator = accelerator
         self._sockets = sockets
         self._monitor = QMPClient()
+        self._killed: asyncio.Task[None] | None = None
         self._migration = Migration(self._monitor, process.ended)
 
     @classmethod
@@ -184,6 +185,19 @@ class Machine(AgentClient):
             await self.kill()
 
     async def kill(self) -> None:
+        # The package abandons a future if its disconnect is cancelled, and fails if it is called twice.
+        self._killed = self._killed or asyncio.create_task(self._kill())
+        cancelled = False
+        while not self._killed.done():
+            try:
+                await asyncio.wait({self._killed})
+            except asyncio.CancelledError:
+                cancelled = True
+        self._killed.result()
+        if cancelled:
+            raise asyncio.CancelledError
+
+    async def _kill(self) -> None:
         self._process.signal(signal.SIGKILL)
         self._channel.close()
         if self._monitor.runstate is not Runstate.IDLE:

@@ -97,9 +97,10 @@ class Snapshots:
 def key(spec: Spec) -> str:
     """Return a hash of everything that the state of a machine or its answers depend on.
 
-    `round_robin` is not part of it: it changes QEMU's threads, not the state of the guest.
+    `round_robin` is not part of it: it changes QEMU's threads, not the state of the guest. `share` is not,
+    because the guest reads this disk after the restore.
     """
-    spec = replace(spec, round_robin=False)
+    spec = replace(spec, round_robin=False, share=None)
     files = spec.files
     program = Path(shutil.which(qemu.PROGRAM) or qemu.PROGRAM)
     # A disk with the same content may have another order of blocks, and the guest has read some of them.

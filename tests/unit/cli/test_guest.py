@@ -142,6 +142,8 @@ def test_a_command_has_its_own_output_errors_and_status(command: Command) -> Non
     [
         (("shell",), "a shell needs a terminal, and standard input is not one"),
         (("exec", "-k", "all", "ls"), "'all' means 2 kernels"),
+        (("exec", "--tty", "ls"), "exec --tty needs a terminal, and standard input is not one"),
+        (("exec", "--share", "/nonexistent", "ls"), "--share /nonexistent is not a directory"),
         (("demo",), "no demonstration was named"),
         (("demo", "kprob"), "there is no demonstration 'kprob'"),
         (("probe", "/nonexistent.c"), "cannot read /nonexistent.c: No such file or directory"),

@@ -250,6 +250,11 @@ CHANGES: dict[str, Callable[[Spec, pytest.MonkeyPatch], Spec]] = {
 }
 
 
+def test_a_snapshot_serves_every_shared_directory(spec: Spec) -> None:
+    bare = replace(spec, bare=True)
+    assert key(spec) != key(bare) == key(replace(bare, share=Path("/s")))
+
+
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
 def test_the_key_depends_on_everything_that_could_change_the_outcome(
     spec: Spec, monkeypatch: pytest.MonkeyPatch, change: Callable[[Spec, pytest.MonkeyPatch], Spec]
