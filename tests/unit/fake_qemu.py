@@ -110,6 +110,11 @@ class Monitor:
             state = file.read()
         if state == "hang":
             time.sleep(600)
+        if state == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if state == "no memory":
+            say("qemu: cannot set up guest memory 'pc.ram': Cannot allocate memory")
+            os._exit(1)
         if state != STATE:
             say("qemu: load of migration failed: Invalid argument")
             os._exit(1)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from qemu.qmp import QMPClient, QMPError, Runstate
 
+from dynptr_harness.core import shortage
 from dynptr_harness.core.errors import EnvironmentFailed
 from dynptr_harness.vm import qemu
 from dynptr_harness.vm.agent_client import AgentClient
@@ -117,7 +118,8 @@ class Machine(AgentClient):
         """Start QEMU with further arguments and inherited file descriptors."""
         qemu.version()
         # Socket pairs have no name in the file system: no other process can connect, and no file is left.
-        pairs = {name: socket.socketpair() for name in ("commands", "events", "monitor")}
+        with shortage.reported("QEMU cannot be started"):
+            pairs = {name: socket.socketpair() for name in ("commands", "events", "monitor")}
         numbers = {name: theirs.fileno() for name, (_, theirs) in pairs.items()}
         argv = [*spec.command(numbers), *arguments]
         try:

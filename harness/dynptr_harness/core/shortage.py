@@ -1,0 +1,47 @@
+"""Shortages of the host: too few descriptors, too few processes, or too little memory."""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from dynptr_harness.core.errors import EnvironmentFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HINTS = {
+    errno.EMFILE: "raise the limit of open files, such as with `ulimit -n 1024`",
+    errno.ENFILE: "close other programs: all processes of the host have too many open files",
+    errno.ENOMEM: "free some memory, or run fewer machines with --jobs",
+    errno.EAGAIN: "raise the limit of processes (`ulimit -u`), or run fewer machines with --jobs",
+}
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Return True if an error of this process was caused by a shortage."""
+    return isinstance(error, OSError) and error.errno in HINTS
+
+
+def named_in(text: str) -> bool:
+    """Return True if a message of another program names a shortage."""
+    return any(os.strerror(number) in text for number in HINTS)
+
+
+def failure(error: OSError, what: str) -> EnvironmentFailed:
+    """Return a shortage as a failure of the environment."""
+    assert error.errno is not None  # noqa: S101
+    return EnvironmentFailed(f"{what}: {error.strerror}", HINTS[error.errno])
+
+
+@contextmanager
+def reported(what: str) -> Iterator[None]:
+    """Convert shortages to EnvironmentFailed; `what` says what they prevent."""
+    try:
+        yield
+    except OSError as error:
+        if not is_shortage(error):
+            raise
+        raise failure(error, what) from error
