@@ -70,9 +70,9 @@ class Monitor:
                 case "quit":
                     self.shutdown("host-qmp-quit")
                 case "migrate":
-                    self._save(request["arguments"]["uri"].removeprefix("file:"))
+                    self._save(request["arguments"]["channels"][0]["addr"]["filename"])
                 case "migrate-incoming":
-                    self._load(request["arguments"]["uri"].removeprefix("file:"))
+                    self._load(request["arguments"]["channels"][0]["addr"]["filename"])
                 case "cont":
                     self.going.set()
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dynptr_harness.core import subprocesses
+from dynptr_harness.core import shortage, subprocesses
 from dynptr_harness.core.errors import EnvironmentFailed, WrongUsage
 from dynptr_harness.core.paths import bpf_src
 from dynptr_harness.guest_image import bpf_objects
@@ -108,7 +108,7 @@ def _object(path: Path) -> tuple[bytes, str]:
                 argv, what=f"compiling {path}", deadline=bpf_objects.COMPILE_DEADLINE, on_line=said.append
             )
         except EnvironmentFailed as error:
-            if not said:  # clang did not run
+            if not said or shortage.named_in(error.fact):  # clang did not run, or could not write
                 raise
             raise CompileFailed(path, _text(said)) from error
         return target.read_bytes(), _text(said)
