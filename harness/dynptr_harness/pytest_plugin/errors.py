@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
@@ -12,20 +11,20 @@ from dynptr_harness.core import shortage
 from dynptr_harness.core.errors import HarnessError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-@contextmanager
-def as_failure() -> Iterator[None]:
-    """Show an error of the harness in a fixture as its message only."""
+def or_fail(work: Callable[[], T]) -> T:
+    """Return the result of work for a fixture. Show an error of the harness as its message only."""
     try:
         with shortage.reported("the fixture cannot be set up"):
-            yield
+            return work()
     except HarnessError as error:
-        pytest.fail(f"{error}\n{error.hint}".rstrip(), pytrace=False)
+        message = f"{error}\n{error.hint}".rstrip()
+    pytest.fail(message, pytrace=False)  # outside of the handler, so that pytest shows one error only
 
 
 def short(method: Callable[P, T]) -> Callable[P, T]:

@@ -48,7 +48,13 @@ class Refused(HarnessError):
 
 @dataclass(frozen=True)
 class Ran:
-    """Result of a command in the guest."""
+    """Result of a command in the guest.
+
+    Attributes:
+        status: exit status, negative if a signal ended the command.
+        stdout: standard output.
+        stderr: standard error.
+    """
 
     status: int
     stdout: bytes

@@ -169,10 +169,9 @@ def kernel(request: pytest.FixtureRequest, dynptr_harness_kernel: str) -> Kernel
     """The kernel under test, with `release` and `package`. Skips the test if min_kernel is newer."""
     from dynptr_harness.core.kernel_version import KernelVersion
     from dynptr_harness.pytest_plugin import stash
-    from dynptr_harness.pytest_plugin.errors import as_failure
+    from dynptr_harness.pytest_plugin.errors import or_fail
 
-    with as_failure():
-        found = stash.session(request.config).prepared(dynptr_harness_kernel).kernel
+    found = or_fail(lambda: stash.session(request.config).prepared(dynptr_harness_kernel).kernel)
     marker = request.node.get_closest_marker("min_kernel")
     if marker and KernelVersion(found.release).major_minor < KernelVersion(marker.args[0]).major_minor:
         pytest.skip(f"{found.release} is older than {marker.args[0]}")
@@ -194,12 +193,11 @@ def machine(
     """A fresh VM with the kernel under test; see dynptr_harness.pytest_plugin.fixtures.Guest."""
     from dynptr_harness.core.text import console_part
     from dynptr_harness.pytest_plugin import stash
-    from dynptr_harness.pytest_plugin.errors import as_failure
+    from dynptr_harness.pytest_plugin.errors import or_fail
     from dynptr_harness.pytest_plugin.fixtures import Guest
 
     session = stash.session(request.config)
-    with as_failure():
-        guest = Guest(session, session.machine(dynptr_harness_kernel))
+    guest = or_fail(lambda: Guest(session, session.machine(dynptr_harness_kernel)))
     yield guest
     session.clear()
     console = guest.console.read_text(errors="replace")
