@@ -175,8 +175,8 @@ def test_a_machine_that_does_not_start_is_a_short_error(run: Callable[..., pytes
     FakeMachines.guest = EnvironmentFailed("QEMU is not installed", "install it")
     done = run("def test_own(machine): pass")
     done.assert_outcomes(errors=1)
-    shown = done.stdout.str().partition("= ERRORS =")[2].partition("= short test")[0]
-    assert [line for line in shown.splitlines()[2:] if line] == ["QEMU is not installed", "install it"]
+    shown = done.stdout.str().partition("= ERRORS =")[2].partition("= short test")[0].splitlines()
+    assert [line for line in shown[2:] if line.strip("=")] == ["QEMU is not installed", "install it"]
 
 
 def test_an_absent_feature_is_a_skip_with_its_reason(
