@@ -84,7 +84,7 @@ class Machines:
             progress=progress,
             modules=options.modules,
             accelerator=options.accelerator,
-            append=cmdline.words(options.append),
+            append=cmdline.words(options.append, bare=options.bare),
         )
         self._options = options
         saved = options.snapshot and settings.snapshot_limit_mib > 0
