@@ -6,6 +6,7 @@ import base64
 import os
 import shutil
 import signal
+from pathlib import Path
 from queue import Queue
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,6 @@ from dynptr_harness.guest.agent.command import Command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 TERMINAL = {"rows": 24, "columns": 80, "term": "dumb"}
 
@@ -80,11 +80,12 @@ def test_a_command_gets_its_output_and_status(
     assert stderr is None or host.heard("stderr") == stderr
 
 
-BEHIND = "sleep 100 & echo $!; exit 4"  # keeps the output open
+BEHIND = "sleep 10 & echo $!; exit 4"  # keeps the output open
 
 
 def end(process: bytes) -> None:
     """End a process, which must still run."""
+    assert Path(f"/proc/{int(process)}/cmdline").read_bytes()  # empty for a zombie
     os.kill(int(process), signal.SIGKILL)
 
 
@@ -138,7 +139,7 @@ def test_the_guest_terminal_follows_the_host_size(host: Host) -> None:
 
 @pytest.mark.skipif(not shutil.which("busybox"), reason="takes busybox, as the guest has it")
 def test_a_command_on_a_terminal_ends_without_its_children(host: Host) -> None:
-    script = "trap '' HUP; sleep 100 & seq 2000; echo $!; exit 4"
+    script = "trap '' HUP; sleep 10 & seq 2000; echo $!; exit 4"
     assert run(host, "sh", "-c", script, terminal=TERMINAL) == 4
     *numbers, process = host.heard("stdout").split()
     assert numbers == [str(number).encode() for number in range(1, 2001)]
