@@ -129,7 +129,10 @@ class Bpf:
             AssertionError: clang rejected the file.
         """
         __tracebackhide__ = True  # show the line of the test; the message has the rest
-        source = UserProgram.read(self._directory / path)
+        try:
+            source = UserProgram.read(self._directory / path)
+        except CompileFailed as failed:
+            raise AssertionError(f"{failed.fact}:\n{failed.diagnostics}") from None
         if not prog_type and source.loader == "bcc":
             raise WrongUsage(f"{source.path} has no SEC(): name a prog_type")
         try:

@@ -144,12 +144,23 @@ def test_own(bpf, machine):
             {0: {"diagnostics": "own.c:1:1: error: unknown type"}},
             "own.c:1:1: error: unknown type",
         ),
+        ('def test_own(bpf): bpf.load("own.bpf.c")', {}, "error: use of undeclared identifier 'x'"),
         ('def test_own(machine): machine.run("true")', {0: CRASH}, "machine crash: Kernel panic"),
         (REFUSED_TEST.format(body="program.fire()"), {3: CRASH}, "machine crash: Kernel panic"),
         (REFUSED_TEST.format(body="program.records()"), {2: CRASH}, "machine crash: Kernel panic"),
         (REFUSED_TEST.format(body="assert False"), {3: CRASH}, "assert False"),
     ],
-    ids=["file", "SEC", "type", "clang", "crash", "crash while attached", "crash at attach", "assertion"],
+    ids=[
+        "file",
+        "SEC",
+        "type",
+        "clang in the guest",
+        "clang",
+        "crash",
+        "crash while attached",
+        "crash at attach",
+        "assertion",
+    ],
 )
 def test_an_error_is_short(
     run: Callable[..., pytest.RunResult],
@@ -159,6 +170,7 @@ def test_an_error_is_short(
     message: str,
 ) -> None:
     pytester.path.joinpath("own.c").write_text("int f(void *ctx) { return 0; }\n")
+    pytester.path.joinpath("own.bpf.c").write_text('#define SEC(x)\nSEC("xdp") int f() { return x; }\n')
     replies = [{"file": 0, "programs": {"f": ""}, "diagnostics": ""}, {"program": 0}, {}, {"event": 0}, {}]
     assert isinstance(FakeMachines.guest, FakeGuest)
     FakeMachines.guest.trouble = dict(enumerate(replies)) | trouble
