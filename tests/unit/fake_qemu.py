@@ -70,9 +70,9 @@ class Monitor:
                 case "quit":
                     self.shutdown("host-qmp-quit")
                 case "migrate":
-                    self._save(request["arguments"]["uri"].removeprefix("file:"))
+                    self._save(request["arguments"]["channels"][0]["addr"]["filename"])
                 case "migrate-incoming":
-                    self._load(request["arguments"]["uri"].removeprefix("file:"))
+                    self._load(request["arguments"]["channels"][0]["addr"]["filename"])
                 case "cont":
                     self.going.set()
 
@@ -110,6 +110,11 @@ class Monitor:
             state = file.read()
         if state == "hang":
             time.sleep(600)
+        if state == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if state == "no memory":
+            say("qemu: cannot set up guest memory 'pc.ram': Cannot allocate memory")
+            os._exit(1)
         if state != STATE:
             say("qemu: load of migration failed: Invalid argument")
             os._exit(1)

@@ -18,6 +18,7 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from dynptr_harness.kernels.model import Kernel
 
@@ -63,6 +64,32 @@ def test_the_exit_status_is_that_of_a_shell(
 ) -> None:
     done = run(kernel, *words)
     assert (done.returncode, done.stderr) == (status, error)
+
+
+def test_a_guest_for_commands_holds_no_programs_of_ours(kernel: Kernel) -> None:
+    done = run(
+        kernel, "sh", "-c", "bpftool prog show; bpftool map show; bpftool link show; ls -A /sys/fs/bpf"
+    )
+    assert (done.stdout, done.stderr, done.returncode) == (b"", b"", 0)
+
+
+def test_a_command_ends_without_its_children_and_its_input(kernel: Kernel) -> None:
+    done = run(kernel, "sh", "-c", "sleep 1000 & echo started", stdin=b"y\n" * 1_500_000)
+    assert (done.stdout, done.stderr, done.returncode) == (b"started\n", b"", 0)
+
+
+@pytest.mark.parametrize("content", ["one", "two"])
+def test_a_directory_is_shared_read_only(kernel: Kernel, tmp_path: Path, content: str) -> None:
+    directory = tmp_path / "a b,c'd"
+    (directory / "sub").mkdir(parents=True)
+    (directory / "sub/file").write_text(content)
+    (directory / "link").symlink_to("sub/file")
+    command = [*COMMAND, "exec", "-q", "-k", kernel.release, "--share", str(directory)]
+    script = "cat /share/link; touch /share/new 2>/dev/null || exit 5"
+    done = subprocess.run(
+        [*command, "sh", "-c", script], capture_output=True, timeout=PATIENCE_S, check=False
+    )
+    assert (done.stdout.decode(), done.stderr, done.returncode) == (content, b"", 5)
 
 
 def test_a_closed_standard_output_ends_the_command(kernel: Kernel) -> None:
@@ -159,6 +186,16 @@ def test_a_key_ends_the_shell_of_a_guest_that_ignores_keys(shell: Terminal) -> N
     shell.wait_for(rb"sleeping")
     shell.type(b"\x1d")
     assert shell.end() == 0
+
+
+def test_a_command_can_have_our_terminal(kernel: Kernel) -> None:
+    script = "sleep 1000 & tty; stty size; exit 4"
+    terminal = Terminal("exec", "-q", "-t", "--kernel", kernel.release, "--", "sh", "-c", script)
+    try:
+        terminal.wait_for(rb"/dev/pts/\d+\r\n24 80\r\n")
+        assert terminal.end() == 4
+    finally:
+        terminal.close()
 
 
 def test_the_terminal_is_restored_after_a_crash(shell: Terminal) -> None:

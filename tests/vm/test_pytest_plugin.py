@@ -100,6 +100,15 @@ def test_newer_kernels_only(machine):
 
 def test_machine_boots_the_kernel(kernel, machine):
     assert machine.run("uname", "-r").stdout.decode().strip() == kernel.release
+    assert machine.run("sh", "-c", "sleep 1000 & echo started").stdout == b"started\\n"
+
+
+def test_crash(bpf, machine):
+    with pytest.raises(Exception, match="No such file or directory"):
+        bpf.load("missing.c", prog_type="xdp")
+    program = bpf.load("fired.c", prog_type="kprobe")
+    with program.attached():
+        machine.run("sh", "-c", "echo c > /proc/sysrq-trigger")
 """
 
 
@@ -211,8 +220,12 @@ def test_own_tests_load_fire_and_read(python: Path, kernel: Kernel, project: Pat
         f"test_a_leak_is_rejected[{release}-tracing]": "FAILED",
         f"test_newer_kernels_only[{release}]": "SKIPPED",
         f"test_machine_boots_the_kernel[{release}]": "PASSED",
+        f"test_crash[{release}]": "FAILED",
     }, done.stdout + done.stderr
     assert "the verifier refused leaks" in done.stdout
+    assert "MachineFailed: machine crash: Kernel panic - not syncing: sysrq triggered crash" in done.stdout
+    for internal in ("asyncio", "contextlib", "During handling"):
+        assert internal not in done.stdout
     assert "dynptr_harness/pytest_plugin" not in done.stdout
     assert "Captured console" in done.stdout
     assert done.returncode == 1

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +20,8 @@ import pytest
 from dynptr_harness.core.cache import Cache
 from dynptr_harness.core.progress import Silent
 from dynptr_harness.core.settings import Settings
-from dynptr_harness.guest_image import boot_files
+from dynptr_harness.guest_image import boot_files, bpf_objects
+from dynptr_harness.kernels import bzimage
 from dynptr_harness.vm import machine as machine_module
 from dynptr_harness.vm.failures import FailureKind, MachineFailed
 from dynptr_harness.vm.qemu import Spec
@@ -147,6 +149,37 @@ def test_a_damaged_snapshot_is_replaced(
         # Depending on where the damage is, QEMU reports it or crashes.
         assert "cannot be restored and will be created again: machine lost: QEMU" in caplog.text
     assert asyncio.run(use(tmp_path / "last")).restored
+
+
+def test_paths_may_have_blanks_and_commas_on_a_hardened_host(
+    kernel: Kernel,
+    image: GuestImage,
+    accelerator: Accelerator,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    odd = tmp_path / "a b,c'd,offset=1"
+    odd.mkdir()
+    assert kernel.modules
+    shutil.copyfile(kernel.image, odd / "bz I,mage")
+    shutil.copytree(kernel.modules, odd / kernel.release)
+    (tmp_path / "cis.conf").write_text("install overlay /bin/false\ninstall erofs /bin/false\n")
+    monkeypatch.setenv("MODPROBE_OPTIONS", f"--config={tmp_path / 'cis.conf'}")
+    monkeypatch.setattr(bpf_objects, "compiled", lambda *_: {})
+    files = boot_files.files(
+        bzimage.resolve(odd / "bz I,mage", odd / kernel.release),
+        image,
+        settings=Settings(odd),
+        progress=Silent(),
+        replaced={"dynptr_harness/guest": Path(__file__).with_name("stub_agent")},
+    )
+
+    async def use() -> bool:
+        async with await Snapshots(Settings(odd)).start(Spec(files, accelerator), odd / "run") as machine:
+            assert (await machine.ask({"do": "echo"}, 20))["do"] == "echo"
+            return machine.restored
+
+    assert [asyncio.run(use()) for _ in range(2)] == [False, True]
 
 
 def test_the_key_covers_the_payload(

@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from dynptr_harness.cli import cases, fuzz, guest, kernels, results, run  # noqa: F401  (each registers its commands)
 from dynptr_harness.cli.app import PROGRAM, app, say
-from dynptr_harness.core import signals, streams
+from dynptr_harness.core import shortage, signals, streams
 from dynptr_harness.core.errors import ExitStatus, HarnessError
 
 
@@ -23,7 +23,8 @@ def main() -> NoReturn:
 def _status() -> int | str | None:
     try:
         try:
-            app(prog_name=PROGRAM)
+            with shortage.reported("the command cannot continue"):
+                app(prog_name=PROGRAM)
         except signals.Interrupted:
             raise
         except SystemExit as ended:

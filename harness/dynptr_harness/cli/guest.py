@@ -12,6 +12,7 @@ import typer
 from dynptr_harness.cli import completion
 from dynptr_harness.cli.app import app, say
 from dynptr_harness.cli.options import (
+    BareOptions,
     GuestOptions,
     JsonFlag,
     KernelOption,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dynptr_harness.vm.launcher import Machines
+    from dynptr_harness.vm.machine import Machine
 
 CONSOLE_LINES = 30  # shown when a machine fails
 
@@ -38,25 +40,39 @@ def exec(  # noqa: A001  (the name of the command)
     ],
     *,
     kernel: OneKernelOption = "6.12",
-    boot: GuestOptions,
+    tty: Annotated[
+        bool, typer.Option("--tty", "-t", help="Run the command on this terminal; Ctrl-] ends it.")
+    ] = False,
+    boot: BareOptions,
 ) -> None:
     """Run a command in a guest.
 
-    Standard input, output, error and the exit status are those of the command. The guest is Debian with
-    BCC for python3, bpftool, ip and busybox, without a network. The C programs are in /payload/bpf_src.
-    Changes in the guest are discarded.
+    Standard input, output, error and the exit status are those of the command. The machine ends with the
+    command, even if a process that it started still runs. The guest is Debian with BCC for python3,
+    bpftool, ip and busybox, without a network. No BPF programs and maps are loaded at its start. The C
+    programs are in /payload/bpf_src. Changes in the guest are discarded.
 
     Examples:
 
     * `dynptr-harness exec -- bpftool feature probe kernel`
     * `dynptr-harness exec --kernel 6.1 -- python3 - < script.py`
+    * `dynptr-harness exec --share build -- /share/my-test`
+    * `dynptr-harness exec -t -- busybox top`
     """
     from dynptr_harness.commands import exec as guest_command
+    from dynptr_harness.commands.raw_terminal import Terminal
+
+    terminal = Terminal("exec --tty", "leave out --tty") if tty else None
+
+    async def run(machine: Machine) -> int:
+        if terminal:
+            return await guest_command.run_on_terminal(machine, command, terminal)
+        return await guest_command.run(machine, command)
 
     machines = _machines_of_one(kernel, boot)
     with _console_on_failure():
         (prepared,) = machines.kernels
-        raise typer.Exit(machines.visit(prepared, lambda machine: guest_command.run(machine, command)))
+        raise typer.Exit(machines.visit(prepared, run))
 
 
 @app.command()
@@ -64,7 +80,7 @@ def exec(  # noqa: A001  (the name of the command)
 def shell(
     *,
     kernel: OneKernelOption = "6.12",
-    boot: GuestOptions,
+    boot: BareOptions,
 ) -> None:
     """Open a root shell in a guest.
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 import typer
 
 from dynptr_harness.cli import completion
+from dynptr_harness.core.errors import WrongUsage
 from dynptr_harness.core.settings import Settings
 from dynptr_harness.kernels import selector_help
 
@@ -138,6 +139,26 @@ class GuestOptions(ProbeOptions):
     def options(self) -> Options:
         """Return the options of a machine, with its modules."""
         return replace(super().options(), modules=self.modules)
+
+
+@dataclass(frozen=True)
+class BareOptions(GuestOptions):
+    """Options of the commands that run a user's command in a guest without programs of ours."""
+
+    share: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Copy this directory into the guest, read-only, as /share."),
+    ] = None
+
+    def options(self) -> Options:
+        """Return the options of a machine, with its shared directory.
+
+        Raises:
+            WrongUsage: `share` is not a directory.
+        """
+        if self.share and not self.share.is_dir():
+            raise WrongUsage(f"--share {self.share} is not a directory", "name a directory")
+        return replace(super().options(), bare=True, share=self.share)
 
 
 @dataclass(frozen=True)

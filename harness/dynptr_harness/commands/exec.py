@@ -36,7 +36,14 @@ async def run(machine: Machine, argv: Sequence[str]) -> int:
 
 
 async def shell(machine: Machine, terminal: Terminal) -> int:
-    """Run a shell on our terminal until it exits or `LEAVE` is typed. Return its exit status, 0 for `LEAVE`.
+    """Run a shell on our terminal; see `run_on_terminal`."""
+    return await run_on_terminal(machine, ["busybox", "sh", "-l"], terminal)
+
+
+async def run_on_terminal(machine: Machine, argv: Sequence[str], terminal: Terminal) -> int:
+    """Run a command on our terminal until it exits or `LEAVE` is typed.
+
+    Return its exit status, 0 for `LEAVE`.
 
     Raises:
         MachineFailed: see `run`.
@@ -46,8 +53,7 @@ async def shell(machine: Machine, terminal: Terminal) -> int:
     resized.add_signal_handler(signal.SIGWINCH, lambda: forwarded.send({"size": list(terminal.size())}))
     try:
         with terminal:
-            argv = ["busybox", "sh", "-l"]
-            request = {"kind": "exec", "argv": argv, "terminal": terminal.described()}
+            request = {"kind": "exec", "argv": list(argv), "terminal": terminal.described()}
             return await forwarded.run(request)
     finally:
         resized.remove_signal_handler(signal.SIGWINCH)
@@ -64,6 +70,7 @@ class _ForwardedCommand:
         self._machine = machine
         self._leave = leave
         self._left = asyncio.Event()
+        self._ended = False
         self._loop = asyncio.get_running_loop()
         self._sends: set[asyncio.Task[None]] = set()  # the loop holds only weak references to tasks
 
@@ -77,6 +84,7 @@ class _ForwardedCommand:
         except BrokenPipeError:  # the reader of our output has closed it
             return streams.READER_CLOSED
         finally:
+            self._ended = True
             stream.cancel()
             left.cancel()
             await asyncio.wait({stream, left})
@@ -97,7 +105,7 @@ class _ForwardedCommand:
     def _forward_input(self) -> None:
         """Forward standard input and its end, as fast as the guest accepts them."""
         data = b"-"
-        while data:
+        while data and not self._ended:
             try:
                 data = os.read(STDIN, CHUNK)
             except OSError:  # standard input is closed

@@ -19,17 +19,22 @@ STDIN = 0
 class Terminal:
     """Context manager for raw mode: every key goes to the guest, even Ctrl-C.
 
+    Args:
+        needed_by: for the message of the error.
+        hint: the way without a terminal.
+
     Raises:
         WrongUsage: standard input or output is not a terminal.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        needed_by: str = "a shell",
+        hint: str = "use `dynptr-harness exec` to run commands without a terminal",
+    ) -> None:
         for name, stream in {"standard input": sys.stdin, "standard output": sys.stdout}.items():
             if not stream.isatty():
-                raise WrongUsage(
-                    f"a shell needs a terminal, and {name} is not one",
-                    "use `dynptr-harness exec` to run commands without a terminal",
-                )
+                raise WrongUsage(f"{needed_by} needs a terminal, and {name} is not one", hint)
 
     def described(self) -> dict[str, Any]:
         """Return size and type for the agent's request."""

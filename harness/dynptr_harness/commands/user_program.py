@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dynptr_harness.core import subprocesses
+from dynptr_harness.core import shortage, subprocesses
 from dynptr_harness.core.errors import EnvironmentFailed, HarnessError, WrongUsage
 from dynptr_harness.core.paths import bpf_src
 from dynptr_harness.core.refusal import Refusal, refusal
@@ -244,7 +244,7 @@ class _Source:
         try:
             self._clang(flags, "-c", "-o", str(target), on_line=said.append)
         except EnvironmentFailed as error:
-            if not said:  # clang did not run
+            if not said or shortage.named_in(error.fact):  # clang did not run, or could not write
                 raise
             raise CompileFailed("<stdin>" if self._path == STDIN else str(self._path), _text(said)) from error
         return target.read_bytes(), _text(said)

@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dynptr_harness.core import shortage
 from dynptr_harness.core.errors import EnvironmentFailed, HarnessError
 
 if TYPE_CHECKING:
@@ -226,8 +227,10 @@ def _held(home: Path) -> bool:
     try:
         home.parent.mkdir(parents=True, exist_ok=True)
         lock = os.open(_use_path(home), os.O_RDWR | os.O_CREAT, 0o644)
-    except OSError:  # not writable, so that no process of this user can discard an entry
-        return True
+    except OSError as error:
+        if shortage.is_shortage(error):
+            raise shortage.failure(error, f"cannot lock {home}") from error
+        return True  # not writable, so that no process of this user can discard an entry
     try:
         fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -258,7 +261,7 @@ def _wait_for(lock: int, name: str) -> None:
 def _files(directory: Path) -> dict[str, list[int]]:
     """Return size and modification time (ns) of every regular file below a directory, by relative path."""
     found = {}
-    for parent, _directories, names in os.walk(directory):
+    for parent, _directories, names in os.walk(directory, onerror=_raise):
         for name in names:
             path = Path(parent, name)
             if name != MANIFEST and not path.is_symlink():
@@ -267,10 +270,15 @@ def _files(directory: Path) -> dict[str, list[int]]:
     return found
 
 
+def _raise(error: OSError) -> None:
+    raise error
+
+
 def _is_complete(home: Path) -> bool:
     try:
-        manifest = json.loads((home / MANIFEST).read_text())
-        return bool(manifest == _files(home))
+        with shortage.reported(f"cannot read {home}"):
+            manifest = json.loads((home / MANIFEST).read_text())
+            return bool(manifest == _files(home))
     except (OSError, ValueError):
         return False
 

@@ -1,6 +1,7 @@
 #!/bin/busybox sh
 # Process 1 of every guest. Loads the boot modules, mounts a writable root over the read-only disks, and runs
-# guest-start.sh. The disks: vda root, vdb payload, vdc modules (missing if the kernel has no modules).
+# guest-start.sh. The disks: vda root, vdb payload, vdc modules (missing if the kernel has no modules). The
+# agent mounts the disk with the serial number "share".
 
 export PATH=/bin
 /bin/busybox --install -s /bin
@@ -46,7 +47,7 @@ mount -t overlay -o lowerdir=/lower,upperdir=/layer/upper,workdir=/layer/work ov
 
 mkdir -p /newroot/dev /newroot/proc /newroot/sys /newroot/tmp /newroot/payload
 mount -t erofs -o ro /dev/vdb /newroot/payload || fail "mount /dev/vdb on /payload (erofs)"
-if [ -b /dev/vdc ]; then
+if [ -b /dev/vdc ] && [ "$(cat /sys/block/vdc/serial)" != share ]; then
     modules=/newroot/usr/lib/modules/$(uname -r)
     mkdir -p "$modules"
     mount -t erofs -o ro /dev/vdc "$modules" || fail "mount /dev/vdc on $modules (erofs)"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -40,18 +41,28 @@ def extract(kernel: Kernel, directory: Path) -> list[Path]:
 
 
 def _load_order(name: str, base: Path, release: str) -> list[Path]:
-    """Return the files of a module and its dependencies, dependencies first."""
+    """Return the files of a module and its dependencies, dependencies first.
+
+    The configuration of the host does not count: there, overlay may be disabled, and the guest needs it.
+    """
     try:
         shown = subprocesses.run(
-            ["modprobe", f"--dirname={base}", f"--set-version={release}", "--show-depends", name],
+            [
+                *("modprobe", f"--config={os.devnull}", f"--dirname={base}", f"--set-version={release}"),
+                *("--show-depends", name),
+            ],
             what=f"looking up module {name} of {release}",
             deadline=30,
+            env={"MODPROBE_OPTIONS": ""},
         )
     except EnvironmentFailed as error:
         if "not found" in error.fact:  # built in: packages since 7.x do not list built-in modules
             return []
         raise
-    return [base / line.split()[1] for line in shown.splitlines() if line.startswith("insmod ")]
+    # insmod FILE OPTIONS. Only the path of the cache, which is ours, can contain blanks.
+    prefix = f"insmod {base}/"
+    found = (line.removeprefix(prefix) for line in shown.splitlines() if line.startswith(prefix))
+    return [base / rest.split()[0] for rest in found]
 
 
 def _uncompressed(module: Path, directory: Path) -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import shutil
 from contextlib import contextmanager, suppress
@@ -112,7 +113,9 @@ def _extract(client: DockerClient, image: Image, name: str, directory: Path) -> 
     has_modules = (modules / kernel.release).is_dir()
     if has_modules:
         what = f"indexing modules of {kernel.release}"
-        subprocesses.run(["depmod", "-b", directory, kernel.release], what=what, deadline=DEPMOD_DEADLINE)
+        subprocesses.run(
+            ["depmod", "-C", os.devnull, "-b", directory, kernel.release], what=what, deadline=DEPMOD_DEADLINE
+        )
     facts = {"release": kernel.release, "sha256": kernel.sha256, "modules": has_modules}
     (directory / PROVENANCE).write_text(json.dumps(facts))
 

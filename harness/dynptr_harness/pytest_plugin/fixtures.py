@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.commands.user_program import COMPILE_DEADLINE, CompileFailed, FileRefused, UserProgram
@@ -14,10 +15,12 @@ from dynptr_harness.core.errors import HarnessError, WrongUsage
 from dynptr_harness.core.kernel_version import KernelVersion
 from dynptr_harness.core.refusal import Refusal, Refuser, refusal
 from dynptr_harness.core.text import printable
+from dynptr_harness.pytest_plugin.errors import short
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
+    from types import TracebackType
 
     from dynptr_harness.commands.user_program import GivenSource
     from dynptr_harness.conformance.prog_types import Version
@@ -51,7 +54,13 @@ class Refused(HarnessError):
 
 @dataclass(frozen=True)
 class Ran:
-    """Result of a command in the guest."""
+    """Result of a command in the guest.
+
+    Attributes:
+        status: exit status, negative if a signal ended the command.
+        stdout: standard output.
+        stderr: standard error.
+    """
 
     status: int
     stdout: bytes
@@ -78,6 +87,7 @@ class Guest:
         """Kernel version, such as (6, 12) for '6.12.117+deb13-cloud-amd64'."""
         return KernelVersion(self.facts["release"]).major_minor
 
+    @short
     def run(self, *argv: str, stdin: bytes = b"", timeout: float = DEADLINE) -> Ran:
         """Run a command in the guest and wait for it, at most `timeout` seconds.
 
@@ -88,6 +98,7 @@ class Guest:
         reply = self.ask(request, timeout)
         return Ran(reply["status"], *(base64.b64decode(reply[name]) for name in ("stdout", "stderr")))
 
+    @short
     def ask(self, request: dict[str, Any], deadline: float = DEADLINE) -> dict[str, Any]:
         """Send a request to the agent and return its reply; see dynptr_harness.guest.agent.dispatcher."""
         return self._session.run(self.machine.ask(request, deadline))
@@ -108,6 +119,7 @@ class Bpf:
         self._guest = guest
         self._directory = directory
 
+    @short
     def load(self, path: Path | str, function: str | None = None, prog_type: str | None = None) -> Program:
         """Compile a file and load a program from it.
 
@@ -124,7 +136,10 @@ class Bpf:
             AssertionError: clang rejected the file.
         """
         __tracebackhide__ = True  # show the line of the test; the message has the rest
-        source = UserProgram.read(self._directory / path)
+        try:
+            source = UserProgram.read(self._directory / path)
+        except CompileFailed as failed:
+            raise AssertionError(f"{failed.fact}:\n{failed.diagnostics}") from None
         if not prog_type and source.loader == "bcc":
             raise WrongUsage(f"{source.name} has no SEC(): name a prog_type")
         try:
@@ -144,6 +159,7 @@ class Bpf:
 
     @staticmethod
     def _only(given: GivenSource, source: UserProgram) -> str:
+        __tracebackhide__ = True
         names = list(given.programs)
         if len(names) != 1:
             raise ValueError(f"{source.name} has the programs {', '.join(names) or 'none'}: name one")
@@ -166,22 +182,21 @@ class Program:
         self._guest = guest
         self._number = number
 
-    @contextmanager
-    def attached(self) -> Iterator[None]:
+    def attached(self) -> AbstractContextManager[None]:
         """Attach the program within this context, to the event of its type or by its section.
 
         Raises:
             Refused: the kernel rejected the attach.
         """
-        __tracebackhide__ = True
+        return _Attached(self._attach, partial(self._do, "detach"))
+
+    @short
+    def _attach(self) -> None:
         reply = self._do("attach")
         if failed := reply.get("attach_failed"):
             raise Refused(self.name, refusal(failed, Refuser.ATTACH))
-        try:
-            yield
-        finally:
-            self._do("detach")
 
+    @short
     def fire(self) -> Any:
         """Trigger the event of the program type once and return its result. See `dynptr-harness types`.
 
@@ -194,6 +209,7 @@ class Program:
 
     def records(self, ring: str | None = None) -> list[bytes]:
         """Return the new records of a ring buffer. `ring` is needed if the program uses several."""
+        __tracebackhide__ = True
         rings: dict[str, list[str]] = self._do("records")["records"]
         if ring is None and len(rings) != 1:
             raise ValueError(f"{self.name} uses the ring buffers {', '.join(rings) or 'none'}: name one")
@@ -201,3 +217,22 @@ class Program:
 
     def _do(self, act: str) -> dict[str, Any]:
         return self._guest.ask({"kind": "own", "do": act, "program": self._number})
+
+
+class _Attached(AbstractContextManager[None]):
+    """Attaches a program. A generator would show frames of contextlib in the errors of tests."""
+
+    def __init__(self, attach: Callable[[], object], detach: Callable[[], object]) -> None:
+        self._attach = attach
+        self._detach = detach
+
+    def __enter__(self) -> None:
+        __tracebackhide__ = True
+        self._attach()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        __tracebackhide__ = True
+        with suppress(HarnessError) if kind else nullcontext():  # after a crash, the crash is the error
+            self._detach()

@@ -25,7 +25,7 @@ CONSOLE_LINES = 40
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add --kernel."""
+    """Add --kernel and the options of machines. The latter are those of `dynptr-harness run`."""
     group = parser.getgroup("dynptr-harness", "BPF on real kernels (dynptr-harness)")
     group.addoption(
         "--kernel",
@@ -34,6 +34,44 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="KERNEL",
         dest="dynptr_kernels",
         help="Kernel to test, as for `dynptr-harness run --kernel`; repeatable.",
+    )
+    group.addoption(
+        "--modules", metavar="DIR", dest="dynptr_modules", help="Modules of a kernel given as a file."
+    )
+    group.addoption(
+        "--append",
+        action="append",
+        default=[],
+        metavar="ARGS",
+        dest="dynptr_append",
+        help="Add kernel arguments, such as 'nokaslr slub_debug=FZ'; repeatable.",
+    )
+    group.addoption(
+        "--accel",
+        choices=("auto", "kvm", "tcg"),
+        default="auto",
+        dest="dynptr_accel",
+        help="Accelerator of QEMU; auto uses KVM if it works.",
+    )
+    group.addoption(
+        "--cpus", type=int, default=2, metavar="N", dest="dynptr_cpus", help="Number of CPUs of the guest."
+    )
+    group.addoption(
+        "--memory",
+        type=int,
+        default=1024,
+        metavar="MIB",
+        dest="dynptr_memory",
+        help="Memory of the guest in MiB.",
+    )
+    group.addoption(
+        "--no-snapshot", action="store_true", dest="dynptr_no_snapshot", help="Boot every machine."
+    )
+    group.addoption(
+        "--offline",
+        action="store_true",
+        dest="dynptr_offline",
+        help="Use the cache of dynptr-harness only; fetch nothing.",
     )
 
 
@@ -50,7 +88,7 @@ def pytest_configure(config: pytest.Config) -> None:
         vars(config.option).update(config.workerinput[FOR_WORKERS])
     elif config.option.dynptr_kernels:
         config.option.dynptr_cells = config.args_source is not pytest.Config.ArgsSource.ARGS
-        config.option.dynptr_kernels = _resolved(config.option.dynptr_kernels)
+        config.option.dynptr_kernels = _resolved(config)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -60,21 +98,23 @@ def pytest_configure_node(node: Any) -> None:
     node.workerinput[FOR_WORKERS] = {name: options[name] for name in ("dynptr_kernels", "dynptr_cells")}
 
 
-def _resolved(selectors: list[str]) -> list[str]:
+def _resolved(config: pytest.Config) -> list[str]:
     """Return the selected kernels: the selector itself, or the releases if it matches several."""
     from dynptr_harness.core.errors import HarnessError
     from dynptr_harness.core.progress import Silent
-    from dynptr_harness.core.settings import Settings
     from dynptr_harness.kernels import choose
+    from dynptr_harness.pytest_plugin import options
 
-    settings, found = Settings.from_environment(), dict[str, str]()
+    found, selector = dict[str, str](), ""
     try:
-        for selector in selectors:
-            choices = choose([selector], settings=settings, progress=Silent())
+        settings, modules = options.settings(config), options.machine(config).modules
+        for selector in config.option.dynptr_kernels:
+            choices = choose([selector], settings=settings, progress=Silent(), modules=modules)
             for choice in choices:
                 found.setdefault(choice.name, selector if len(choices) == 1 else choice.name)
     except HarnessError as error:
-        raise pytest.UsageError(f"--kernel {selector}: {error.fact}\n{error.hint}".rstrip()) from error
+        where = f"--kernel {selector}: " if selector else ""
+        raise pytest.UsageError(f"{where}{error.fact}\n{error.hint}".rstrip()) from error
     return list(found.values())
 
 
@@ -129,8 +169,9 @@ def kernel(request: pytest.FixtureRequest, dynptr_harness_kernel: str) -> Kernel
     """The kernel under test, with `release` and `package`. Skips the test if min_kernel is newer."""
     from dynptr_harness.core.kernel_version import KernelVersion
     from dynptr_harness.pytest_plugin import stash
+    from dynptr_harness.pytest_plugin.errors import or_fail
 
-    found = stash.session(request.config).prepared(dynptr_harness_kernel).kernel
+    found = or_fail(lambda: stash.session(request.config).prepared(dynptr_harness_kernel).kernel)
     marker = request.node.get_closest_marker("min_kernel")
     if marker and KernelVersion(found.release).major_minor < KernelVersion(marker.args[0]).major_minor:
         pytest.skip(f"{found.release} is older than {marker.args[0]}")
@@ -146,17 +187,18 @@ def prog_type(dynptr_harness_prog_type: str) -> str:
 @pytest.fixture
 def machine(
     request: pytest.FixtureRequest,
-    kernel: Kernel,  # noqa: ARG001  (it may skip the test)
+    kernel: Kernel,
     dynptr_harness_kernel: str,
 ) -> Iterator[Guest]:
     """A fresh VM with the kernel under test; see dynptr_harness.pytest_plugin.fixtures.Guest."""
     from dynptr_harness.core.text import console_part
     from dynptr_harness.pytest_plugin import stash
+    from dynptr_harness.pytest_plugin.errors import or_fail
     from dynptr_harness.pytest_plugin.fixtures import Guest
 
     session = stash.session(request.config)
-    prepared = session.prepared(dynptr_harness_kernel)
-    guest = Guest(session, session.machine(dynptr_harness_kernel), prepared.kernel)
+    kernel = session.prepared(dynptr_harness_kernel).kernel
+    guest = or_fail(lambda: Guest(session, session.machine(dynptr_harness_kernel), kernel))
     yield guest
     session.clear()
     console = guest.console.read_text(errors="replace")

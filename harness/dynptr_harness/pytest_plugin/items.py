@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dynptr_harness.conformance import loader, plan
+from dynptr_harness.conformance.verdict import Verdict
 from dynptr_harness.core.errors import HarnessError
 from dynptr_harness.core.text import console_part, tail
 from dynptr_harness.pytest_plugin import stash
@@ -55,7 +56,11 @@ class TypeCells(pytest.Collector):
 
 
 class Cell(pytest.Item):
-    """A cell. It is an error if there is no verdict, and a failure if the verdict is not as expected."""
+    """A cell.
+
+    It is an error without a verdict, a failure if the verdict is not as expected, and skipped if the kernel
+    lacks what the case needs.
+    """
 
     kernel: str
     planned: PlannedCell
@@ -85,9 +90,11 @@ class Cell(pytest.Item):
         return [each.planned for each in items if isinstance(each, Cell) and each.kernel == self.kernel]
 
     def runtest(self) -> None:
-        """Fail if the verdict is not as expected."""
+        """Fail if the verdict is not as expected, and skip if the feature is absent."""
         if not self._result.ok:
             pytest.fail(failure_text(self._result, self.planned.case.title), pytrace=False)
+        if self._result.verdict is Verdict.ABSENT:
+            pytest.skip(f"absent on {self._result.kernel}: {self._result.reason or self._result.seen}")
 
     def reportinfo(self) -> tuple[str, None, str]:
         """Return the location for reports: the node, as a cell has no file."""

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from dynptr_harness.conformance.plan import Plan
 from dynptr_harness.core.progress import Silent
-from dynptr_harness.core.settings import Settings
 from dynptr_harness.runner.batches import cut
 from dynptr_harness.runner.isolation import Isolation
 from dynptr_harness.runner.kernel_job import KernelJob
 from dynptr_harness.runner.parallelism import CpuSlot
 from dynptr_harness.runner.worker import Worker
-from dynptr_harness.vm.launcher import Machines, Options
+from dynptr_harness.vm.launcher import Machines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -21,7 +20,9 @@ if TYPE_CHECKING:
 
     from dynptr_harness.conformance.cell import CellResult
     from dynptr_harness.conformance.plan import PlannedCell
+    from dynptr_harness.core.settings import Settings
     from dynptr_harness.runner.batches import Batch
+    from dynptr_harness.vm.launcher import Options
     from dynptr_harness.vm.machine import Machine
     from dynptr_harness.vm.prepare import PreparedKernel
 
@@ -29,10 +30,16 @@ T = TypeVar("T")
 
 
 class MachineSession:
-    """Runs at most one VM. A request for another kernel or a fresh VM ends the current one."""
+    """Runs at most one VM. A request for another kernel or a fresh VM ends the current one.
 
-    def __init__(self) -> None:
-        self._settings = Settings.from_environment()
+    Args:
+        options: options of all machines.
+        settings: the settings.
+    """
+
+    def __init__(self, options: Options, settings: Settings) -> None:
+        self._options = options
+        self._settings = settings
         self._runner = asyncio.Runner()
         self._kernels: dict[str, Machines] = {}
         self._jobs: dict[str, KernelJob] = {}
@@ -111,7 +118,7 @@ class MachineSession:
     def _machines(self, selector: str) -> Machines:
         if selector not in self._kernels:
             self._kernels[selector] = Machines(
-                [selector], Options(), settings=self._settings, progress=Silent()
+                [selector], self._options, settings=self._settings, progress=Silent()
             )
         return self._kernels[selector]
 

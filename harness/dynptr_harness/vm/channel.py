@@ -38,7 +38,9 @@ class Channel:
         self._streams = [self._commands, backward]
 
     async def send(self, message: dict[str, Any]) -> None:
-        """Send a message."""
+        """Send a message. Raise ConnectionResetError if the port is closed."""
+        if self._commands.is_closing():
+            raise ConnectionResetError("the port is closed")
         self._commands.write(json.dumps(message).encode() + b"\n")
         await self._commands.drain()
 

@@ -39,8 +39,11 @@ REFUSED = {
 RESERVED_PREFIX = "dynptr_harness."
 
 
-def words(texts: Iterable[str]) -> tuple[str, ...]:
+def words(texts: Iterable[str], *, bare: bool = False) -> tuple[str, ...]:
     """Split texts into single kernel arguments.
+
+    Args:
+        bare: allow arguments that only the programs of the harness do not work with.
 
     Raises:
         WrongUsage: a quote is not closed, the arguments are too long, or one would break the harness.
@@ -55,15 +58,26 @@ def words(texts: Iterable[str]) -> tuple[str, ...]:
             f"--append has more than {LONGEST} characters", "leave some out: the kernel would cut the line"
         )
     for word in found:
-        if reason := _refused(word):
+        if reason := _refused(word) or (not bare and _refused_with_programs(word)):
             raise WrongUsage(f"--append {word} is not allowed: {reason}", "leave it out")
     return tuple(found)
 
 
+def _name_and_value(word: str) -> tuple[str, str]:
+    name, _, value = word.replace('"', "").partition("=")
+    return name.replace("-", "_") if name != "--" else name, value
+
+
+def _refused_with_programs(word: str) -> str:
+    """Return the reason why an argument is not allowed in a guest with programs, or ''."""
+    if _name_and_value(word) == ("lockdown", "confidentiality"):
+        return "it forbids kprobes, perf events and reads of kernel memory; `exec` and `shell` accept it"
+    return ""
+
+
 def _refused(word: str) -> str:
     """Return the reason why an argument is not allowed, or ''."""
-    name, _, value = word.replace('"', "").partition("=")
-    name = name.replace("-", "_") if name != "--" else name
+    name, value = _name_and_value(word)
     if name.startswith(RESERVED_PREFIX):
         return "the harness uses these names"
     if name == "loglevel" and not (value.isdecimal() and int(value) >= LOWEST_LOGLEVEL):

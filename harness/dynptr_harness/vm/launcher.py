@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, TypeVar
 
 from dynptr_harness.core import run_dir
 from dynptr_harness.core.signals import until_signal
+from dynptr_harness.guest_image import share
 from dynptr_harness.vm import cmdline
 from dynptr_harness.vm.kvm_probe import confirm
 from dynptr_harness.vm.machine import Machine
@@ -17,7 +19,7 @@ from dynptr_harness.vm.qemu import Spec
 from dynptr_harness.vm.snapshots import Snapshots
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
     from pathlib import Path
 
     from dynptr_harness.core.progress import Progress
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+
+SHARE_DEADLINE = 30.0  # seconds for the guest to mount the shared directory
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,8 @@ class Options:
         cpus: number of vCPUs.
         memory_mib: memory in MiB.
         snapshot: start from a snapshot. Create it if there is none.
+        bare: the guest holds no programs and maps of ours. Its agent runs commands only.
+        share: directory of the host, read-only at /share in a bare guest.
     """
 
     modules: Path | None = None
@@ -47,6 +53,8 @@ class Options:
     cpus: int = 2
     memory_mib: int = 1024
     snapshot: bool = True
+    bare: bool = False
+    share: Path | None = None
 
 
 class Machines:
@@ -76,7 +84,7 @@ class Machines:
             progress=progress,
             modules=options.modules,
             accelerator=options.accelerator,
-            append=cmdline.words(options.append),
+            append=cmdline.words(options.append, bare=options.bare),
         )
         self._options = options
         saved = options.snapshot and settings.snapshot_limit_mib > 0
@@ -84,6 +92,8 @@ class Machines:
         self._start = self._snapshots.start if self._snapshots else Machine.boot
         self.guest_packages = image.packages
         self._settings = settings
+        self._progress = progress
+        self._share: Path | None = None  # the image
         self._started = 0
 
     @cached_property
@@ -110,6 +120,8 @@ class Machines:
         machine = await self._start(spec, home)
         try:
             confirm(prepared.accelerator, machine.facts)
+            if self._share:
+                await machine.ask({"kind": "share"}, SHARE_DEADLINE)
         except BaseException:
             await machine.kill()
             raise
@@ -127,6 +139,8 @@ class Machines:
             self._options.cpus,
             prepared.append,
             round_robin=round_robin and prepared.accelerator.name == "tcg",
+            bare=self._options.bare,
+            share=self._share,
         )
 
     def visit(self, prepared: PreparedKernel, work: Callable[[Machine], Awaitable[T]]) -> T:
@@ -145,6 +159,23 @@ class Machines:
             finally:
                 await machine.kill()
 
-        if interrupted := asyncio.run(until_signal(stay())):
-            raise interrupted
+        with self._packed_share():
+            if interrupted := asyncio.run(until_signal(stay())):
+                raise interrupted
         return done[0]
+
+    @contextmanager
+    def _packed_share(self) -> Iterator[None]:
+        """Pack the shared directory for machines that start within this context."""
+        if not self._options.share:
+            yield
+            return
+        image = self.directory / "share.erofs"
+        try:
+            with self._progress.phase(f"packing {self._options.share}"):
+                share.write(image, self._options.share.resolve())
+            self._share = image
+            yield
+        finally:
+            self._share = None
+            image.unlink(missing_ok=True)

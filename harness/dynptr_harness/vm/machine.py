@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from qemu.qmp import QMPClient, QMPError, Runstate
 
+from dynptr_harness.core import shortage
 from dynptr_harness.core.errors import EnvironmentFailed
 from dynptr_harness.vm import qemu
 from dynptr_harness.vm.agent_client import AgentClient
@@ -56,6 +57,7 @@ class Machine(AgentClient):
         self.accelerator = accelerator
         self._sockets = sockets
         self._monitor = QMPClient()
+        self._killed: asyncio.Task[None] | None = None
         self._migration = Migration(self._monitor, process.ended)
 
     @classmethod
@@ -116,7 +118,8 @@ class Machine(AgentClient):
         """Start QEMU with further arguments and inherited file descriptors."""
         qemu.version()
         # Socket pairs have no name in the file system: no other process can connect, and no file is left.
-        pairs = {name: socket.socketpair() for name in ("commands", "events", "monitor")}
+        with shortage.reported("QEMU cannot be started"):
+            pairs = {name: socket.socketpair() for name in ("commands", "events", "monitor")}
         numbers = {name: theirs.fileno() for name, (_, theirs) in pairs.items()}
         argv = [*spec.command(numbers), *arguments]
         try:
@@ -184,6 +187,19 @@ class Machine(AgentClient):
             await self.kill()
 
     async def kill(self) -> None:
+        # The package abandons a future if its disconnect is cancelled, and fails if it is called twice.
+        self._killed = self._killed or asyncio.create_task(self._kill())
+        cancelled = False
+        while not self._killed.done():
+            try:
+                await asyncio.wait({self._killed})
+            except asyncio.CancelledError:
+                cancelled = True
+        self._killed.result()
+        if cancelled:
+            raise asyncio.CancelledError
+
+    async def _kill(self) -> None:
         self._process.signal(signal.SIGKILL)
         self._channel.close()
         if self._monitor.runstate is not Runstate.IDLE:

@@ -43,7 +43,7 @@ class Migration:
         try:
             async with asyncio.timeout(SAVE_DEADLINE):
                 await self._monitor.execute("stop")
-                return await self._migrate("migrate", f"file:{state}")
+                return await self._migrate("migrate", str(state))
         except TimeoutError:
             with contextlib.suppress(QMPError):
                 await self._monitor.execute("migrate_cancel")
@@ -57,7 +57,7 @@ class Migration:
         Raises:
             QMPError, AssertionError, EOFError: QEMU has ended or is about to.
         """
-        return await self._migrate("migrate-incoming", f"file:/dev/fd/{descriptor}")
+        return await self._migrate("migrate-incoming", f"/dev/fd/{descriptor}")
 
     async def resume(self) -> None:
         """Resume the guest after a save.
@@ -68,12 +68,14 @@ class Migration:
             await asyncio.sleep(RUN_STATE_POLL)
         await self._monitor.execute("cont")
 
-    async def _migrate(self, command: str, uri: str) -> str | None:
+    async def _migrate(self, command: str, file: str) -> str | None:
+        # not as a URI, where a path could contain an option
+        address = {"transport": "file", "filename": file, "offset": 0}
         capabilities = [{"capability": name, "state": True} for name in CAPABILITIES]
         await self._monitor.execute("migrate-set-capabilities", {"capabilities": capabilities})
         await self._monitor.execute("migrate-set-parameters", PARAMETERS)
         with self._monitor.listener("MIGRATION") as events:
-            await self._monitor.execute(command, {"uri": uri})
+            await self._monitor.execute(command, {"channels": [{"channel-type": "main", "addr": address}]})
             while (status := await self._next_status(events)) != "completed":
                 if status == "failed":
                     reply = await self._monitor.execute("query-migrate")

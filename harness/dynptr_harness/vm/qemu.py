@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dynptr_harness.core.errors import EnvironmentFailed
+from dynptr_harness.guest_image import share
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,6 +48,9 @@ FOR_PROGRAMS = (
     # if expedited. No test depends on the duration.
     "rcupdate.rcu_expedited=1",
 )
+
+# Known to the agent: guest/agent/bare.py and guest/system/share.py.
+BARE, SHARE_SERIAL = "dynptr_harness.bare", "share"
 
 # Wired interrupts, not MSI-X: QEMU 10.0.2 aborted in a few of several hundred boots, by an assertion in
 # hw/pci/msix.c that a device without vectors cannot reach.
@@ -112,6 +116,8 @@ class Spec:
         cpus: number of vCPUs.
         cmdline: further kernel arguments.
         round_robin: emulated vCPUs take turns on one thread.
+        bare: the agent loads no programs and creates no maps. Only a bare guest has the disk for `share`.
+        share: image for that disk. None for an empty disk.
     """
 
     files: BootFiles
@@ -120,6 +126,8 @@ class Spec:
     cpus: int = 2
     cmdline: tuple[str, ...] = ()
     round_robin: bool = False
+    bare: bool = False
+    share: Path | None = None
 
     def command(self, sockets: Mapping[str, int]) -> list[str]:
         """Return the command that runs the machine with an agent.
@@ -132,13 +140,14 @@ class Spec:
             self.accelerator,
             memory_mib=self.memory_mib,
             cpus=self.cpus,
-            cmdline=(*FOR_PROGRAMS, *self.cmdline),
+            cmdline=(*FOR_PROGRAMS, *([BARE] if self.bare else ()), *self.cmdline),
             round_robin=self.round_robin,
         )
         return [
             *boot,
             # The order of the devices decides their addresses.
             *_disks(self.files.disks),
+            *(_share_disk(self.share) if self.bare else ()),
             *_ports({name: sockets[name] for name in ("commands", "events")}),
             # Randomness from the host, so that the guest does not wait for it.
             *("-device", f"virtio-rng-pci,{BY_WIRE}"),
@@ -153,10 +162,26 @@ def _disks(images: Sequence[Path]) -> list[str]:
     """Return read-only virtio disks: vda, vdb and so on."""
     drives = []
     for number, image in enumerate(images):
-        name = str(image).replace(",", ",,")  # a comma would end the option
-        drives += ["-drive", f"file={name},if=none,id=disk{number},format=raw,readonly=on"]
+        drives += ["-drive", f"file={_escaped(image)},if=none,id=disk{number},format=raw,readonly=on"]
         drives += ["-device", f"virtio-blk-pci,drive=disk{number},{BY_WIRE}"]
     return drives
+
+
+def _share_disk(image: Path | None) -> list[str]:
+    """Return the disk of a shared directory.
+
+    A guest that is restored can have another image than at its boot, because it has not read the disk yet.
+    """
+    empty = f"driver=null-co,size={share.SIZE_GIB}G,read-zeroes=on"
+    content = f"file={_escaped(image)},format=raw" if image else empty
+    return [
+        *("-drive", f"{content},if=none,id=share,readonly=on"),
+        *("-device", f"virtio-blk-pci,drive=share,serial={SHARE_SERIAL},{BY_WIRE}"),
+    ]
+
+
+def _escaped(path: Path) -> str:
+    return str(path).replace(",", ",,")  # a comma would end the option
 
 
 def _ports(sockets: Mapping[str, int]) -> list[str]:

@@ -8,6 +8,7 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+from dynptr_harness.core import shortage
 from dynptr_harness.core.errors import EnvironmentFailed
 
 if TYPE_CHECKING:
@@ -48,6 +49,10 @@ class QemuProcess:
             )
         except FileNotFoundError:
             raise EnvironmentFailed(f"{argv[0]} is not installed", "install util-linux") from None
+        except OSError as error:
+            if shortage.is_shortage(error):
+                raise shortage.failure(error, "QEMU cannot be started") from error
+            raise
         return cls(process, console)
 
     async def kill(self) -> None:

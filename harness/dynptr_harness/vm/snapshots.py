@@ -6,10 +6,12 @@ import hashlib
 import logging
 import os
 import shutil
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dynptr_harness.core import shortage
 from dynptr_harness.core.cache import Cache
 from dynptr_harness.core.errors import HarnessError
 from dynptr_harness.vm import agent_client, migration, qemu
@@ -44,8 +46,8 @@ class Snapshots:
     async def start(self, spec: Spec, directory: Path) -> Machine:
         """Restore a machine. If there is no snapshot, boot a machine and save a snapshot.
 
-        A snapshot that cannot be restored is discarded with a warning. If a snapshot cannot be saved, the
-        machine is used nevertheless, with a warning.
+        A snapshot that cannot be restored is discarded with a warning, unless a shortage of the host is the
+        reason. If a snapshot cannot be saved, the machine is used nevertheless, with a warning.
 
         Args:
             spec: the machine.
@@ -68,8 +70,11 @@ class Snapshots:
         try:
             return await Machine.restore(spec, saved, directory=directory, deadline=RESTORE_DEADLINE)
         except (HarnessError, OSError, ValueError) as error:
-            log.warning("snapshot %s cannot be restored and will be created again: %s", saved, error)
-            self._cache.discard(KIND, name)
+            if _is_shortage(error):
+                log.warning("snapshot %s cannot be restored now: %s", saved, error)
+            else:
+                log.warning("snapshot %s cannot be restored and will be created again: %s", saved, error)
+                self._cache.discard(KIND, name)
         return None
 
     async def _saved(self, spec: Spec, name: str, directory: Path) -> Machine:
@@ -94,12 +99,19 @@ class Snapshots:
             log.warning("no snapshot was saved: %s", error)
 
 
+def _is_shortage(error: Exception) -> bool:
+    """Return True if the host lacked descriptors, processes or memory. The kernel ends QEMU with SIGKILL."""
+    text = f"{error}\n{error.tail}" if isinstance(error, MachineFailed) else str(error)
+    return shortage.is_shortage(error) or shortage.named_in(text) or signal.SIGKILL.name in text
+
+
 def key(spec: Spec) -> str:
     """Return a hash of everything that the state of a machine or its answers depend on.
 
-    `round_robin` is not part of it: it changes QEMU's threads, not the state of the guest.
+    `round_robin` is not part of it: it changes QEMU's threads, not the state of the guest. `share` is not,
+    because the guest reads this disk after the restore.
     """
-    spec = replace(spec, round_robin=False)
+    spec = replace(spec, round_robin=False, share=None)
     files = spec.files
     program = Path(shutil.which(qemu.PROGRAM) or qemu.PROGRAM)
     # A disk with the same content may have another order of blocks, and the guest has read some of them.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import errno
 import json
 import signal
 import sys
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 from dynptr_harness import cli
 from dynptr_harness.commands import user_program
+from dynptr_harness.core import subprocesses
 from dynptr_harness.core.signals import SIGNALS
 from dynptr_harness.vm.failures import FailureKind, MachineFailed
 
@@ -143,6 +146,8 @@ def test_a_command_has_its_own_output_errors_and_status(command: Command) -> Non
     [
         (("shell",), "a shell needs a terminal, and standard input is not one"),
         (("exec", "-k", "all", "ls"), "'all' matches 2 kernels"),
+        (("exec", "--tty", "ls"), "exec --tty needs a terminal, and standard input is not one"),
+        (("exec", "--share", "/nonexistent", "ls"), "--share /nonexistent is not a directory"),
         (("demo",), "name a demonstration"),
         (("demo", "kprob"), "there is no demonstration 'kprob'"),
         (("probe", "/nonexistent.c"), "cannot read /nonexistent.c: No such file or directory"),
@@ -280,6 +285,35 @@ def test_a_lost_machine_is_not_an_answer(command: Command, file: Path) -> None:
     ended = command("probe", "-q", str(file), "-t", "XDP")
     assert ended.status == 3
     assert "last words\ndynptr-harness: machine lost: QEMU was ended by SIGKILL" in ended.err
+
+
+def test_a_full_disk_for_temporary_files_is_not_an_error_of_the_program(
+    command: Command, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bin").mkdir()
+    clang = tmp_path / "bin/clang"
+    clang.write_text(
+        "#!/bin/sh\necho \"error: unable to open output file: 'No space left on device'\" >&2\nexit 1"
+    )
+    clang.chmod(0o755)
+    monkeypatch.setattr(subprocesses, "SEARCH_PATH", f"{clang.parent}:{subprocesses.SEARCH_PATH}")
+    file.write_text(WITH_SECTIONS)
+    ended = command("probe", "-q", str(file))
+    assert ended.status == 3
+    assert "No space left on device" in ended.err
+
+
+def test_no_directory_for_temporary_files_is_not_a_defect(
+    command: Command, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse() -> None:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", refuse)
+    file.write_text(WITH_SECTIONS)
+    ended = command("probe", "-q", str(file))
+    assert ended.status == 3
+    assert "the command cannot continue: No usable temporary directory found" in ended.err
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import os
 import shutil
+import signal
+from pathlib import Path
 from queue import Queue
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +16,6 @@ from dynptr_harness.guest.agent.command import Command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 TERMINAL = {"rows": 24, "columns": 80, "term": "dumb"}
 
@@ -67,14 +68,45 @@ def run(host: Host, *argv: str, **fields: Any) -> int:
         (("sh", "-c", "kill -TERM $$"), 143, b"", b""),
         (("no-such-command",), 127, b"", b"no-such-command: No such file or directory\n"),
         (("/",), 126, b"", b"/: Permission denied\n"),
-        (("sh", "-c", "(sleep 0.1; echo late) & exit 4"), 4, b"late\n", b""),
+        (("sh", "-c", "head -c 50000 /dev/zero & wait; exit 4"), 4, bytes(50000), b""),
+        (("sh", "-c", "yes >&2 & exec true"), 0, b"", None),
     ],
 )
 def test_a_command_gets_its_output_and_status(
-    host: Host, argv: tuple[str, ...], status: int, stdout: bytes, stderr: bytes
+    host: Host, argv: tuple[str, ...], status: int, stdout: bytes, stderr: bytes | None
 ) -> None:
     assert run(host, *argv) == status
-    assert (host.heard("stdout"), host.heard("stderr")) == (stdout, stderr)
+    assert host.heard("stdout") == stdout
+    assert stderr is None or host.heard("stderr") == stderr
+
+
+BEHIND = "sleep 10 & echo $!; exit 4"  # keeps the output open
+
+
+def end(process: bytes) -> None:
+    """End a process, which must still run."""
+    assert Path(f"/proc/{int(process)}/cmdline").read_bytes()  # empty for a zombie
+    os.kill(int(process), signal.SIGKILL)
+
+
+def test_a_command_ends_before_its_children(host: Host) -> None:
+    assert run(host, "sh", "-c", BEHIND) == 4
+    end(host.heard("stdout"))
+
+
+@pytest.mark.usefixtures("host")
+def test_a_command_of_a_test_ends_before_its_children() -> None:
+    reply = command.run_to_end({"argv": ["sh", "-c", BEHIND], "stdin": ""})
+    assert reply["status"] == 4
+    end(base64.b64decode(reply["stdout"]))
+
+
+@pytest.mark.usefixtures("host")
+def test_a_command_of_a_test_has_input_and_output() -> None:
+    argv = ["sh", "-c", "cat; echo err >&2; exit 4"]
+    reply = command.run_to_end({"argv": argv, "stdin": base64.b64encode(b"in").decode()})
+    outputs = (base64.b64decode(reply[name]) for name in ("stdout", "stderr"))
+    assert (reply["status"], *outputs) == (4, b"in", b"err\n")
 
 
 def test_input_and_its_end_arrive(host: Host) -> None:
@@ -103,6 +135,15 @@ def test_the_guest_terminal_follows_the_host_size(host: Host) -> None:
     lines = host.heard("stdout").split(b"\r\n")
     assert lines[:2] == [b"50 132", b"err"]
     assert lines[2].startswith(b"/dev/pts/")
+
+
+@pytest.mark.skipif(not shutil.which("busybox"), reason="takes busybox, as the guest has it")
+def test_a_command_on_a_terminal_ends_without_its_children(host: Host) -> None:
+    script = "trap '' HUP; sleep 10 & seq 2000; echo $!; exit 4"
+    assert run(host, "sh", "-c", script, terminal=TERMINAL) == 4
+    *numbers, process = host.heard("stdout").split()
+    assert numbers == [str(number).encode() for number in range(1, 2001)]
+    end(process)
 
 
 @pytest.mark.skipif(not shutil.which("busybox"), reason="takes busybox, as the guest has it")

@@ -95,9 +95,9 @@ def test_modules_are_uncompressed_and_in_load_order(tmp_path: Path, monkeypatch:
     }
     real_run = subprocesses.run
 
-    def run(argv: Sequence[str], *, what: str, deadline: float) -> str:
+    def run(argv: Sequence[str], *, what: str, deadline: float, env: dict[str, str] | None = None) -> str:
         if argv[0] != "modprobe":
-            return real_run(argv, what=what, deadline=deadline)
+            return real_run(argv, what=what, deadline=deadline, env=env)
         base = next(word.partition("=")[2] for word in argv if word.startswith("--dirname="))
         if argv[-1] not in depends:
             raise EnvironmentFailed(f"{what} failed: FATAL: Module {argv[-1]} not found in directory x")
@@ -115,8 +115,24 @@ def test_modules_are_uncompressed_and_in_load_order(tmp_path: Path, monkeypatch:
     ]
 
 
+def test_modules_are_found_on_a_hardened_host_and_below_an_odd_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, work, config = tmp_path / "a b,c'd", tmp_path / "w o,r'k", tmp_path / "cis.conf"
+    directory = root / "lib/modules/6.12.1-test"
+    (directory / "kernel").mkdir(parents=True)
+    work.mkdir()
+    source = 'char license[] __attribute__((section(".modinfo"), used)) = "license=GPL";'
+    module = directory / "kernel/overlay.ko"
+    subprocess.run(["clang", "-x", "c", "-c", "-", "-o", module], input=source, text=True, check=True)
+    subprocesses.run(["depmod", "-b", root, directory.name], what="indexing", deadline=30)
+    config.write_text("install overlay /bin/false\nblacklist overlay\n")
+    monkeypatch.setenv("MODPROBE_OPTIONS", f"--config={config}")
+    assert [path.name for path in kmod.extract(kernel(tmp_path, directory), work)] == ["overlay.ko"]
+
+
 def test_another_failure_of_modprobe_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def run(argv: Sequence[str], *, what: str, deadline: float) -> str:  # noqa: ARG001
+    def run(argv: Sequence[str], *, what: str, **_: object) -> str:  # noqa: ARG001
         raise EnvironmentFailed(f"{what} failed: Segmentation fault")
 
     monkeypatch.setattr(subprocesses, "run", run)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from dynptr_harness.cli.app import say
 from dynptr_harness.commands.raw_terminal import Terminal
-from dynptr_harness.core import cache
+from dynptr_harness.core import cache, shortage
 from dynptr_harness.core.errors import HarnessError
 from dynptr_harness.core.progress import Silent
 from dynptr_harness.core.settings import Settings
@@ -51,6 +53,13 @@ def test_full_disk(printed: Callable[[HarnessError], str], monkeypatch: pytest.M
     assert printed(cache._full(Path("/home/me/.cache/dynptr-harness"))) in PAGE
 
 
+def test_shortages_of_the_host(printed: Callable[[HarnessError], str]) -> None:
+    too_many = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+    assert printed(shortage.failure(too_many, "QEMU cannot be started")) in PAGE
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/tmp/tmpx1y2z3")  # noqa: S108  (as in the page)
+    assert printed(shortage.failure(full, "the command cannot continue")) in PAGE
+
+
 def test_no_terminal(printed: Callable[[HarnessError], str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO())
     with pytest.raises(HarnessError) as raised:
@@ -79,6 +88,7 @@ def test_rejected_argument(printed: Callable[[HarnessError], str]) -> None:
         ("guest_image/initramfs-init.sh", ": build that in, or give its modules with --modules"),
         ("kernels/debian/source.py", "skipped kernels that Debian serves only in part: "),
         ("vm/failures.py", "QEMU was ended by "),
+        ("vm/snapshots.py", "cannot be restored now"),
         ("vm/kvm_probe.py", "a kernel started with it did not reach user space in "),
     ],
 )

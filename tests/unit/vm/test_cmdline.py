@@ -40,6 +40,7 @@ def test_arguments_are_split_as_the_kernel_does(texts: list[str], found: tuple[s
         ("loglevel=4", "only from level 5 on"),
         ("loglevel", "only from level 5 on"),
         ("lsm=lockdown,yama", "without bpf"),
+        ("lockdown=confidentiality", "forbids kprobes"),
         ("init=/bin/sh", "starts the agent"),
         ("-- shell", "starts the agent"),
         ("dynptr-harness.probe", "the harness uses these names"),
@@ -51,6 +52,12 @@ def test_an_argument_that_would_break_the_harness_is_rejected(text: str, reason:
     with pytest.raises(WrongUsage, match=reason) as caught:
         words([text])
     assert caught.value.hint
+
+
+def test_a_guest_without_programs_can_be_locked_down() -> None:
+    assert words(["lockdown=confidentiality"], bare=True) == ("lockdown=confidentiality",)
+    with pytest.raises(WrongUsage):
+        words(["panic=10"], bare=True)
 
 
 def test_the_arguments_for_console_and_panic_are_rejected() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import multiprocessing
 import os
 import select
@@ -23,6 +24,7 @@ from dynptr_harness.vm.agent_client import RequestFailed
 from dynptr_harness.vm.failures import FailureKind, MachineFailed
 from dynptr_harness.vm.machine import Machine
 from dynptr_harness.vm.qemu import Spec
+from qemu.qmp import Runstate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -274,6 +276,28 @@ def test_cancellation_leaves_no_process(
     assert not children()
 
 
+@pytest.mark.parametrize("steps", range(6))
+def test_a_cancelled_kill_is_complete_and_says_nothing(
+    tmp_path: Path, steps: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def life() -> None:
+        machine = await boot(tmp_path)
+        os.kill(machine.pid, signal.SIGKILL)
+        while machine._monitor.runstate is Runstate.RUNNING:
+            await machine._monitor.runstate_changed()
+        killed = asyncio.create_task(machine.kill())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        killed.cancel()
+        await asyncio.wait({killed})
+        await asyncio.gather(machine.kill(), machine.kill())
+
+    asyncio.run(life())
+    gc.collect()
+    assert caplog.messages == []
+    assert not children()
+
+
 def test_an_unwritable_console_is_reported(tmp_path: Path) -> None:
     (tmp_path / "console.txt").symlink_to("/dev/full")
 
@@ -346,10 +370,12 @@ def test_a_failed_stream_has_a_kind_and_a_reason(
     assert (failed.value.kind, failed.value.reason) == (kind, reason)
 
 
-def test_a_message_to_an_ended_machine_is_ignored(tmp_path: Path) -> None:
+def test_messages_to_an_ended_machine_are_ignored(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def life() -> None:
         machine = await boot(tmp_path)
         await machine.kill()
-        await machine.tell({"input": ""})
+        for _ in range(10):  # asyncio warns from the fifth write to a closed socket on
+            await machine.tell({"input": ""})
 
     asyncio.run(life())
+    assert caplog.messages == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,21 @@ def test_no_virtio_device_has_msi_x_vectors() -> None:
     devices = [word for word in command() if word.startswith("virtio-")]
     assert len(devices) == 5
     assert all("vectors=0" in device.split(",") for device in devices)
+
+
+def test_a_bare_guest_has_one_more_disk_with_or_without_a_share() -> None:
+    spec = qemu.Spec(FILES, TCG, bare=True)
+    without = spec.command(SOCKETS)
+    shared = replace(spec, share=Path("/s/a,b")).command(SOCKETS)
+    assert [(one, two) for one, two in zip(without, shared, strict=True) if one != two] == [
+        (
+            "driver=null-co,size=64G,read-zeroes=on,if=none,id=share,readonly=on",
+            "file=/s/a,,b,format=raw,if=none,id=share,readonly=on",
+        )
+    ]
+    assert "virtio-blk-pci,drive=share,serial=share,vectors=0" in without
+    assert "dynptr_harness.bare" in without[without.index("-append") + 1].split()
+    assert "share" not in " ".join(qemu.Spec(FILES, TCG).command(SOCKETS))
 
 
 def test_two_guests_differ_only_in_the_descriptors_of_their_sockets() -> None:

@@ -6,12 +6,14 @@ import asyncio
 import json
 import logging
 import os
+import resource
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from dynptr_harness.core.cache import Cache
+from dynptr_harness.core.errors import HarnessError
 from dynptr_harness.core.settings import Settings
 from dynptr_harness.guest_image.model import BootFiles
 from dynptr_harness.vm import machine as machine_module
@@ -115,6 +117,41 @@ def damage_unseen(directory: Path, name: str, content: str) -> None:
     files = json.loads(manifest.read_text())
     files[name] = [file.stat().st_size, file.stat().st_mtime_ns]
     manifest.write_text(json.dumps(files))
+
+
+@pytest.mark.parametrize("content", ["no memory", "killed"])
+def test_too_little_memory_discards_no_snapshot(
+    snapshots: Snapshots, spec: Spec, tmp_path: Path, caplog: pytest.LogCaptureFixture, content: str
+) -> None:
+    start(snapshots, spec, tmp_path / "a")
+    (directory,) = saved(tmp_path)
+    state = (directory / "state").read_text()
+    damage_unseen(directory, "state", content)
+    with caplog.at_level(logging.WARNING):
+        assert not start(snapshots, spec, tmp_path / "b")["restored"]
+    assert f"{directory} cannot be restored now: machine lost: QEMU" in caplog.text
+    damage_unseen(directory, "state", state)
+    assert start(snapshots, spec, tmp_path / "c")["restored"]
+
+
+@pytest.mark.parametrize("more", range(3, 21, 3))  # asyncio needs three
+def test_too_few_descriptors_discard_no_snapshot(
+    snapshots: Snapshots, spec: Spec, tmp_path: Path, more: int
+) -> None:
+    start(snapshots, spec, tmp_path / "a")
+    (directory,) = saved(tmp_path)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    first_free = os.dup(0)
+    os.close(first_free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (first_free + more, before[1]))
+    try:
+        start(snapshots, spec, tmp_path / "b")
+    except (HarnessError, OSError) as error:
+        assert "Too many open files" in str(error)  # noqa: PT017  (enough descriptors are no error)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert saved(tmp_path) == [directory]
+    assert start(snapshots, spec, tmp_path / "c")["restored"]
 
 
 @pytest.mark.parametrize(
@@ -249,6 +286,11 @@ CHANGES: dict[str, Callable[[Spec, pytest.MonkeyPatch], Spec]] = {
     "another QEMU": lambda spec, patch: with_qemu(spec, "10.1.0", patch),
     "a rebuilt QEMU": lambda spec, _: touched(spec, Path(qemu.PROGRAM)),
 }
+
+
+def test_a_snapshot_serves_every_shared_directory(spec: Spec) -> None:
+    bare = replace(spec, bare=True)
+    assert key(spec) != key(bare) == key(replace(bare, share=Path("/s")))
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())

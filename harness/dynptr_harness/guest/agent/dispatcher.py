@@ -193,6 +193,8 @@ class Dispatcher:
 
     def script(self, guest_type: GuestType, request: dict[str, Any]) -> Reply:
         """Run a list of actions on one ring."""
+        if any(act["act"] == "held" for act in request["acts"]):
+            cpus.require_two()
         try:
             self._attach(guest_type, request)
         except LoadRefused as error:

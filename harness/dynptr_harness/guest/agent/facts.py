@@ -12,23 +12,11 @@ import bcc
 
 from dynptr_harness.guest.agent import kconfig
 from dynptr_harness.guest.bpf import btf, libbpf
+from dynptr_harness.guest.system.accelerator import accelerator
 from dynptr_harness.protocol.kfuncs import KFUNCS
 from dynptr_harness.protocol.uapi import HELPER_RINGBUF_RESERVE_DYNPTR, ProgType
 
 COMPILER = Path("/payload/objects/compiler")
-CLOCKSOURCES = Path("/sys/devices/system/clocksource/clocksource0/available_clocksource")
-
-
-def accelerator() -> str:
-    """Return 'kvm', 'tcg' or 'unknown'.
-
-    TCG's `-cpu max` has its own model name. KVM offers the clock source kvm-clock.
-    """
-    if re.search(r"^model name\s*:\s*QEMU TCG CPU", Path("/proc/cpuinfo").read_text(), re.MULTILINE):
-        return "tcg"
-    if CLOCKSOURCES.exists() and "kvm-clock" in CLOCKSOURCES.read_text().split():
-        return "kvm"
-    return "unknown"
 
 
 def _clang_version() -> str | None:

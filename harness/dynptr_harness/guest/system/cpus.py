@@ -10,12 +10,24 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from dynptr_harness.guest.system.sysctl import Unavailable
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ALL_CPUS = frozenset(os.sched_getaffinity(0))
 AGENT_CPUS = frozenset({min(ALL_CPUS)})
 OTHER_CPUS = (ALL_CPUS - AGENT_CPUS) or ALL_CPUS
+
+
+def require_two() -> None:
+    """Check that an observer can run while a program holds a reservation.
+
+    Raises:
+        Unavailable: there is only one CPU.
+    """
+    if len(ALL_CPUS) == 1:
+        raise Unavailable("the guest has one CPU, and a held reservation is read from a second one")
 
 
 def pin_thread(cpus: frozenset[int]) -> None:

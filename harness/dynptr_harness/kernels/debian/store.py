@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import shutil
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
@@ -100,7 +101,9 @@ def _unpack(kernel: KernelPackage, directory: Path) -> None:
     (modules / "System.map").unlink(missing_ok=True)  # large, and the guest has /proc/kallsyms
     shutil.rmtree(tree)
     subprocesses.run(
-        ["depmod", "-b", directory, release], what=f"indexing modules of {release}", deadline=UNPACK_DEADLINE
+        ["depmod", "-C", os.devnull, "-b", directory, release],
+        what=f"indexing modules of {release}",
+        deadline=UNPACK_DEADLINE,
     )
     with (directory / "vmlinuz").open("rb") as image:
         digest = hashlib.file_digest(image, "sha256").hexdigest()
