@@ -1,0 +1,1 @@
+"""The command `cache`: its list, and the removal of entries."""
