@@ -20,21 +20,22 @@ if TYPE_CHECKING:
 
     from dynptr_harness.conformance.kconfig import Lack
 
+CheckOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Show what this .config lacks, and the program types and cases that this costs. A build tree and "
+        "- for standard input are possible too. The exit status is 1 if a cell or the boot needs an option "
+        "that is not set.",
+    ),
+]
 NAMED = 6  # number of names that are shown of a list
 
 
 @app.command()
 def kconfig(
     *,
-    check: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Show what this .config lacks, and the program types and cases that this costs. A build tree "
-            "and - for standard input are possible too. The exit status is 1 if a cell or the boot needs an "
-            "option that is not set.",
-        ),
-    ] = None,
+    check: CheckOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Print a configuration fragment that makes every case testable, or check a .config."""
