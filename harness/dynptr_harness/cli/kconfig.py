@@ -24,9 +24,9 @@ CheckOption = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Show what this .config lacks, and the program types and cases that this costs. A build tree and "
-        "- for standard input are possible too. The exit status is 1 if a cell or the boot needs an option "
-        "that is not set.",
+        help="Show what this .config lacks, and the program types and cases that this costs. FILE may "
+        "also be a build tree, or - for standard input. The exit status is 1 if a cell or the boot needs an "
+        "option that is not set.",
     ),
 ]
 NAMED = 6  # number of names that are shown of a list
