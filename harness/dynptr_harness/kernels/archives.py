@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+import re
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from dynptr_harness.core import subprocesses
@@ -27,6 +28,8 @@ MAGIC = {DEB: b"!<arch>\ndebian-binary", RPM: b"\xed\xab\xee\xdb"}
 
 # Parts of the names of packages that belong to a kernel and are not needed to boot it.
 OTHER_PARTS = ("-dbg", "-debug", "-devel", "-doc", "-headers", "-libc-dev", "-source", "-tools", "-dbgsym")
+PART = re.compile(r"linux-(?:binary|modules)-\S+")  # a package that linux-image depends on
+
 KIND = "package-contents"  # kind of cache entry
 LIST_DEADLINE, UNPACK_DEADLINE = 120.0, 300.0
 NOT_UNPACKED = ("usr/src", "usr/share", "usr/lib/debug")
@@ -50,8 +53,23 @@ def stamp(path: Path) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
-def contents(path: Path, settings: Settings) -> Contents:
-    """Return the kernels in a package or tar. The answer is cached.
+@dataclass(frozen=True)
+class Package:
+    """A package or tar.
+
+    Attributes:
+        contents: the kernels in it.
+        name: name of a .deb, otherwise ''.
+        needs: the packages with a part of the same kernel that a .deb depends on.
+    """
+
+    contents: Contents
+    name: str = ""
+    needs: tuple[str, ...] = ()
+
+
+def read(path: Path, settings: Settings) -> Package:
+    """Return what a package or tar has. The answer is cached.
 
     Raises:
         WrongUsage: the file cannot be read, or is not of the kind that its name says.
@@ -60,10 +78,12 @@ def contents(path: Path, settings: Settings) -> Contents:
     _check(path)
 
     def build(directory: Path) -> None:
-        (directory / "contents.json").write_text(json.dumps(asdict(Contents.of(_names(path)))))
+        package = Package(Contents.of(_names(path)), *_control(path))
+        (directory / "package.json").write_text(json.dumps(asdict(package)))
 
     entry = Cache(settings.cache).entry(KIND, stamp(path), build)
-    return Contents(**json.loads((entry / "contents.json").read_text()))
+    fields = json.loads((entry / "package.json").read_text())
+    return Package(Contents(**fields["contents"]), fields["name"], tuple(fields["needs"]))
 
 
 def unpack(path: Path, tree: Path) -> None:
@@ -105,3 +125,19 @@ def _names(path: Path) -> list[str]:
     return subprocesses.run(
         ["bsdtar", "-tf", path.absolute()], what=what, deadline=LIST_DEADLINE
     ).splitlines()
+
+
+def _control(path: Path) -> tuple[str, tuple[str, ...]]:
+    """Return the name of a .deb and its dependencies that are parts of a kernel."""
+    if not path.name.endswith(DEB):
+        return "", ()
+    fields = subprocesses.run(
+        ["dpkg-deb", "--field", path.absolute(), "Package", "Depends"],
+        what=f"reading {path.name}",
+        deadline=LIST_DEADLINE,
+    )
+    values = dict(line.split(": ", 1) for line in fields.splitlines() if ": " in line)
+    needed = (
+        each.split("|")[0].strip().split()[0] for each in values.get("Depends", "").split(",") if each.strip()
+    )
+    return values["Package"], tuple(name for name in needed if PART.fullmatch(name))

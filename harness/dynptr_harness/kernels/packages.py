@@ -16,7 +16,7 @@ from dynptr_harness.kernels.selectors import in_file_system, is_set
 from dynptr_harness.kernels.source import Choice, KernelSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from dynptr_harness.core.progress import Progress
     from dynptr_harness.core.settings import Settings
@@ -26,8 +26,8 @@ KIND = "package-kernels"  # kind of cache entry
 NEEDED_MIB = 1000
 # The packages with modules that each kind of package is published with.
 MODULES_IN = {
-    archives.DEB: "linux-modules-{release}, or linux-modules-extra-{release}",
-    archives.RPM: "kernel-modules-core and kernel-modules of {release}",
+    archives.DEB: "linux-modules-{release}",
+    archives.RPM: "kernel-modules-core of {release}",
 }
 
 
@@ -86,12 +86,10 @@ def _kernels(selector: str, settings: Settings, progress: Progress) -> list[_Pac
     """
     given, near = _files(selector)
     with progress.phase(f"reading the packages of {selector}"):
-        found = {path: archives.contents(path, settings) for path in (*given, *near)}
-    images = [(release, path) for path in given for release in found[path].images]
+        found = {path: archives.read(path, settings) for path in (*given, *near)}
+    images = [(release, path) for path in given for release in found[path].contents.images]
     if not images:
-        # A package without an image was given: its kernel is in a package beside it.
-        releases = {release for path in given for release in found[path].modules}
-        images = [(each, path) for path in near for each in found[path].images if each in releases]
+        images = [(each, path) for path in near for each in _belonging(found[path], given, found)]
     if not images:
         raise _without_image(selector, given, found)
     by_release: dict[str, Path] = {}
@@ -102,16 +100,29 @@ def _kernels(selector: str, settings: Settings, progress: Progress) -> list[_Pac
     return [_kernel(release, path, found) for release, path in by_release.items()]
 
 
+def _belonging(
+    package: archives.Package, given: Sequence[Path], found: dict[Path, archives.Package]
+) -> list[str]:
+    """Return the releases of the images in a package that belong to given packages without an image."""
+    needs = {name for path in given for name in found[path].needs}
+    releases = {each for path in given for kind in _of_releases(found[path].contents) for each in kind}
+    return [each for each in package.contents.images if each in releases or package.name in needs]
+
+
+def _of_releases(contents: installed.Contents) -> tuple[Iterable[str], ...]:
+    return contents.modules, contents.configs
+
+
 def _files(selector: str) -> tuple[list[Path], list[Path]]:
     """Return the packages that a selector names, and others in their directory that can belong to them."""
     path = Path(selector)
     if path.is_dir():
         return _in_directory(path), []
     if is_set(selector) and not path.exists():
-        given = [Path(each) for each in sorted(glob.glob(selector))]  # noqa: PTH207  (the pattern has a directory)
-        if not given:
+        matching = [Path(each) for each in sorted(glob.glob(selector))]  # noqa: PTH207  (the pattern has a directory)
+        if not matching:
             raise WrongUsage(f"no file matches {selector}", "quote the pattern, and look at the directory")
-        return given, []
+        return [each for each in matching if archives.is_kernel_package(each)] or matching, []
     if not selector.endswith(archives.PACKAGES):
         return [path], []
     near = _in_directory(path.parent) if path.parent.is_dir() else []
@@ -126,14 +137,14 @@ def _in_directory(directory: Path) -> list[Path]:
         return []
 
 
-def _kernel(release: str, image: Path, found: dict[Path, installed.Contents]) -> _PackagedKernel:
+def _kernel(release: str, image: Path, found: dict[Path, archives.Package]) -> _PackagedKernel:
     others = [
         path
-        for path, contents in found.items()
-        if path != image and release not in contents.images and _has(contents, release)
+        for path, package in found.items()
+        if path != image and release not in package.contents.images and _has(package.contents, release)
     ]
     kernel = _PackagedKernel(
-        release, (image, *others), any(release in found[path].configs for path in (image, *others))
+        release, (image, *others), any(release in found[path].contents.configs for path in (image, *others))
     )
     _check_modules(kernel, found)
     return kernel
@@ -143,27 +154,37 @@ def _has(contents: installed.Contents, release: str) -> bool:
     return release in contents.modules or release in contents.configs
 
 
-def _check_modules(kernel: _PackagedKernel, found: dict[Path, installed.Contents]) -> None:
+def _check_modules(kernel: _PackagedKernel, found: dict[Path, archives.Package]) -> None:
     owner: dict[str, Path] = {}
     for path in kernel.parts:
-        for module in found[path].modules.get(kernel.release, ()):
+        for module in found[path].contents.modules.get(kernel.release, ()):
             if module in owner:
                 raise WrongUsage(
                     f"both {owner[module].name} and {path.name} have the modules of {kernel.release}",
                     "move one of them to another directory",
                 )
             owner[module] = path
-    if not owner and not kernel.config:
-        suffix = archives.suffix_of(kernel.image.name)
-        named = MODULES_IN.get(suffix, "lib/modules/{release}").format(release=kernel.release)
+    if missing := _missing_parts(kernel, found, has_modules=bool(owner)):
         raise WrongUsage(
-            f"no package has the modules of {kernel.release}: {kernel.image} has only the kernel",
-            f"put {named} into the same directory",
+            f"{kernel.image} is only a part of the kernel {kernel.release}: {missing} is missing",
+            "put it into the same directory",
         )
 
 
-def _without_image(selector: str, given: Sequence[Path], found: dict[Path, installed.Contents]) -> WrongUsage:
-    modules = sorted({release for path in given for release in found[path].modules})
+def _missing_parts(kernel: _PackagedKernel, found: dict[Path, archives.Package], *, has_modules: bool) -> str:
+    """Return the names of the packages that are missing, '' if none is known to be."""
+    names = {found[path].name for path in kernel.parts}
+    needed = [name for path in kernel.parts for name in found[path].needs]
+    if missing := [name for name in dict.fromkeys(needed) if name not in names]:
+        return ", ".join(missing)
+    if has_modules or kernel.config:
+        return ""
+    suffix = archives.suffix_of(kernel.image.name)
+    return MODULES_IN.get(suffix, "lib/modules/{release}").format(release=kernel.release)
+
+
+def _without_image(selector: str, given: Sequence[Path], found: dict[Path, archives.Package]) -> WrongUsage:
+    modules = sorted({release for path in given for release in found[path].contents.modules})
     names = ", ".join(path.name for path in given)
     if modules:
         return WrongUsage(
