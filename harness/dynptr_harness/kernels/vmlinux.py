@@ -76,15 +76,16 @@ def resolve(image: Path, modules: Path | None) -> Kernel:
             raise WrongUsage(f"{image} is a damaged ELF file: {error}", HINT) from error
         except ValueError as error:
             raise WrongUsage(f"{image} is not a kernel for x86-64: {error}", HINT) from error
-        banner = BANNER.search(content)
-    if not banner:
+        found = BANNER.search(content)
+        release = found[1].decode("ascii", "replace") if found else ""
+    if not release:
         raise WrongUsage(f"{image} is not a Linux kernel: it has no text 'Linux version'", HINT)
     if (XEN, XEN_ELFNOTE_PHYS32_ENTRY) not in notes:
         raise WrongUsage(
             f"{image} has no entry for PVH (the note XEN_ELFNOTE_PHYS32_ENTRY), so QEMU cannot boot it",
             f"build it with CONFIG_PVH, or {HINT}",
         )
-    return bzimage.of_release(image, banner[1].decode("ascii", "replace"), modules)
+    return bzimage.of_release(image, release, modules)
 
 
 def _notes(content: mmap.mmap) -> Iterator[tuple[bytes, int]]:
