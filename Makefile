@@ -88,7 +88,7 @@ clean: ## remove the virtual environment and tool caches
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 distclean: clean ## also remove the cache: kernels and guest images
-	cd "$(CACHE)" 2>/dev/null && rm -rf apt boot guest-root guest-tree kernels kvm-probe objects oci-kernels payload payload-tree runs snapshots || true
+	cd "$(CACHE)" 2>/dev/null && rm -rf apt boot built-modules guest-root guest-tree kernels kvm-probe objects oci-kernels package-contents package-kernels payload payload-tree runs snapshots || true
 
 packages:
 	@provision/install

@@ -5,7 +5,16 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
-from dynptr_harness.cli import cases, fuzz, guest, kernels, results, run  # noqa: F401  (each registers its commands)
+from dynptr_harness.cli import (  # noqa: F401  (each registers its commands)
+    cache,
+    cases,
+    fuzz,
+    guest,
+    kconfig,
+    kernels,
+    results,
+    run,
+)
 from dynptr_harness.cli.app import PROGRAM, app, say
 from dynptr_harness.core import shortage, signals, streams
 from dynptr_harness.core.errors import ExitStatus, HarnessError

@@ -20,9 +20,9 @@ PROGRAM = "dynptr-harness"
 PANELS = {
     "Run": ("run", "probe", "fuzz", "fuzz-programs", "demo"),
     "Results": ("report", "diff", "merge", "baseline", "docs"),
-    "Explore": ("cases", "types", "kernels"),
+    "Explore": ("cases", "types", "kernels", "kconfig"),
     "Guests": ("shell", "exec"),
-    "Set up": ("setup", "doctor", "matrix"),
+    "Set up": ("setup", "doctor", "cache", "matrix"),
 }
 _PANEL_OF = {name: panel for panel, names in PANELS.items() for name in names}
 

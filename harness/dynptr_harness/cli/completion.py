@@ -57,5 +57,12 @@ def cached_kernels(incomplete: str) -> Offers:
     )
 
 
+def cache_kinds(incomplete: str) -> Offers:
+    """Complete kinds of cache entries."""
+    from dynptr_harness.commands.cache import KINDS
+
+    return _beginning(incomplete, list(KINDS.items()))
+
+
 def _beginning(incomplete: str, offers: Offers) -> Offers:
     return [offer for offer in offers if offer[0].upper().startswith(incomplete.upper())]

@@ -31,6 +31,7 @@ WARM_MIB = 500
 TOOLS = {
     "apt-cache": "apt",
     "apt-get": "apt",
+    "bsdtar": "libarchive-tools",
     "clang": "clang",
     "cpio": "cpio",
     "depmod": "kmod",

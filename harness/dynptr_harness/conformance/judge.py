@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.conformance.verdict import Verdict
 from dynptr_harness.core.kernel_version import HELPER_SINCE, KernelVersion
+from dynptr_harness.protocol import kconfig
 from dynptr_harness.protocol.kfuncs import KFUNCS
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def judge(case: Case, prog_type: ProgType, facts: Mapping[str, Any], reply: Repl
 
     Args:
         facts: facts that the agent measured. `release`, `byteorder`, `has_helper`, `kfuncs` and
-            `overwriting_rings` are required, `options_set` is optional.
+            `overwriting_rings` are required, `options_set` and `options_unset` are optional.
         reply: to `case.request(prog_type)`. Kernel warnings during the request are in `splats`.
     """
     judgement = _judge_answer(case, prog_type, facts, reply)
@@ -98,10 +99,10 @@ def _judge_missing_feature(
     """Return the judgement if the kernel lacks a feature that the case needs, otherwise None."""
     version = KernelVersion(facts["release"]).major_minor
     if "no_type" in reply:
-        return _judge_no_type(prog_type, version, facts.get("options_set", ()))
+        return _judge_no_type(prog_type, version, facts)
     if not case.without_helper and _lacks_helper(refusals, facts):
         return _judge_absent(version, log)
-    if prog_type.is_variant and (absent := _judge_missing_attach(prog_type, version, reply, log)):
+    if prog_type.is_variant and (absent := _judge_missing_attach(prog_type, version, facts, reply, log)):
         return absent
     if missing := [name for name in case.kfuncs if name not in facts["kfuncs"]]:
         return _judge_missing(missing, version, log)
@@ -171,21 +172,32 @@ def _judge_not_allowed(prog_type: ProgType, log: str | None) -> Judgement:
     return Judgement(Verdict.NOT_ALLOWED, False, expected, "the verifier refuses it", log)
 
 
-def _judge_no_type(prog_type: ProgType, version: Version, options_set: Sequence[str]) -> Judgement:
+def _judge_no_type(prog_type: ProgType, version: Version, facts: Mapping[str, Any]) -> Judgement:
     """Judge a kernel that refuses every program of the type. It may be too old or built without the type."""
     seen = f"no programs of type {prog_type.name}: one that does nothing is refused, too"
     since = ".".join(map(str, prog_type.since))
     if version < prog_type.since:
         return Judgement(Verdict.ABSENT, True, seen, seen, reason=f"{seen}; the type came with {since}")
-    if prog_type.option and prog_type.option not in options_set:
-        reason = f"{seen}; this kernel is built without {prog_type.option}"
+    if without := _built_without(prog_type, facts):
+        reason = f"{seen}; this kernel is built without {without}"
         return Judgement(Verdict.ABSENT, True, seen, seen, reason=reason)
     expected = f"the program type, as in every kernel since {since}"
     return Judgement(Verdict.ABSENT, False, expected, seen)
 
 
+def _built_without(prog_type: ProgType, facts: Mapping[str, Any]) -> str:
+    """Return the option without which this kernel has no such type, or ''.
+
+    An option that is often left out counts as missing unless it is known to be set.
+    """
+    if prog_type.option and prog_type.option not in facts.get("options_set", ()):
+        return prog_type.option
+    unset = facts.get("options_unset", ())
+    return next((each for each in kconfig.options_of(prog_type.name).exist if each in unset), "")
+
+
 def _judge_missing_attach(
-    prog_type: ProgType, version: Version, reply: Reply, log: str | None
+    prog_type: ProgType, version: Version, facts: Mapping[str, Any], reply: Reply, log: str | None
 ) -> Judgement | None:
     """Return the judgement if the kernel lacks this way to attach a type, otherwise None.
 
@@ -196,11 +208,16 @@ def _judge_missing_attach(
     since = ".".join(map(str, prog_type.since))
     if version < prog_type.since:
         text = f"no {prog_type.name}: that came with {since}"
-    elif prog_type.option and reply.get("attach_failed", {}).get("errno") == EOPNOTSUPP:
+    elif _is_unsupported(prog_type, facts, reply):
         text = f"no {prog_type.name}: this kernel is built without {prog_type.option}"
     else:
         return None
     return Judgement(Verdict.ABSENT, True, text, text, log, reason=text)
+
+
+def _is_unsupported(prog_type: ProgType, facts: Mapping[str, Any], reply: Reply) -> bool:
+    unset = bool(prog_type.option) and prog_type.option not in facts.get("options_set", ())
+    return unset and reply.get("attach_failed", {}).get("errno") == EOPNOTSUPP
 
 
 def _judge_absent(version: Version, log: str | None) -> Judgement:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from errno import EBADF
 from typing import TYPE_CHECKING, Any
 
-from dynptr_harness.protocol import uapi
+from dynptr_harness.protocol import kconfig, uapi
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,6 @@ class ProgType:
         event: the event that runs its programs in the guest, in words.
         event_sees: expected observation of the event itself in each phase: before the attach, while attached,
             and after the detach. Empty if it observes nothing.
-        option: kernel configuration option of the type. A kernel without it may lack the type.
         offers_helper: True if its programs may call the helper.
     """
 
@@ -32,13 +31,17 @@ class ProgType:
     since: Version
     event: str
     event_sees: Mapping[str, Any] = field(default_factory=dict)
-    option: str | None = None
     offers_helper: bool = True
 
     @property
     def number(self) -> int:
         """The value in enum bpf_prog_type."""
         return uapi.ProgType[self.name.partition("/")[0]].value
+
+    @property
+    def option(self) -> str | None:
+        """The configuration option of a type that distributions often leave out, or None."""
+        return kconfig.OFTEN_LEFT_OUT.get(self.name)
 
     @property
     def is_variant(self) -> bool:
@@ -133,10 +136,9 @@ PROG_TYPES: tuple[ProgType, ...] = (
         "LIRC_MODE2",
         (4, 18),
         "none: the guest has no infrared receiver",
-        option="CONFIG_BPF_LIRC_MODE2",
         offers_helper=False,
     ),
-    ProgType("LSM", (5, 7), "mkdir(2): LSM hook inode_mkdir", option="CONFIG_BPF_LSM"),
+    ProgType("LSM", (5, 7), "mkdir(2): LSM hook inode_mkdir"),
     ProgType("LWT_IN", (4, 10), "a UDP packet received through a route", _ARRIVES),
     ProgType("LWT_OUT", (4, 10), "a UDP packet sent through a route", _ARRIVES),
     ProgType("LWT_SEG6LOCAL", (4, 18), "a packet at an SRv6 segment: action End.BPF", _ARRIVES),
@@ -146,7 +148,6 @@ PROG_TYPES: tuple[ProgType, ...] = (
         (6, 4),
         "a UDP packet sent: hook NF_INET_LOCAL_OUT",
         _ARRIVES,
-        "CONFIG_NETFILTER_BPF_LINK",
     ),
     ProgType("PERF_EVENT", (4, 9), "CPU time: software event cpu-clock"),
     ProgType("RAW_TRACEPOINT", (4, 17), "a process renames itself: tracepoint task_rename"),
@@ -193,7 +194,6 @@ PROG_TYPES: tuple[ProgType, ...] = (
         "KPROBE/multi",
         (5, 18),
         "getpgid(2): kprobe_multi link",
-        option="CONFIG_FPROBE",
     ),
     ProgType("KPROBE/uprobe", (4, 3), "getpgid of the C library: uprobe"),
     ProgType("LSM/cgroup", (6, 0), "socket(2) in the cgroup: LSM hook socket_create"),

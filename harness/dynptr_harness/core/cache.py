@@ -46,7 +46,8 @@ class Cache:
     def entry(self, kind: str, key: str, build: Callable[[Path], None], *, needed_mib: int = 0) -> Path:
         """Return the directory of a complete entry. Build it if it is missing or its files have changed.
 
-        One process builds, and others that need the entry wait. It is not discarded while this process runs.
+        One process builds, and others that need the entry wait. It is marked as used now, and not discarded
+        while this process runs.
         If `build` raises an exception, nothing incomplete stays behind.
 
         Args:
@@ -59,6 +60,7 @@ class Cache:
                 if not _is_complete(home):  # otherwise another process built it meanwhile
                     with self._made(home, needed_mib) as draft:
                         build(draft)
+        _mark_used(home)
         return home
 
     @contextmanager
@@ -80,8 +82,7 @@ class Cache:
         home = self._home(kind, key)
         if not _is_complete(home):
             return None
-        with suppress(OSError):  # removed by another process meanwhile, or not writable
-            os.utime(home / MANIFEST)
+        _mark_used(home)
         return home
 
     def discard(self, kind: str, key: str) -> bool:
@@ -188,6 +189,11 @@ def _remove(home: Path) -> None:
     with suppress(FileNotFoundError):
         home.rename(aside / home.name)
     shutil.rmtree(aside, ignore_errors=True)
+
+
+def _mark_used(home: Path) -> None:
+    with suppress(OSError):  # removed by another process meanwhile, or not writable
+        os.utime(home / MANIFEST)
 
 
 def _last_used(home: Path) -> int:

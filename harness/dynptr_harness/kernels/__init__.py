@@ -1,13 +1,16 @@
-"""Kernels to test: files, container images, and Debian's packages."""
+"""Kernels to test: build trees, files, packages, container images, and Debian's archive."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from dynptr_harness.core.errors import WrongUsage
+from dynptr_harness.kernels.build_tree import DirectorySource
 from dynptr_harness.kernels.bzimage import BzImageSource
 from dynptr_harness.kernels.container_image import ContainerImageSource
 from dynptr_harness.kernels.debian import DebianSource
+from dynptr_harness.kernels.packages import PackageSource
+from dynptr_harness.kernels.vmlinux import VmlinuxSource
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +23,16 @@ if TYPE_CHECKING:
 __all__ = ["SOURCES", "choose", "path_of", "selector_help"]
 
 # The first source that matches a selector is used. Prefixes such as 'oci:' precede paths, which may contain
-# anything, and a file named '6.12' precedes the series.
-SOURCES: tuple[KernelSource, ...] = (ContainerImageSource(), BzImageSource(), DebianSource())
+# anything. Sources that recognise a file precede the one that takes every path. A file named '6.12' precedes the
+# series.
+SOURCES: tuple[KernelSource, ...] = (
+    ContainerImageSource(),
+    PackageSource(),
+    VmlinuxSource(),
+    DirectorySource(),
+    BzImageSource(),
+    DebianSource(),
+)
 
 
 def choose(

@@ -23,7 +23,10 @@ VERSION_POINTER_OFFSET = 0x20E  # the pointer is the offset of the version strin
 HEADER_END = 0x210
 VERSION_LENGTH = 512
 
-HINT = "give a bzImage of Linux for x86-64, such as arch/x86/boot/bzImage or /boot/vmlinuz-RELEASE"
+HINT = (
+    "give a bzImage of Linux for x86-64, such as arch/x86/boot/bzImage or /boot/vmlinuz-RELEASE, a build "
+    "tree, or a package"
+)
 
 
 class BzImageSource(KernelSource):
@@ -63,9 +66,17 @@ def resolve(image: Path, modules: Path | None) -> Kernel:
     Raises:
         WrongUsage: the file is not a bzImage, or the modules are for another kernel.
     """
+    return of_release(image, release_of(image), modules)
+
+
+def of_release(image: Path, release: str, modules: Path | None) -> Kernel:
+    """Return the kernel in a file whose release is known.
+
+    Raises:
+        WrongUsage: the modules are of another kernel.
+    """
     import hashlib  # slow to import, and --help needs this module
 
-    release = release_of(image)
     with image.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()
     return Kernel(

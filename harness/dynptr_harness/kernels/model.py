@@ -18,12 +18,13 @@ class Kernel:
     Attributes:
         release: `uname -r` of the guest: '6.12.117+deb13-cloud-amd64'.
         arch: `uname -m` of the guest: 'x86_64'.
-        image: the bzImage.
+        image: the bzImage, or a vmlinux with an entry for PVH.
         modules: directory with modules.dep (…/lib/modules/RELEASE). None if everything needed is built in.
         sha256: hash of the image, in hex.
         package: name of the Debian package of the image, or None.
         package_version: version of this package, or None.
         origin: description of the origin: 'Debian trixie-security', or the path of the file.
+        config: its configuration. None if unknown.
     """
 
     release: str
@@ -34,6 +35,7 @@ class Kernel:
     package: str | None = None
     package_version: str | None = None
     origin: str = ""
+    config: Path | None = None
 
     @property
     def series(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 ALL, OLDEST, NEWEST = "all", "oldest", "newest"
 KEYWORDS = {
     ALL: "the best kernel of every series, oldest first",
@@ -13,3 +15,8 @@ KEYWORDS = {
 def is_set(selector: str) -> bool:
     """Return True for a keyword or a shell pattern."""
     return selector in KEYWORDS or any(character in selector for character in "*?[")
+
+
+def in_file_system(selector: str) -> bool:
+    """Return True if a selector can be a path. A name like a series is a path only if it has a slash."""
+    return "/" in selector or not (not selector or is_set(selector) or re.match(r"\d+\.\d+", selector))

@@ -446,6 +446,29 @@ def test_a_type_of_which_every_program_is_refused_is_absent(
     assert (judgement.reason or "").endswith(reason or "")
 
 
+@pytest.mark.parametrize(
+    ("name", "facts", "ok"),
+    [
+        ("CGROUP_SKB", {}, False),  # its configuration is unknown
+        ("CGROUP_SKB", {"options_unset": ["CONFIG_CGROUP_BPF"]}, True),
+        ("CGROUP_SKB", {"options_unset": ["CONFIG_BPF_EVENTS"]}, False),
+        ("LSM", {"options_set": ["CONFIG_BPF_LSM"], "options_unset": ["CONFIG_CGROUP_BPF"]}, False),
+    ],
+)
+def test_a_type_is_absent_only_if_the_kernel_is_known_to_lack_its_option(
+    name: str, facts: dict[str, Any], ok: bool
+) -> None:
+    judgement = judged(f"AVL-{TYPES[name].number:03}", {"no_type": True}, TYPES[name], **facts)
+    assert (judgement.verdict, judgement.ok) == (Verdict.ABSENT, ok)
+    assert "built without CONFIG_CGROUP_BPF" in (judgement.reason or "") or not ok
+
+
+def test_a_way_to_attach_that_the_kernel_is_built_with_is_not_excused() -> None:
+    for options, verdict in (((), Verdict.ABSENT), (("CONFIG_FPROBE",), Verdict.FAIL)):
+        judgement = judged("ATT-002", NOT_SUPPORTED, TYPES["KPROBE/multi"], options_set=options)
+        assert judgement.verdict is verdict
+
+
 NOT_SUPPORTED = {"attach_failed": {"errno": 95, "what": "make a link: Operation not supported"}}
 REFUSED = {"refused": {"errno": 22, "log": "bpf_fentry_test1 is not sleepable\n"}}
 

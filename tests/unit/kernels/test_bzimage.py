@@ -57,7 +57,6 @@ def test_a_file_in_the_current_directory_needs_no_slash(
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"\x7fELF" + bytes(0x1000), "no x86 setup header"),
         (b"", "no x86 setup header"),
         (bzimage()[:0x206], "no x86 setup header"),
         (bzimage(magic=b"hdrs"), "no x86 setup header"),
@@ -75,7 +74,7 @@ def test_a_file_without_a_valid_header_is_rejected(tmp_path: Path, content: byte
     assert "bzImage" in caught.value.hint
 
 
-@pytest.mark.parametrize(("name", "said"), [("absent", "No such file"), ("", "Is a directory")])
+@pytest.mark.parametrize(("name", "said"), [("absent", "No such file"), ("", "no kernel in the directory")])
 def test_an_unreadable_file_is_reported(tmp_path: Path, name: str, said: str) -> None:
     with pytest.raises(WrongUsage, match=said):
         resolve(f"{tmp_path}/{name}", tmp_path)

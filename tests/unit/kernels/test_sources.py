@@ -13,6 +13,7 @@ from dynptr_harness.kernels.source import Choice, KernelSource
 
 SELECTORS = {
     "bzImage": ["./bzImage", "/boot/vmlinuz-6.12.1", "6.12/bzImage", "a*/bzImage", "a,b/bzImage"],
+    ".deb": ["./linux.deb", "kernel-6.12.rpm", "linux-6.12.tar.zst", "dir/*.deb", "*_6.12*.deb"],
     "oci:": ["oci:example.org/kernel:6.12", "oci:", "oci:./file"],
     "series": ["6.12", "6.12.107", "6.12.107-1", "6.*", "[67].1", "all", "oldest", "newest"],
 }

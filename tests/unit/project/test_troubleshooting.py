@@ -86,6 +86,8 @@ def test_rejected_argument(printed: Callable[[HarnessError], str]) -> None:
         ("core/kvm.py", ": add the user to the group kvm"),
         ("guest/bpf/objects.py", " is not in the kernel's BTF"),
         ("guest_image/initramfs-init.sh", ": build that in, or give its modules with --modules"),
+        ("kernels/bootable.py", " cannot boot: "),
+        ("kernels/bootable.py", " is m, and "),
         ("kernels/debian/source.py", "skipped kernels that Debian serves only in part: "),
         ("vm/failures.py", "QEMU was ended by "),
         ("vm/snapshots.py", "cannot be restored now"),

@@ -142,7 +142,7 @@ class Dispatcher:
             return {"loader": request["loader"], "no_type": True}
         try:
             if request["kind"] in ATTACHING:
-                kconfig.require(guest_type.type_name)
+                kconfig.require(guest_type.name)
             with self._settings(request["sysctl"]) if "sysctl" in request else nullcontext():
                 reply = self._experiments[request["kind"]](guest_type, request)
         except Unavailable as error:

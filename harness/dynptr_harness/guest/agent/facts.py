@@ -45,6 +45,7 @@ def measure() -> dict[str, Any]:
         "prog_types": btf.prog_types(),
         "refused_prog_types": sorted(libbpf.refused_prog_types()),
         "options_set": kconfig.options_set(),
+        "options_unset": kconfig.options_unset(),
         "kfuncs": btf.functions(KFUNCS),
         "overwriting_rings": libbpf.overwriting_rings(),
         "lsm": security.read_text().strip().split(",") if security.exists() else [],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 import shutil
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from dynptr_harness.core import subprocesses
 from dynptr_harness.core.cache import Cache, disk_usage
 from dynptr_harness.core.errors import EnvironmentFailed
+from dynptr_harness.kernels import installed
 from dynptr_harness.kernels.debian import apt
 from dynptr_harness.kernels.debian.index import ARCHITECTURE
 from dynptr_harness.kernels.debian.packages import KernelPackage, from_json, ranked
@@ -90,29 +90,12 @@ def _unpack(kernel: KernelPackage, directory: Path) -> None:
             ["dpkg-deb", "--extract", deb, tree], what=f"unpacking {deb.name}", deadline=UNPACK_DEADLINE
         )
         deb.unlink()
-    (directory / "usr/lib/modules").mkdir(parents=True)
-    (directory / "lib").symlink_to("usr/lib")  # depmod and modprobe use one or the other, by version
-    modules = directory / "usr/lib/modules" / release
-    _first(tree / "usr/lib/modules" / release, tree / "lib/modules" / release).rename(modules)
-    _first(tree / f"boot/vmlinuz-{release}", modules / "vmlinuz").rename(directory / "vmlinuz")
-    for config in (tree / f"boot/config-{release}", modules / "config"):
-        if config.exists():
-            config.rename(directory / "config")
-    (modules / "System.map").unlink(missing_ok=True)  # large, and the guest has /proc/kallsyms
+    try:
+        installed.settle(tree, directory, release)
+    except KeyError:
+        raise EnvironmentFailed(f"the packages of {release} have no kernel image") from None
     shutil.rmtree(tree)
-    subprocesses.run(
-        ["depmod", "-C", os.devnull, "-b", directory, release],
-        what=f"indexing modules of {release}",
-        deadline=UNPACK_DEADLINE,
-    )
     with (directory / "vmlinuz").open("rb") as image:
         digest = hashlib.file_digest(image, "sha256").hexdigest()
     facts = {"kernel": asdict(replace(kernel, cached=True)), "image_sha256": digest}
     (directory / PROVENANCE).write_text(json.dumps(facts, indent=1))
-
-
-def _first(*paths: Path) -> Path:
-    for path in paths:
-        if path.exists():
-            return path
-    raise EnvironmentFailed(f"the kernel's packages have none of {', '.join(map(str, paths))}")
