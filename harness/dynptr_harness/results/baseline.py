@@ -38,7 +38,9 @@ def baselines(result: RunResult) -> Iterator[tuple[str, str]]:
     for name in series:
         kernels = tuple(kernel for kernel in result.run.kernels if series_of(kernel.release) == name)
         cells = tuple(_cell(cell) for kernel in kernels for cell in result.cells_of(kernel))
-        run = replace(result.run, kernels=tuple(map(_kernel, kernels)), seconds=0, phases=(), shards=())
+        run = replace(
+            result.run, kernels=tuple(map(_kernel, kernels)), seconds=0, phases=(), shards=(), shard=None
+        )
         yield name, _as_json(RunResult(run, cells, len(cells)))
 
 

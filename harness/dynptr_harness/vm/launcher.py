@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 
 from dynptr_harness.core import run_dir
@@ -39,6 +39,8 @@ class Options:
         cpus: number of vCPUs.
         memory_mib: memory in MiB.
         snapshot: start from a snapshot. Create it if there is none.
+        boot_seconds: time for a boot.
+        on_console: called with the name of a machine and each line of its console, or None.
     """
 
     modules: Path | None = None
@@ -47,6 +49,8 @@ class Options:
     cpus: int = 2
     memory_mib: int = 1024
     snapshot: bool = True
+    boot_seconds: float = 120
+    on_console: Callable[[str, str], None] | None = None
 
 
 class Machines:
@@ -107,6 +111,8 @@ class Machines:
         self._started += 1
         spec = self._spec(prepared, round_robin=round_robin)
         home = directory or self.directory / f"{prepared.kernel.release}-{self._started}"
+        if self._options.on_console:
+            spec = replace(spec, on_console=partial(self._options.on_console, home.name))
         machine = await self._start(spec, home)
         try:
             confirm(prepared.accelerator, machine.facts)
@@ -127,6 +133,7 @@ class Machines:
             self._options.cpus,
             prepared.append,
             round_robin=round_robin and prepared.accelerator.name == "tcg",
+            boot_deadline=self._options.boot_seconds,
         )
 
     def visit(self, prepared: PreparedKernel, work: Callable[[Machine], Awaitable[T]]) -> T:

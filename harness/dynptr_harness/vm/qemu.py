@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import re
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dynptr_harness.core.errors import EnvironmentFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from dynptr_harness.guest_image.model import BootFiles
@@ -112,6 +112,8 @@ class Spec:
         cpus: number of vCPUs.
         cmdline: further kernel arguments.
         round_robin: emulated vCPUs take turns on one thread.
+        boot_deadline: seconds from the start of QEMU to the agent's ready message.
+        on_console: called with each line of the console, or None.
     """
 
     files: BootFiles
@@ -120,6 +122,8 @@ class Spec:
     cpus: int = 2
     cmdline: tuple[str, ...] = ()
     round_robin: bool = False
+    boot_deadline: float = 120
+    on_console: Callable[[str], None] | None = field(default=None, compare=False)
 
     def command(self, sockets: Mapping[str, int]) -> list[str]:
         """Return the command that runs the machine with an agent.
