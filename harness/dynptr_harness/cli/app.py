@@ -15,6 +15,8 @@ from dynptr_harness.core import signals
 from dynptr_harness.core.text import printable
 
 PROGRAM = "dynptr-harness"
+BISECT_EXIT = "--bisect-exit"  # an option of `run`
+SKIP = 125  # `git bisect run` skips a commit with this exit status
 
 # The panels of --help and their commands, the most used first.
 PANELS = {

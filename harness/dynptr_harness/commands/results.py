@@ -18,11 +18,13 @@ from dynptr_harness.report.comparison import ComparisonReport
 from dynptr_harness.report.junit import as_junit
 from dynptr_harness.report.markdown import as_markdown
 from dynptr_harness.report.reference_page import as_page
+from dynptr_harness.report.repeat import Sources
 from dynptr_harness.report.terminal import TerminalReport
 from dynptr_harness.results import baseline as baseline_report
 from dynptr_harness.results import files as result_files
 from dynptr_harness.results.comparison import compare, only_asked
 from dynptr_harness.results.json_format import as_json
+from dynptr_harness.results.shards import check_complete
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,7 +71,8 @@ def report(results: Sequence[Path], files: Files, baseline: Path | None, out: Co
 
         output_file.write(files.svg, as_svg(result).encode())
     if not any(vars(files).values()):
-        out.print(TerminalReport(result, catalogue.cases), soft_wrap=not out.is_terminal)
+        report = TerminalReport(result, catalogue.cases, sources=Sources(catalogue))
+        out.print(report, soft_wrap=not out.is_terminal)
         if comparison:
             out.print(ComparisonReport(comparison), soft_wrap=not out.is_terminal)
 
@@ -96,10 +99,22 @@ def diff(
     return ExitStatus.NOT_AS_EXPECTED if comparison.regressions else ExitStatus.AS_EXPECTED
 
 
-def merge(results: Sequence[Path], json_file: Path) -> None:
-    """Write the merge of several results."""
+def merge(results: Sequence[Path], json_file: Path, *, partial: bool = False) -> None:
+    """Write the merge of several results.
+
+    Args:
+        results: files and directories.
+        json_file: file to write.
+        partial: accept a missing shard.
+
+    Raises:
+        WrongUsage: a shard is missing, or results contradict each other.
+    """
     output_file.check_all({"--json": json_file})
-    output_file.write(json_file, as_json(result_files.read(results)).encode())
+    merged = result_files.read(results)
+    if not partial:
+        check_complete(merged)
+    output_file.write(json_file, as_json(merged).encode())
 
 
 def baseline(results: Sequence[Path], folder: Path) -> list[Path]:

@@ -32,11 +32,13 @@ class Function:
         path: of its file, relative to bpf_src.
         text: its C code with the comment above it. For a function that a macro defines, the use of the macro.
         macro: definition of that macro.
+        line: number of the line with its name.
     """
 
     path: str
     text: str
     macro: str = ""
+    line: int = 0
 
 
 class Programs:
@@ -62,10 +64,11 @@ class Programs:
         for path, text in self._sources.items():
             code = _MACRO.sub(_blank, _ASIDE.sub(_blank, text))
             for found in _DEFINITION.finditer(code):
-                functions[_name(found)] = Function(path, _paragraph(text, found.start(), found.end()))
+                whole = _paragraph(text, found.start(), found.end())
+                functions[_name(found)] = Function(path, whole, line=_line(text, found))
             for found in _USE.finditer(code):
                 if macro := macros.get(found["macro"]):
-                    function = Function(path, _use(text, code, found), macro)
+                    function = Function(path, _use(text, code, found), macro, _line(text, found))
                     functions |= {found["name"] + suffix: function for suffix in _suffixes(macro)}
         return functions
 
@@ -90,6 +93,11 @@ def _name(definition: re.Match[str]) -> str:
     """Return the function's name. A macro such as BPF_PROG has it as first argument."""
     name = definition["name"]
     return re.split(r"\W", definition["arguments"].strip(), maxsplit=1)[0] if name.isupper() else name
+
+
+def _line(text: str, found: re.Match[str]) -> int:
+    """Return the number of the line with the name of a function."""
+    return text.count("\n", 0, found.start("name")) + 1
 
 
 def _suffixes(macro: str) -> Iterator[str]:

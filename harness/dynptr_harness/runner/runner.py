@@ -105,7 +105,7 @@ def run(
     interrupted = asyncio.run(until_signal(work.run()))
     ended = f"interrupted by {interrupted.name}" if interrupted else work.late or failures.stopped or COMPLETE
     done = [job.finish(ended) for job in kernel_jobs]
-    if all(kernel.stopped is None for kernel, _cells in done):
+    if not interrupted and all(kernel.stopped is None for kernel, _cells in done):
         ended = COMPLETE
     provenance = Provenance(
         harness=__version__,

@@ -10,7 +10,6 @@ import pytest
 from dynptr_harness.conformance.verdict import Verdict
 from dynptr_harness.results.json_format import as_json, schema
 
-from tests.unit.cli.test_cli import command as command  # a fixture
 from tests.unit.samples import RELEASE, FakeGuest, cell, kernel_run, result
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
     from dynptr_harness.conformance.cell import CellResult
 
-    from tests.unit.cli.test_cli import Command
+    from tests.unit.cli.command import Command
 
     Trouble = dict[int, object]
 
