@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path  # noqa: TC003  (typer reads annotations)
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from dynptr_harness.cli import config
 from dynptr_harness.cli.app import BISECT_EXIT, app
 from dynptr_harness.cli.options import (
     BaselineOption,
@@ -201,7 +202,9 @@ def run(
     if run_in is RunIn.DOCKER:
         from dynptr_harness.containers.rerun import repeat
 
-        raise typer.Exit(repeat(files=request.files, settings=settings, err=err))
+        found = config.find(Path.cwd())
+        files = (*request.files, *([found[0]] if found else []))
+        raise typer.Exit(repeat(files=files, settings=settings, err=err))
     raise typer.Exit(command.run(request, settings=settings, out=console_on(), err=err))
 
 
