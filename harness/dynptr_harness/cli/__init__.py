@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
-from dynptr_harness.cli import cases, fuzz, guest, kernels, results, run  # noqa: F401  (each registers its commands)
+from dynptr_harness.cli import bisect, cases, fuzz, guest, kernels, results, run  # noqa: F401  (each registers its commands)
 from dynptr_harness.cli.app import BISECT_EXIT, PROGRAM, SKIP, app, say
 from dynptr_harness.core import signals, streams
 from dynptr_harness.core.errors import ExitStatus, HarnessError

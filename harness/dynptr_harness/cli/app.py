@@ -21,7 +21,7 @@ SKIP = 125  # `git bisect run` skips a commit with this exit status
 
 # The panels of --help and their commands, the most used first.
 PANELS = {
-    "Run": ("run", "probe", "fuzz", "demo"),
+    "Run": ("run", "bisect", "probe", "fuzz", "demo"),
     "Results": ("report", "diff", "merge", "baseline", "docs"),
     "Explore": ("cases", "types", "kernels"),
     "Guests": ("shell", "exec"),

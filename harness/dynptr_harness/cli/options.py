@@ -196,6 +196,13 @@ class RunOptions(BootOptions):
         )
 
 
+@dataclass(frozen=True)
+class BisectOptions(RunOptions):
+    """Options of `bisect` for its machines. No kernel is booted twice, so no snapshot is saved."""
+
+    snapshot: Annotated[bool, typer.Option(help="Save and use snapshots of the ready guests.")] = False
+
+
 def expand_options(command: Callable[..., T]) -> Callable[..., T]:
     """Replace a command's parameter `boot` by an option for each field of its dataclass.
 

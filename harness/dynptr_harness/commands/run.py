@@ -156,6 +156,24 @@ def run(request: Request, *, settings: Settings, out: Console, err: Console) -> 
     return outcome.exit_status
 
 
+def check(request: Request) -> None:
+    """Check the options.
+
+    Raises:
+        WrongUsage: they are wrong or contradict each other.
+    """
+    _validated(request)
+
+
+def execute(request: Request, *, settings: Settings, err: Console) -> runner.RunOutcome:
+    """Run the planned cells and return the outcome, without files and reports.
+
+    Raises:
+        HarnessError: as `run`.
+    """
+    return _outcome(request, _validated(request), settings, err)
+
+
 def list_cells(request: Request, *, settings: Settings, out: Console, err: Console) -> int:
     """Print the kernels, program types and cells that the request would run. Fetch and boot nothing.
 
