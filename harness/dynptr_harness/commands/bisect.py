@@ -42,8 +42,8 @@ class Query:
     """The question of a bisection. Only an equal one resumes it.
 
     Attributes:
-        good: commit before the change. With `fixed`, the one that is not fixed yet.
-        bad: commit with the change.
+        good: commit before the change, as given. With `fixed`, it is not fixed yet.
+        bad: commit with the change, as given. HEAD is another commit while a bisection runs.
         fixed: find the commit that fixed a defect.
         prog_types, cases: selectors of the cells.
         build: shell command that builds the image; '' for the default.
@@ -102,27 +102,26 @@ def bisect(
     """
     old, new = ("broken", "fixed") if query.fixed else ("good", "bad")
     git = GitBisect(tree, old, new)
-    query = replace(query, good=git.commit(query.good), bad=git.commit(query.bad))
+    ends = git.commit(query.good), git.commit(query.bad)
     run_command.check(request)
     qemu.version()
     rootfs.ensure(settings, for_console(err))
     state = _State(git, query)
     build = KernelBuild(tree, state.config, query.build)
     build.check()
-    if state.resumed():
+    if before := state.resumed():
+        ends = before
         out.print("resuming the bisection", soft_wrap=True)
     else:
         git.check_clean()
-        state.begin(config)
+        state.begin(config, ends)
+    query = replace(query, good=ends[0], bad=ends[1])
     bisection = _Bisection(query, git, state, build, request, settings, out, err)
     try:
         return bisection.run(check_ends=check_ends)
     except Interrupted:
-        err.print(
-            f"repeat the command to resume; `git -C {tree} bisect reset` gives up",
-            markup=False,
-            soft_wrap=True,
-        )
+        hint = f"repeat the command to resume; `git -C {tree} bisect reset` gives up"
+        err.print(hint, markup=False, soft_wrap=True)
         raise
 
 
@@ -135,27 +134,27 @@ class _State:
         self._directory = git.path(STATE)
         self.config = self._directory / "config"
 
-    def resumed(self) -> bool:
-        """Return True if a bisection with this query is running.
+    def resumed(self) -> tuple[str, str] | None:
+        """Return the ends of a running bisection with this query, or None if none is running.
 
         Raises:
             WrongUsage: another one is running.
         """
         if not self._git.running:
-            return False
+            return None
         reset = f"finish it, or give it up: git -C {self._git.tree} bisect reset"
         try:
             before = json.loads((self._directory / "query.json").read_text())
         except (OSError, ValueError):
-            raise WrongUsage(
-                f"a bisection that `bisect` did not start is running in {self._git.tree}", reset
-            ) from None
-        if before != self._document():
-            raise WrongUsage(f"another bisection is running in {self._git.tree}: {json.dumps(before)}", reset)
-        return True
+            raise WrongUsage(f"a bisection of git alone is running in {self._git.tree}", reset) from None
+        if before["query"] != self._document():
+            given = json.dumps(before["query"])
+            raise WrongUsage(f"another bisection is running in {self._git.tree}: {given}", reset)
+        good, bad = before["ends"]
+        return good, bad
 
-    def begin(self, config: Path | None) -> None:
-        """Keep the query and the configuration, and start the bisection.
+    def begin(self, config: Path | None, ends: tuple[str, str]) -> None:
+        """Keep the query, its ends and the configuration, and start the bisection.
 
         Raises:
             WrongUsage: there is no configuration.
@@ -169,7 +168,8 @@ class _State:
         shutil.rmtree(self._directory, ignore_errors=True)
         self._directory.mkdir()
         self.config.write_bytes(content)
-        (self._directory / "query.json").write_text(json.dumps(self._document()))
+        document = {"query": self._document(), "ends": ends}
+        (self._directory / "query.json").write_text(json.dumps(document))
         self._git.start()
 
     def result(self, commit: str) -> RunResult | None:
@@ -289,9 +289,8 @@ class _Bisection:
             reason = f"{first.verdict} {first.case} in {first.prog_type}{others}"
             return Tested(self._git.old if self._query.fixed else self._git.new, reason, result)
         if any(cell.verdict in UNANSWERED for cell in result.cells):
-            why = next(
-                (kernel.stopped for kernel in result.run.kernels if kernel.stopped), "answers are missing"
-            )
+            stopped = [kernel.stopped for kernel in result.run.kernels if kernel.stopped]
+            why = stopped[0] if stopped else "answers are missing"
             return Tested(SKIP, f"it does not run: {printable(why)}", result)
         word = self._git.new if self._query.fixed else self._git.old
         return Tested(word, f"{counted(len(result.cells), 'cell')} as expected", result)
@@ -332,9 +331,8 @@ class _Bisection:
         ]
         self._say(f"{counted(len(changed), 'verdict')} changed:")
         for earlier, cell in changed[:_FEW]:
-            self._say(
-                f"  {cell.case} in {cell.prog_type} ({cell.loader}): {earlier.verdict} -> {cell.verdict}"
-            )
+            name = f"{cell.case} in {cell.prog_type} ({cell.loader})"
+            self._say(f"  {name}: {earlier.verdict} -> {cell.verdict}")
             worse = earlier if self._query.fixed else cell
             self._say(f"    {_first_line(worse.seen)}")
         if len(changed) > _FEW:

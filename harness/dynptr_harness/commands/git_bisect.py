@@ -99,10 +99,9 @@ class GitBisect:
         Raises:
             WrongUsage: one is.
         """
-        if changed := self._git("status", "--porcelain", "--untracked-files=no").splitlines():
+        if changed := self._git("diff", "--name-only", "HEAD").splitlines():
             raise WrongUsage(
-                f"{self.tree} has uncommitted changes: {changed[0][3:]}",
-                "commit them, or use another work tree",
+                f"{self.tree} has uncommitted changes: {changed[0]}", "commit them, or use another work tree"
             )
 
     def start(self) -> None:
@@ -126,9 +125,8 @@ class GitBisect:
         done = self._run("bisect", word, commit)
         if done.returncode and _ONLY_SKIPPED not in done.stdout:
             raise self._failed(("bisect", word, commit), done)
-        if found := re.search(
-            rf"^([0-9a-f]{{40}}) is the first {self.new} commit", done.stdout, re.MULTILINE
-        ):
+        first = rf"^([0-9a-f]{{40}}) is the first {self.new} commit"
+        if found := re.search(first, done.stdout, re.MULTILINE):
             return Marked(first=found[1])
         if _ONLY_SKIPPED in done.stdout:
             return Marked(candidates=tuple(_COMMIT.findall(done.stdout)))

@@ -91,6 +91,7 @@ def tree(tmp_path: Path) -> Tree:
 @pytest.fixture
 def tested(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     """Fake make and machines. Return the content of `kernel` of each kernel that is started."""
+    assert not command.booted
     started: list[str] = []
     tools = tmp_path / "tools"
     tools.mkdir()
@@ -191,7 +192,7 @@ def test_a_known_defect_counts_as_one_with_fixed(
 def test_an_interrupted_bisection_is_resumed(
     command: Command, tree: Tree, tested: list[str], monkeypatch: pytest.MonkeyPatch, interrupted: int
 ) -> None:
-    from dynptr_harness.vm.launcher import Machine
+    from dynptr_harness.vm.machine import Machine
 
     boot = Machine.boot
     boots = 0
