@@ -215,6 +215,8 @@ def test_merged_shards_are_the_whole_run(command: Command, tmp_path: Path) -> No
     whole, merged = tmp_path / "whole.json", tmp_path / "merged.json"
     command("run", *CHOICE, "--json", str(whole))
     run_shards(command, tmp_path / "shards", 3, 1, 2)
+    parts = [keys(file) for file in (tmp_path / "shards").iterdir()]
+    assert sorted(key for part in parts for key in part) == sorted(keys(whole))
     assert command("merge", str(tmp_path / "shards"), "--json", str(merged)).status == 0
     assert sorted(keys(merged)) == sorted(keys(whole))
     assert len(set(keys(merged))) == len(keys(merged))
