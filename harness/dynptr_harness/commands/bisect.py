@@ -133,6 +133,7 @@ class _State:
         self._query = query
         self._directory = git.path(STATE)
         self.config = self._directory / "config"
+        self._used = self._directory / "config-of-the-tree"
 
     def resumed(self) -> tuple[str, str] | None:
         """Return the ends of a running bisection with this query, or None if none is running.
@@ -164,10 +165,12 @@ class _State:
             raise WrongUsage(
                 f"there is no {source}", "configure the tree, or give a configuration with --config FILE"
             )
-        content = source.read_bytes()
+        content, used = source.read_bytes(), self._git.tree / ".config"
         shutil.rmtree(self._directory, ignore_errors=True)
         self._directory.mkdir()
         self.config.write_bytes(content)
+        if used.is_file():
+            shutil.copyfile(used, self._used)
         document = {"query": self._document(), "ends": ends}
         (self._directory / "query.json").write_text(json.dumps(document))
         self._git.start()
@@ -184,8 +187,10 @@ class _State:
         part.replace(self._directory / f"{commit}.json")
 
     def end(self) -> None:
-        """End the bisection and remove the state."""
+        """End the bisection, restore the .config of the tree, and remove the state."""
         self._git.reset()
+        if self._used.is_file():
+            shutil.copyfile(self._used, self._git.tree / ".config")
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def _document(self) -> object:
@@ -277,7 +282,9 @@ class _Bisection:
             if outcome.interrupted:
                 raise outcome.interrupted
             result = outcome.result
-            self._state.keep(commit, result)
+            if (tested := self._judged(result)).word != SKIP:
+                self._state.keep(commit, result)
+            return tested
         return self._judged(result)
 
     def _judged(self, result: RunResult) -> Tested:

@@ -147,6 +147,7 @@ def test_a_configuration_can_be_given(
     (tree.directory / "arch/x86/boot").mkdir(parents=True)
     assert bisect(command, tree, tree.commits[8], tree.commits[9], *arguments).status == 0
     assert tested == ["9 bug\nCONFIG_OTHER=y\n", "8 good\nCONFIG_OTHER=y\n"]
+    assert (tree.directory / ".config").read_text() == "CONFIG_MINE=y\n"
 
 
 def test_commits_that_do_not_build_or_boot_are_skipped(
