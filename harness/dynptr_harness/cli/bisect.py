@@ -50,14 +50,14 @@ def bisect(
         ),
     ] = None,
     build: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="COMMAND",
             help="Shell command that builds arch/x86/boot/bzImage in the tree. Default: `make olddefconfig "
             "&& make -jN bzImage`.",
             show_default=False,
         ),
-    ] = "",
+    ] = None,
     check: Annotated[bool, typer.Option(help="Build and test --good and --bad first.")] = True,
     boot: BisectOptions,
     case_timeout: CaseTimeoutOption = None,
@@ -84,7 +84,7 @@ def bisect(
         quiet=quiet,
     )
     status = command.bisect(
-        command.Query(good, bad, fixed, types, cases, build),
+        command.Query(good, bad, fixed, types, cases, build or ""),
         tree=tree.absolute(),
         config=config,
         check_ends=check,

@@ -42,7 +42,12 @@ def run(
     case: CasesOption = None,
     load_with: Annotated[
         list[Loader] | None,
-        typer.Option("--loader", help="Run only the cells of this loader; repeatable.", show_default=False),
+        typer.Option(
+            "--loader",
+            metavar="LOADER",
+            help="Run only the cells of this loader, bcc or libbpf; repeatable.",
+            show_default=False,
+        ),
     ] = None,
     rerun: Annotated[
         Path | None,
