@@ -155,7 +155,7 @@ def test_a_failed_boot_gives_the_reason(
     files = damage(stub_files, tmp_path)
     begin = time.monotonic()
     with pytest.raises(MachineFailed) as failed:
-        asyncio.run(Machine.boot(Spec(files, accelerator), tmp_path, boot_deadline=60))
+        asyncio.run(Machine.boot(Spec(files, accelerator, boot_deadline=60), tmp_path))
     assert time.monotonic() - begin < 50
     assert failed.value.kind is FailureKind.BOOT
     assert failed.value.reason.startswith(reason)
@@ -166,7 +166,7 @@ def test_a_kernel_without_modules_lists_missing_drivers(
 ) -> None:
     files = boot_files.files(replace(kernel, modules=None), image, settings=settings, progress=Silent())
     with pytest.raises(MachineFailed, match=r"this kernel has no virtio_blk erofs overlay: .* --modules"):
-        asyncio.run(Machine.boot(Spec(files, accelerator), tmp_path, boot_deadline=60))
+        asyncio.run(Machine.boot(Spec(files, accelerator, boot_deadline=60), tmp_path))
 
 
 def test_a_killed_qemu_is_a_lost_machine(

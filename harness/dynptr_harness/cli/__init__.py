@@ -6,6 +6,7 @@ import sys
 from typing import NoReturn
 
 from dynptr_harness.cli import (  # noqa: F401  (each registers its commands)
+    bisect,
     cache,
     cases,
     fuzz,
@@ -15,7 +16,7 @@ from dynptr_harness.cli import (  # noqa: F401  (each registers its commands)
     results,
     run,
 )
-from dynptr_harness.cli.app import PROGRAM, app, say
+from dynptr_harness.cli.app import BISECT_EXIT, PROGRAM, SKIP, app, say
 from dynptr_harness.core import shortage, signals, streams
 from dynptr_harness.core.errors import ExitStatus, HarnessError
 
@@ -26,7 +27,8 @@ def main() -> NoReturn:
     Status 1 comes only from a command that judged a kernel or a program.
     """
     streams.guard()
-    sys.exit(_status())
+    status = _status()
+    sys.exit(_for_git_bisect(status) if BISECT_EXIT in sys.argv else status)
 
 
 def _status() -> int | str | None:
@@ -51,6 +53,12 @@ def _status() -> int | str | None:
     except Exception as error:
         return _defect(error)
     return 0
+
+
+def _for_git_bisect(status: int | str | None) -> int:
+    """Return 0, 1, or 125 to skip a commit without a verdict. A signal ends `git bisect run`, as always."""
+    number = int(status or 0)
+    return number if number <= 1 or number > SKIP else SKIP
 
 
 def _defect(error: Exception) -> ExitStatus:

@@ -11,14 +11,17 @@ import typer
 from typer.core import TyperGroup, TyperOption
 
 from dynptr_harness import __version__
+from dynptr_harness.cli import config
 from dynptr_harness.core import signals
 from dynptr_harness.core.text import printable
 
 PROGRAM = "dynptr-harness"
+BISECT_EXIT = "--bisect-exit"  # an option of `run`
+SKIP = 125  # `git bisect run` skips a commit with this exit status
 
 # The panels of --help and their commands, the most used first.
 PANELS = {
-    "Run": ("run", "probe", "fuzz", "fuzz-programs", "demo"),
+    "Run": ("run", "bisect", "probe", "fuzz", "fuzz-programs", "demo"),
     "Results": ("report", "diff", "merge", "baseline", "docs"),
     "Explore": ("cases", "types", "kernels", "kconfig"),
     "Guests": ("shell", "exec"),
@@ -80,6 +83,7 @@ def show_version(value: bool) -> None:
     "environment failed, 4 a bug in this program, 128+N ended by signal N."
 )
 def root(
+    ctx: typer.Context,
     *,
     version: Annotated[  # noqa: ARG001  (its callback does the work)
         bool,
@@ -93,6 +97,7 @@ def root(
     of this machine.
     """
     signals.raise_on_signals()
+    config.apply(ctx)
     if os.environ.get("DYNPTR_HARNESS_UNTIL_EOF"):  # set by dynptr_harness.containers.rerun
         signals.raise_when_stdin_ends()
     logging.getLogger().addHandler(_Warnings(logging.WARNING))

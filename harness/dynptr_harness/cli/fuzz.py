@@ -135,7 +135,10 @@ def fuzz_programs(
         typer.Option(metavar="S", help="Repeat the programs of this seed.", show_default=False),
     ] = None,
     replay: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Load only the program in this replay file.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Load only the program in this replay file; `-` is standard input."
+        ),
     ] = None,
     directory: Annotated[
         Path, typer.Option("--output", "-o", metavar="DIR", help="Directory for replay files.")

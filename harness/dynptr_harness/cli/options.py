@@ -40,6 +40,13 @@ class Accel(StrEnum):
     TCG = "tcg"
 
 
+class Loader(StrEnum):
+    """The choices of --loader."""
+
+    BCC = "bcc"
+    LIBBPF = "libbpf"
+
+
 class RunIn(StrEnum):
     """The choices of --in."""
 
@@ -72,6 +79,36 @@ BaselineOption = Annotated[
     typer.Option(
         metavar="RESULT",
         help="Compare with this result (`-`: standard input), or with the results in this directory.",
+    ),
+]
+ProgTypesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--prog-type",
+        "-t",
+        metavar="TYPE",
+        help="Run only these program types; globs allowed. See `types`.",
+        autocompletion=completion.prog_types,
+    ),
+]
+CasesOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--case",
+        "-c",
+        metavar="CASE",
+        help="Run only these cases; globs allowed. See `cases`.",
+        autocompletion=completion.cases,
+    ),
+]
+CaseTimeoutOption = Annotated[
+    int | None,
+    typer.Option(
+        "--case-timeout",
+        min=1,
+        metavar="SECONDS",
+        help="Time for one cell; then it is a `hang`. Default: 60.",
+        show_default=False,
     ),
 ]
 QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="Do not show the progress.")]
@@ -168,10 +205,26 @@ class RunOptions(BootOptions):
     modules: ModulesOption = None
     cpus: Annotated[int, typer.Option(min=1, max=64, metavar="N", help="Number of CPUs of the guest.")] = 2
     memory: Annotated[int, typer.Option(min=512, metavar="MIB", help="Memory of the guest in MiB.")] = 1024
+    boot_timeout: Annotated[
+        int, typer.Option("--boot-timeout", min=1, metavar="SECONDS", help="Time for the boot of a guest.")
+    ] = 120
 
     def options(self) -> Options:
-        """Return the options of a machine, with its modules, CPUs and memory."""
-        return replace(super().options(), modules=self.modules, cpus=self.cpus, memory_mib=self.memory)
+        """Return the options of a machine, with its modules, CPUs, memory and time to boot."""
+        return replace(
+            super().options(),
+            modules=self.modules,
+            cpus=self.cpus,
+            memory_mib=self.memory,
+            boot_seconds=self.boot_timeout,
+        )
+
+
+@dataclass(frozen=True)
+class BisectOptions(RunOptions):
+    """Options of `bisect` for its machines. No kernel is booted twice, so no snapshot is saved."""
+
+    snapshot: Annotated[bool, typer.Option(help="Save and use snapshots of the ready guests.")] = False
 
 
 def schema_option(name: str) -> Any:

@@ -120,14 +120,17 @@ def merge(
     result: ResultsArgument,
     *,
     json_file: Annotated[Path, typer.Option("--json", metavar="FILE", help="Write the merged result.")],
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Merge even if a shard of `run --shard` is missing.")
+    ] = False,
 ) -> None:
     """Merge results of different kernels, or of different cells of a kernel.
 
-    `-` as FILE is standard output.
+    `-` as FILE is standard output. A missing shard of `run --shard` is an error that names it.
     """
     from dynptr_harness.commands.results import merge as write_merged
 
-    write_merged(result, json_file)
+    write_merged(result, json_file, partial=partial)
 
 
 @app.command()

@@ -5,19 +5,23 @@ from __future__ import annotations
 import json
 import os
 import sys
-from pathlib import Path  # noqa: TC003  (typer reads annotations)
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dynptr_harness.cli import completion
-from dynptr_harness.cli.app import app
+from dynptr_harness.cli import config
+from dynptr_harness.cli.app import BISECT_EXIT, app
 from dynptr_harness.cli.options import (
     BaselineOption,
+    CasesOption,
+    CaseTimeoutOption,
     JsonFlag,
     KernelOption,
+    Loader,
     ModulesOption,
     OfflineFlag,
+    ProgTypesOption,
     RunIn,
     RunOptions,
     console_on,
@@ -35,28 +39,43 @@ from dynptr_harness.runner.isolation import Isolation
 @app.command()
 @expand_options
 def run(
+    ctx: typer.Context,
     *,
     kernel: KernelOption = ["6.12"],  # noqa: B006  (typer copies it)
-    prog_type: Annotated[
-        list[str] | None,
+    prog_type: ProgTypesOption = None,
+    case: CasesOption = None,
+    load_with: Annotated[
+        list[Loader] | None,
         typer.Option(
-            "--prog-type",
-            "-t",
-            metavar="TYPE",
-            help="Run only these program types; globs allowed. See `types`.",
-            autocompletion=completion.prog_types,
+            "--loader",
+            metavar="LOADER",
+            help="Run only the cells of this loader, bcc or libbpf; repeatable.",
+            show_default=False,
         ),
     ] = None,
-    case: Annotated[
-        list[str] | None,
+    rerun: Annotated[
+        Path | None,
         typer.Option(
-            "--case",
-            "-c",
-            metavar="CASE",
-            help="Run only these cases; globs allowed. See `cases`.",
-            autocompletion=completion.cases,
+            "--rerun",
+            metavar="RESULT",
+            help="Run only the cells that are not as expected in this result, on its kernels unless --kernel "
+            "names others.",
         ),
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            metavar="I/N",
+            help="Run only the I-th of N parts of the cells of each kernel, counted from 1. `merge` joins "
+            "the results.",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="List kernels, program types and cells; fetch and boot nothing."),
+    ] = False,
     json_file: Annotated[
         Path | None,
         typer.Option(
@@ -68,8 +87,40 @@ def run(
     junit_file: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="Write results as JUnit XML.")
     ] = None,
+    ktap_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--ktap",
+            metavar="FILE",
+            help="Write results as KTAP; - for standard output, with the report on standard error.",
+        ),
+    ] = None,
     baseline: BaselineOption = None,
     boot: RunOptions,
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", "-x", help="Stop at the first cell that is not as expected.")
+    ] = False,
+    max_failures: Annotated[
+        int | None,
+        typer.Option(
+            "--max-failures",
+            min=1,
+            metavar="N",
+            help="Stop when N cells are not as expected. Failures of --baseline do not count.",
+            show_default=False,
+        ),
+    ] = None,
+    case_timeout: CaseTimeoutOption = None,
+    run_timeout: Annotated[
+        int | None,
+        typer.Option(
+            "--run-timeout",
+            min=1,
+            metavar="SECONDS",
+            help="Time for the whole run; then the remaining cells are `not-run`.",
+            show_default=False,
+        ),
+    ] = None,
     jobs: Annotated[
         int | None,
         typer.Option(
@@ -91,6 +142,17 @@ def run(
     ] = Isolation.RUN,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Show only unexpected results and the summary.")
+    ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show the consoles of the guests live, on standard error.")
+    ] = False,
+    bisect_exit: Annotated[
+        bool,
+        typer.Option(
+            BISECT_EXIT,
+            help="Exit as `git bisect run` expects: 0 as expected, 1 not as expected, 125 if there is no "
+            "verdict.",
+        ),
     ] = False,
     run_in: Annotated[
         RunIn,
@@ -117,34 +179,58 @@ def run(
     * `dynptr-harness run -t 'CGROUP_*' -t lsm -c 'RSV-*'`
     * `dynptr-harness run --kernel all --quiet`
     * `dynptr-harness run --kernel arch/x86/boot/bzImage --append 'slub_debug=FZ nokaslr'`
+    * `dynptr-harness run --rerun result.json -x`
     """
-    from dynptr_harness.commands.run import Request
-    from dynptr_harness.commands.run import run as run_all
+    from dynptr_harness.commands import run as command
+    from dynptr_harness.conformance.shard import Shard
+    from dynptr_harness.runner.limits import Limits
 
-    request = Request(
-        kernels=tuple(kernel),
+    del bisect_exit  # `main` maps the exit status, also that of wrong usage
+    kernels = tuple(kernel)
+    if rerun and not _on_command_line(ctx, "kernel"):
+        kernels = command.kernels_to_rerun(rerun)
+    request = command.Request(
+        kernels=kernels,
         prog_types=tuple(prog_type or ()),
         cases=tuple(case or ()),
+        loaders=tuple(each.value for each in load_with or ()),
         json_file=json_file,
         junit_file=junit_file,
+        ktap_file=ktap_file,
         baseline=baseline,
+        rerun=rerun,
+        shard=Shard.parse(shard) if shard else None,
         machine=boot.options(),
+        limits=Limits(case_timeout, run_timeout, 1 if fail_fast else max_failures),
         jobs=jobs,
         isolation=isolate,
         quiet=quiet,
+        verbose=verbose,
         disturb=disturb,
     )
-    if HOST in kernel:
-        _consent(run_in, yes=yes)
     settings, err = boot.settings(), console_on(stderr=True)
     out = err if request.fills_stdout else console_on()
+    if dry_run:
+        raise typer.Exit(command.list_cells(request, settings=settings, out=console_on(), err=err))
+    if HOST in kernels:
+        _consent(run_in, yes=yes)
     if run_in is RunIn.DOCKER:
-        from dynptr_harness.containers import rerun
+        from dynptr_harness.containers.rerun import repeat
 
-        if baseline == STANDARD:
-            raise WrongUsage("--in docker cannot read standard input", "name a file for --baseline")
-        raise typer.Exit(rerun.repeat(files=request.files, settings=settings, err=err))
-    raise typer.Exit(run_all(request, settings=settings, out=out, err=err))
+        if STANDARD in (baseline, rerun):
+            raise WrongUsage(
+                "--in docker cannot read standard input", "name a file for --baseline and --rerun"
+            )
+        found = config.find(Path.cwd())
+        files = (*request.files, *([found[0]] if found else []))
+        raise typer.Exit(repeat(files=files, settings=settings, err=err))
+    raise typer.Exit(command.run(request, settings=settings, out=out, err=err))
+
+
+def _on_command_line(ctx: typer.Context, name: str) -> bool:
+    """Return True if the command line has this parameter, and not only a configuration file."""
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _consent(run_in: RunIn, *, yes: bool) -> None:

@@ -26,6 +26,7 @@ from dynptr_harness.results import baseline as baseline_report
 from dynptr_harness.results import files as result_files
 from dynptr_harness.results.comparison import compare, restricted
 from dynptr_harness.results.json_format import as_json
+from dynptr_harness.results.shards import check_complete
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -126,10 +127,22 @@ def diff(
     return comparison.status
 
 
-def merge(results: Sequence[Path], json_file: Path) -> None:
-    """Merge several results and write the merged one."""
+def merge(results: Sequence[Path], json_file: Path, *, partial: bool = False) -> None:
+    """Merge several results and write the merged one.
+
+    Args:
+        results: files and directories.
+        json_file: file to write.
+        partial: accept a missing shard.
+
+    Raises:
+        WrongUsage: a shard is missing, or results contradict each other.
+    """
     output_file.check_all({"--json": json_file})
-    output_file.write(json_file, as_json(result_files.read(results)).encode())
+    merged = result_files.read(results)
+    if not partial:
+        check_complete(merged)
+    output_file.write(json_file, as_json(merged).encode())
 
 
 def baseline(results: Sequence[Path], folder: Path, *, force: bool) -> list[Path]:

@@ -32,7 +32,7 @@ class Function:
         path: of its file, relative to bpf_src.
         text: its C code with the comment above it. For a function that a macro defines, the use of the macro.
         macro: definition of that macro.
-        line: number of the line that has the name.
+        line: number of the line with its name.
     """
 
     path: str
@@ -85,10 +85,6 @@ def functions_of(case: Case, prog_types: Sequence[ProgType]) -> tuple[str, ...]:
     return tuple(request.get("functions", ()))
 
 
-def _line(text: str, found: re.Match[str]) -> int:
-    return text.count("\n", 0, found.start("name")) + 1
-
-
 def _blank(found: re.Match[str]) -> str:
     """Return spaces of the same length, to keep all positions in the text."""
     return re.sub(r"[^\n]", " ", found[0])
@@ -98,6 +94,11 @@ def _name(definition: re.Match[str]) -> str:
     """Return the function's name. A macro such as BPF_PROG has it as first argument."""
     name = definition["name"]
     return re.split(r"\W", definition["arguments"].strip(), maxsplit=1)[0] if name.isupper() else name
+
+
+def _line(text: str, found: re.Match[str]) -> int:
+    """Return the number of the line with the name of a function."""
+    return text.count("\n", 0, found.start("name")) + 1
 
 
 def _suffixes(macro: str) -> Iterator[str]:

@@ -62,8 +62,16 @@ def make(
     cases: Sequence[Case],
     wanted_types: Sequence[str] = (),
     wanted_cases: Sequence[str] = (),
+    wanted_loaders: Sequence[str] = (),
 ) -> Plan:
     """Plan the cells that names or globs select, ignoring case. No selector means all.
+
+    Args:
+        prog_types: all program types.
+        cases: all cases.
+        wanted_types: selectors of program types.
+        wanted_cases: selectors of cases.
+        wanted_loaders: names of loaders.
 
     Raises:
         WrongUsage: a selector matches nothing, or no chosen case applies to any chosen type.
@@ -73,7 +81,13 @@ def make(
     case_ids = select([case.id for case in cases], wanted_cases, what="case", command="cases")
     chosen = [prog_type for prog_type in prog_types if prog_type.name in type_names]
     chosen_cases = [case for case in cases if case.id in case_ids]
-    cells = tuple(cell for prog_type in chosen for cell in _cells(prog_type, chosen_cases))
+    of_all_loaders = [cell for prog_type in chosen for cell in _cells(prog_type, chosen_cases)]
+    cells = tuple(cell for cell in of_all_loaders if not wanted_loaders or cell.loader in wanted_loaders)
+    if of_all_loaders and not cells:
+        raise WrongUsage(
+            f"nothing to run: the chosen cells have no loader {' or '.join(wanted_loaders)}",
+            "choose another --loader, or other cases",
+        )
     if not cells:
         raise WrongUsage(
             f"nothing to run: none of the chosen cases applies to {' or '.join(sorted(type_names))}",

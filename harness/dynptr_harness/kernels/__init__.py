@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["SOURCES", "choose", "path_of", "selector_help"]
 
 # The first source that matches a selector is used. Prefixes such as 'oci:' precede paths, which may contain
-# anything. Sources that recognise a file precede the one that takes every path. A file named '6.12' precedes the
-# series.
+# anything. Sources that recognise a file precede the one that takes every path. A file that is called '6.12'
+# precedes the series.
 SOURCES: tuple[KernelSource, ...] = (
     ContainerImageSource(),
     PackageSource(),

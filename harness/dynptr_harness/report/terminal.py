@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
 
     from dynptr_harness.conformance.cell import CellResult
+    from dynptr_harness.report.repeat import Sources
     from dynptr_harness.results.model import CaseTitle, KernelRun, RunResult
 
 _EXCERPT = 15  # lines of a log or a console; the files have the rest
@@ -47,11 +48,13 @@ class TerminalReport:
         result: the run.
         cases: cases of the catalogue, for headings and the legend.
         brief: show only unexpected results and the summary.
+        sources: for the command that repeats a cell, and the places of its sources. None to show neither.
     """
 
     result: RunResult
     cases: Sequence[CaseTitle]
     brief: bool = False
+    sources: Sources | None = None
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         """Yield the parts for rich to print."""
@@ -62,7 +65,7 @@ class TerminalReport:
             yield from _matrices(self.result, cases, options.max_width, width)
             for kernel in self.result.run.kernels:
                 yield from _notes(kernel, self.result.cells_of(kernel), titles, width)
-        yield from _problems(self.result, titles, width)
+        yield from _problems(self.result, titles, width, self.sources)
         for kernel in self.result.run.kernels:
             yield from _kernel_notes(kernel, self.result.cells_of(kernel), width)
         yield _summary(self.result)
@@ -109,12 +112,18 @@ def _notes(
         yield Text()
 
 
-def _problems(result: RunResult, titles: Mapping[str, str], width: int | None) -> Iterator[RenderableType]:
+def _problems(
+    result: RunResult, titles: Mapping[str, str], width: int | None, sources: Sources | None
+) -> Iterator[RenderableType]:
     """Yield the unexpected results. Cells that were not run are left to `_kernel_notes`."""
     by_case = {kernel.release: CellsByCase.of(result.cells_of(kernel)) for kernel in result.run.kernels}
     problems = unexpected_groups(result, list(titles))
+    kernels = {kernel.release: kernel for kernel in result.run.kernels}
     for cells in problems[:_DETAILED]:
         yield from _problem(cells, by_case[cells[0].kernel], titles, width)
+        for label, lines in sources.lines(kernels[cells[0].kernel], cells[0]) if sources else ():
+            yield from _quoted(label, lines, width)
+        yield Text()
     more = [cell for cells in problems[_DETAILED:] for cell in cells]
     if more:
         names = ", ".join(dict.fromkeys(cell.case for cell in more))
@@ -147,7 +156,6 @@ def _problem(
         )
     if cell.console:
         yield from _quoted("console", console_part(cell.console, _EXCERPT), width)
-    yield Text()
 
 
 def _quoted(name: str, lines: Sequence[str], width: int | None) -> Iterator[RenderableType]:

@@ -39,7 +39,9 @@ def baselines(result: RunResult) -> Iterator[tuple[str, RunResult]]:
     for name in series:
         kernels = tuple(kernel for kernel in result.run.kernels if series_of(kernel.release) == name)
         cells = tuple(_cell(cell) for kernel in kernels for cell in result.cells_of(kernel))
-        run = replace(result.run, kernels=tuple(map(_kernel, kernels)), seconds=0, phases=(), shards=())
+        run = replace(
+            result.run, kernels=tuple(map(_kernel, kernels)), seconds=0, phases=(), shards=(), shard=None
+        )
         yield name, replace(result, run=run, cells=cells, planned=len(cells))
 
 

@@ -13,7 +13,15 @@ from dynptr_harness.conformance.verdict import Verdict
 from dynptr_harness.core.errors import WrongUsage
 from dynptr_harness.core.text import counted
 from dynptr_harness.results.json_format import schema
-from dynptr_harness.results.model import SCHEMA_VERSION, KernelRun, Phase, Provenance, RunResult, key_of
+from dynptr_harness.results.model import (
+    SCHEMA_VERSION,
+    KernelRun,
+    Phase,
+    Provenance,
+    RunResult,
+    ShardRun,
+    key_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,6 +90,7 @@ def _provenance(run: Mapping[str, Any]) -> Provenance:
         kernels=tuple(_made(KernelRun, each) for each in run["kernels"]),
         phases=tuple(_made(Phase, each) for each in run["phases"]),
         shards=tuple(_provenance(each) for each in run.get("shards", ())),
+        shard=_made(ShardRun, run["shard"]) if run.get("shard") else None,
     )
 
 

@@ -89,6 +89,20 @@ class KernelRun:
 
 
 @dataclass(frozen=True)
+class ShardRun:
+    """The part of a whole run that this run had.
+
+    Attributes:
+        index: number of the shard, from 1 to `count`.
+        plan: hash of the kernels and cells of the whole run, equal for all its shards.
+    """
+
+    index: int
+    count: int
+    plan: str
+
+
+@dataclass(frozen=True)
 class Provenance:
     """Everything needed to repeat a run.
 
@@ -104,6 +118,7 @@ class Provenance:
         shards: runs that were merged; empty for a single run.
         jobs: maximum number of machines at a time; None for a merged run.
         isolation: as in `dynptr_harness.runner.isolation.Isolation`; comma-separated for a merged run.
+        shard: for a run with --shard; None for any other run, and for a merged one.
     """
 
     harness: str
@@ -117,6 +132,7 @@ class Provenance:
     shards: tuple[Provenance, ...] = ()
     jobs: int | None = None
     isolation: str = ""
+    shard: ShardRun | None = None
 
 
 @dataclass(frozen=True)

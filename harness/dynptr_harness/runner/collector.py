@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dynptr_harness.core.progress import Progress
     from dynptr_harness.kernels.model import Kernel
     from dynptr_harness.runner.batches import Query
+    from dynptr_harness.runner.limits import FailureCount
 
 SHOWN_EARLY = 5  # unexpected results of a kernel that are shown while the rest runs
 
@@ -25,12 +26,22 @@ SHOWN_EARLY = 5  # unexpected results of a kernel that are shown while the rest 
 class ResultCollector:
     """The results of the planned cells of one kernel. They may arrive in any order.
 
+    Args:
+        failures: counts the unexpected results.
+
     Attributes:
         unexpected: number of results so far that are not as expected.
     """
 
-    def __init__(self, kernel: Kernel, planned: Sequence[PlannedCell], progress: Progress) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        planned: Sequence[PlannedCell],
+        progress: Progress,
+        failures: FailureCount,
+    ) -> None:
         self.unexpected = 0
+        self._failures = failures
         self._kernel = kernel
         self._planned = planned
         self._progress = progress
@@ -58,6 +69,7 @@ class ResultCollector:
             seconds = 0.0 if number else observed.seconds
             cell = self._judged(planned, replace(observed, seconds=seconds), facts)
             self._cells[planned.key] = cell
+            self._failures.add(cell)
             if not cell.ok:
                 self._show(cell)
 

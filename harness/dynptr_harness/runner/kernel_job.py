@@ -13,6 +13,8 @@ from dynptr_harness.core.text import counted
 from dynptr_harness.results.model import KernelRun
 from dynptr_harness.runner.batches import cut
 from dynptr_harness.runner.collector import ResultCollector
+from dynptr_harness.runner.eta import Estimate
+from dynptr_harness.runner.limits import FailureCount, Limits
 from dynptr_harness.runner.session import Session
 from dynptr_harness.vm.failures import MachineFailed
 from dynptr_harness.vm.kvm_probe import confirm
@@ -41,12 +43,13 @@ class KernelJob:
     """The work for one kernel, shared by any number of workers.
 
     Args:
+        limits: limits of the run.
+        failures: counts the unexpected results of all kernels of the run. None for a count of this kernel.
         first_alone: start further machines only when the first one is up. They start from its snapshot, and
             are not tried at all if it does not boot.
 
     Attributes:
         workers: number of workers that run cells of this kernel.
-        stopped: reason why no more cells run, or None.
     """
 
     def __init__(
@@ -58,11 +61,17 @@ class KernelJob:
         progress: Progress,
         *,
         first_alone: bool,
+        limits: Limits = Limits(),  # noqa: B008  (immutable)
+        failures: FailureCount | None = None,
     ) -> None:
         self.workers = 0
-        self.stopped: str | None = None
+        self._stopped: str | None = None
+        self._limits = limits
+        self._failures = failures or FailureCount(limits)
         self._prepared = prepared
-        self._results = ResultCollector(prepared.kernel, plan.cells, progress)
+        self._results = ResultCollector(prepared.kernel, plan.cells, progress, self._failures)
+        self._total = len(plan.cells)
+        self._estimate = Estimate(self._total)
         self._title = f"running {counted(len(plan.cells), 'cell')} on {prepared.kernel.release}"
         self._batches = deque(cut(plan.cells, isolation))
         self._folder = folder
@@ -78,6 +87,11 @@ class KernelJob:
         self._consoles: list[str] = []
         self._lost_in_a_row = 0
         self._last_console: str | None = None
+
+    @property
+    def stopped(self) -> str | None:
+        """Why no more cells run, None while they do."""
+        return self._stopped or self._failures.stopped
 
     @property
     def has_batch(self) -> bool:
@@ -137,7 +151,7 @@ class KernelJob:
             await machine.kill()
             raise
         self._facts = self._facts or machine.facts
-        return Session(machine, self._add_splats)
+        return Session(machine, self._add_splats, self._limits.case_seconds)
 
     def _check(self, facts: Mapping[str, Any]) -> None:
         """Compare the facts of the guest with the request.
@@ -164,7 +178,7 @@ class KernelJob:
                 f"{release}: a machine did not start, the run continues on {others}: {failed.fact}"
             )
             return
-        self.stopped = f"no fresh machine: {failed.fact}" if self._facts else failed.fact
+        self._stopped = f"no fresh machine: {failed.fact}" if self._facts else failed.fact
         self._last_console = failed.tail if isinstance(failed, MachineFailed) else None
 
     def show(self, query: Query) -> None:
@@ -174,14 +188,18 @@ class KernelJob:
         cell = query.cells[0]
         results = self._results
         unexpected = f", {results.unexpected} not as expected" if results.unexpected else ""
-        self._detail(f"{results.collected} answered{unexpected}; {cell.prog_type.name} {cell.case.id}")
+        left = self._estimate.left(results.collected)
+        self._detail(
+            f"{results.collected} answered of {self._total}{unexpected}{left}; "
+            f"{cell.prog_type.name} {cell.case.id}"
+        )
 
     def record(self, query: Query, observed: Observation) -> None:
         """Record the observation of a query. Too many losses in a row stop the job."""
         self._results.add(query, observed, self._facts)
         self._lost_in_a_row = self._lost_in_a_row + 1 if observed.lost else 0
         if self._lost_in_a_row == LOSSES_IN_A_ROW:
-            self.stopped = f"{LOSSES_IN_A_ROW} machines were lost in a row"
+            self._stopped = f"{LOSSES_IN_A_ROW} machines were lost in a row"
             self._last_console = observed.console
 
     def has_result(self, planned: PlannedCell) -> bool:

@@ -94,14 +94,21 @@ class Session:
     Args:
         machine: fresh and not shared.
         outside: called with the kernel's warnings outside of requests, one line each.
+        deadline: seconds for each request. None for the default.
 
     Attributes:
         usable: True if the machine can run more requests: it runs, and no request failed. A failed experiment
             may leave the guest in any state.
     """
 
-    def __init__(self, machine: AgentMachine, outside: Callable[[list[str]], None]) -> None:
+    def __init__(
+        self,
+        machine: AgentMachine,
+        outside: Callable[[list[str]], None],
+        deadline: float | None = None,
+    ) -> None:
         self.usable = True
+        self._deadline = deadline or CELL_DEADLINE
         self._machine = machine
         self._outside = outside
         self._reported = 0  # number of splats that are reported already
@@ -127,7 +134,7 @@ class Session:
         begin = time.monotonic()
         try:
             await self._reset_warnings()
-            async for reply in self._machine.request_batch(requests, CELL_DEADLINE):
+            async for reply in self._machine.request_batch(requests, self._deadline):
                 self._splats_of(reply)
                 yield Observation(reply, reply["seconds"], console=reply.get("console"))
                 begin = time.monotonic()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dynptr_harness.core.kernel_log import PANIC, SPLAT, without_timestamp
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 TAIL_LINES = 120  # enough for an oops and its panic, each with registers and a call trace
@@ -23,6 +24,7 @@ class Console:
     Args:
         path: file to write.
         earlier: console of the saved machine, for a restored one.
+        on_line: called with each later line, or None.
 
     Attributes:
         path: file with the whole output.
@@ -33,7 +35,9 @@ class Console:
         panicked: set together with `panic`.
     """
 
-    def __init__(self, path: Path, earlier: bytes = b"") -> None:
+    def __init__(
+        self, path: Path, earlier: bytes = b"", *, on_line: Callable[[str], None] | None = None
+    ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self.size = 0
@@ -43,6 +47,8 @@ class Console:
         self.panicked = asyncio.Event()
         self._last: deque[str] = deque(maxlen=TAIL_LINES)
         self._earlier = earlier
+        self._on_line = on_line
+        self._live = not earlier
 
     async def follow(self, stream: asyncio.StreamReader) -> None:
         """Read the stream until it ends."""
@@ -55,6 +61,7 @@ class Console:
                 *lines, rest = (rest + chunk).split(b"\n")
                 for line in lines:
                     self._take(line)
+                self._live = True
                 chunk = await stream.read(1 << 16)
         if rest:
             self._take(rest)
@@ -76,6 +83,8 @@ class Console:
     def _take(self, raw: bytes) -> None:
         line = ESCAPE.sub("", raw.decode(errors="replace"))
         self._last.append(line)
+        if self._on_line and self._live:
+            self._on_line(line)
         text = without_timestamp(line)
         if found := PANIC.search(line):  # not match: the line may begin with the output of a program
             self.panic = self.panic or found.group(1)

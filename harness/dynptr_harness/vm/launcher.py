@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 
 from dynptr_harness.core import run_dir
@@ -45,6 +45,8 @@ class Options:
         snapshot: start from a snapshot. Create it if there is none.
         bare: the guest holds no programs and maps of ours. Its agent runs commands only.
         share: directory of the host, read-only at /share in a bare guest.
+        boot_seconds: time for a boot.
+        on_console: called with the name of a machine and each line of its console, or None.
     """
 
     modules: Path | None = None
@@ -55,6 +57,8 @@ class Options:
     snapshot: bool = True
     bare: bool = False
     share: Path | None = None
+    boot_seconds: float = 120
+    on_console: Callable[[str, str], None] | None = None
 
 
 class Machines:
@@ -117,6 +121,8 @@ class Machines:
         self._started += 1
         spec = self._spec(prepared, round_robin=round_robin)
         home = directory or self.directory / f"{prepared.kernel.release}-{self._started}"
+        if self._options.on_console:
+            spec = replace(spec, on_console=partial(self._options.on_console, home.name))
         machine = await self._start(spec, home)
         try:
             confirm(prepared.accelerator, machine.facts)
@@ -141,6 +147,7 @@ class Machines:
             round_robin=round_robin and prepared.accelerator.name == "tcg",
             bare=self._options.bare,
             share=self._share,
+            boot_deadline=self._options.boot_seconds,
         )
 
     def visit(self, prepared: PreparedKernel, work: Callable[[Machine], Awaitable[T]]) -> T:

@@ -61,20 +61,19 @@ class Machine(AgentClient):
         self._migration = Migration(self._monitor, process.ended)
 
     @classmethod
-    async def boot(cls, spec: Spec, directory: Path, *, boot_deadline: float = 120) -> Machine:
+    async def boot(cls, spec: Spec, directory: Path) -> Machine:
         """Boot a guest and wait for its agent.
 
         Args:
             directory: directory for console.txt. Created if it is missing.
-            boot_deadline: seconds from the start of QEMU to the agent's ready message.
 
         Raises:
             EnvironmentFailed: QEMU is missing or too old.
             MachineFailed: of kind BOOT. QEMU has ended.
         """
-        machine = await cls._start(spec, Console(directory / CONSOLE))
+        machine = await cls._start(spec, Console(directory / CONSOLE, on_line=spec.on_console))
         try:
-            machine.facts = await machine._ready(boot_deadline)
+            machine.facts = await machine._ready(spec.boot_deadline)
         except BaseException:
             await machine.kill()
             raise
@@ -95,7 +94,8 @@ class Machine(AgentClient):
             HarnessError: the restore failed. QEMU has ended.
         """
         facts = json.loads((saved / FACTS).read_text())
-        console = Console(directory / CONSOLE, (saved / CONSOLE).read_bytes() + SAVED_HERE)
+        earlier = (saved / CONSOLE).read_bytes() + SAVED_HERE
+        console = Console(directory / CONSOLE, earlier, on_line=spec.on_console)
         # The open file stays complete if another process removes the snapshot meanwhile.
         with (saved / STATE).open("rb") as state:
             number = state.fileno()

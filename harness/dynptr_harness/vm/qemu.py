@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 import re
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from dynptr_harness.core.errors import EnvironmentFailed
 from dynptr_harness.guest_image import share
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from dynptr_harness.guest_image.model import BootFiles
@@ -118,6 +118,8 @@ class Spec:
         round_robin: emulated vCPUs take turns on one thread.
         bare: the agent loads no programs and creates no maps. Only a bare guest has the disk for `share`.
         share: image for that disk. None for an empty disk.
+        boot_deadline: seconds from the start of QEMU to the agent's ready message.
+        on_console: called with each line of the console, or None.
     """
 
     files: BootFiles
@@ -128,6 +130,8 @@ class Spec:
     round_robin: bool = False
     bare: bool = False
     share: Path | None = None
+    boot_deadline: float = 120
+    on_console: Callable[[str], None] | None = field(default=None, compare=False)
 
     def command(self, sockets: Mapping[str, int]) -> list[str]:
         """Return the command that runs the machine with an agent.

@@ -9,14 +9,12 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import pytest
 import typer
-from dynptr_harness import __version__, cli
+from dynptr_harness import __version__
 from dynptr_harness.cli import completion
 from dynptr_harness.cli.app import PANELS, app
 from dynptr_harness.cli.doctor_table import as_lines
@@ -26,83 +24,21 @@ from dynptr_harness.conformance.not_tested import NOT_TESTED
 from dynptr_harness.conformance.plan import make
 from dynptr_harness.conformance.verdict import Verdict
 from dynptr_harness.core.errors import EnvironmentFailed, WrongUsage
-from dynptr_harness.core.signals import SIGNALS, Interrupted
+from dynptr_harness.core.signals import Interrupted
 from dynptr_harness.results.json_format import schema
 from dynptr_harness.vm.failures import FailureKind, MachineFailed
 from jsonschema import Draft202012Validator
 
-from tests.unit.samples import FakeGuest, sample_case, subject
+from tests.unit.cli.command import Ended
+from tests.unit.samples import FakeGuest, sample_case
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from dynptr_harness.vm.qemu import Spec
+    from tests.unit.cli.command import Command
 
 PROG_TYPE_NAMES = [prog_type.name for prog_type in PROG_TYPES]
 ASKED_EVERYTHING = [each.name for each in PROG_TYPES if each.offers_helper and not each.is_variant]
 CRASH = MachineFailed(FailureKind.CRASH, "Kernel panic", tail="BUG\nend", console=Path("/runs/1/console.txt"))
 NO_BOOT = MachineFailed(FailureKind.BOOT, "no word", tail="VFS: no root", console=Path("/runs/1/console.txt"))
-
-
-class Ended(NamedTuple):
-    """The exit status and output of a command."""
-
-    status: int
-    out: str
-    err: str
-
-
-class Command:
-    """Runs the command in this process, with fake machines."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self._monkeypatch = monkeypatch
-        self._capsys = capsys
-        self.machines: list[FakeGuest | Exception] = []
-        self.prepared: list[dict[str, Any]] = []
-        self.booted: list[dict[str, Any]] = []
-        self.failure: BaseException | None = None
-        monkeypatch.setattr("dynptr_harness.vm.launcher.prepare", self._prepare)
-        monkeypatch.setattr("dynptr_harness.vm.qemu.version", lambda: "10.0.2")
-        monkeypatch.setattr("dynptr_harness.vm.launcher.Snapshots.start", self._start)
-        monkeypatch.setattr("dynptr_harness.vm.launcher.Machine.boot", self._boot)
-
-    def _prepare(self, selectors: tuple[str, ...], **options: Any) -> Any:
-        self.prepared.append({"selectors": selectors, **options})
-        if self.failure:
-            raise self.failure
-        prepared = replace(subject(), append=options.get("append", ()))
-        return [prepared], SimpleNamespace(packages={"busybox-static": "1"})
-
-    async def _start(self, spec: Spec, folder: Path) -> FakeGuest:
-        return await self._boot(spec, folder, snapshot=True)
-
-    async def _boot(self, spec: Spec, folder: Path, *, snapshot: bool = False) -> FakeGuest:
-        options = {"cpus": spec.cpus, "memory_mib": spec.memory_mib, "snapshot": snapshot, "folder": folder}
-        self.booted.append({**options, "cmdline": spec.cmdline})
-        machine = self.machines.pop(0) if self.machines else FakeGuest()
-        if isinstance(machine, Exception):
-            raise machine
-        return machine
-
-    def __call__(self, *arguments: str) -> Ended:
-        self._monkeypatch.setattr(sys, "argv", ["dynptr-harness", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        return Ended(ended.value.code or 0, *self._capsys.readouterr())  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def command(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Iterator[Command]:
-    monkeypatch.setenv("DYNPTR_HARNESS_CACHE", str(tmp_path / "cache"))
-    for name in ("COLUMNS", "FORCE_COLOR", "NO_COLOR", "GITHUB_ACTIONS"):
-        monkeypatch.delenv(name, raising=False)
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    yield Command(monkeypatch, capsys)
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 def test_an_expected_run_prints_a_matrix_and_exits_with_0(command: Command) -> None:

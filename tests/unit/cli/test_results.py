@@ -17,14 +17,13 @@ from dynptr_harness.conformance.catalogue import CASES
 from dynptr_harness.conformance.verdict import Verdict
 from dynptr_harness.results.json_format import as_json, schema
 
-from tests.unit.cli.test_cli import command as command  # a fixture
 from tests.unit.samples import RELEASE, FakeGuest, cell, kernel_run, result
 from tests.unit.schemas import validated
 
 if TYPE_CHECKING:
     from dynptr_harness.conformance.cell import CellResult
 
-    from tests.unit.cli.test_cli import Command
+    from tests.unit.cli.command import Command
 
     Trouble = dict[int, object]
 
@@ -143,8 +142,9 @@ def test_every_file_option_is_tested_with_standard_output() -> None:
     assert options == {
         *(("report", f"--{name}") for name in ("html", "markdown", "junit", "svg")),
         *(("diff", f"--{name}") for name in ("json", "markdown")),
-        *(("run", f"--{name}") for name in ("json", "junit")),
+        *(("run", f"--{name}") for name in ("json", "junit", "ktap")),
         ("types", "--markdown"), ("merge", "--json"), ("fuzz", "--replay"),
+        ("fuzz-programs", "--replay"), ("kconfig", "--check"),
         ("docs", "--output"), ("docs", "-o"),
     }  # fmt: skip
 

@@ -170,7 +170,7 @@ def test_an_error_is_short(
     message: str,
 ) -> None:
     pytester.path.joinpath("own.c").write_text("int f(void *ctx) { return 0; }\n")
-    pytester.path.joinpath("own.bpf.c").write_text('#define SEC(x)\nSEC("xdp") int f() { return x; }\n')
+    pytester.path.joinpath("own.bpf.c").write_text('__attribute__((section("xdp"))) int f() { return x; }\n')
     replies = [{"file": 0, "programs": {"f": ""}, "diagnostics": ""}, {"program": 0}, {}, {"event": 0}, {}]
     assert isinstance(FakeMachines.guest, FakeGuest)
     FakeMachines.guest.trouble = dict(enumerate(replies)) | trouble

@@ -186,13 +186,13 @@ ALIKE = [sample_case(f"AAA-00{number}", experiment=EXPERIMENT) for number in (1,
 ANOTHER = sample_case("BBB-001")
 
 
-def alike(*cases: Case, types: Sequence[str] = ("KPROBE",)) -> Plan:
+def unexpected_groups(*cases: Case, types: Sequence[str] = ("KPROBE",)) -> Plan:
     return make(PROG_TYPES, cases, types)
 
 
 def test_equal_requests_run_and_count_once() -> None:
     machine = FakeGuest()
-    cells = ask([machine], plan=alike(ALIKE[0], ANOTHER, *ALIKE[1:])).result.cells
+    cells = ask([machine], plan=unexpected_groups(ALIKE[0], ANOTHER, *ALIKE[1:])).result.cells
     assert len(machine.asked) == 2
     assert [cell.seconds for cell in cells] == [0.25, 0.25, 0.0, 0.0]
     assert {cell.verdict for cell in cells} == {P}
@@ -201,7 +201,7 @@ def test_equal_requests_run_and_count_once() -> None:
 def test_each_type_and_loader_has_its_own_request() -> None:
     machine = FakeGuest()
     by_both = sample_case("AAA-001", loaders=("bcc", "libbpf"))
-    cells = ask([machine], plan=alike(by_both, types=["SYSCALL", "LSM"])).result.cells
+    cells = ask([machine], plan=unexpected_groups(by_both, types=["SYSCALL", "LSM"])).result.cells
     assert [(cell.prog_type, cell.loader) for cell in cells] == [
         ("LSM", "bcc"),
         ("SYSCALL", "bcc"),
@@ -212,11 +212,14 @@ def test_each_type_and_loader_has_its_own_request() -> None:
 
 
 def test_an_observation_is_judged_for_each_case() -> None:
-    right = answer(alike(ALIKE[0]).cells[0].request)
+    right = answer(unexpected_groups(ALIKE[0]).cells[0].request)
     programs = (refused("aaa_001", 22, "another reason"), accepted("aaa_001_accepted"))
     other = replace(ALIKE[1], experiment=Verification(programs, "file"))
     assert other.experiment.request() == EXPERIMENT.request()
-    assert verdicts(ask([FakeGuest({0: right})], plan=alike(ALIKE[0], other))) == [P, Verdict.FAIL]
+    assert verdicts(ask([FakeGuest({0: right})], plan=unexpected_groups(ALIKE[0], other))) == [
+        P,
+        Verdict.FAIL,
+    ]
 
 
 def test_an_expected_difference_has_a_reason() -> None:
@@ -225,7 +228,7 @@ def test_an_expected_difference_has_a_reason() -> None:
     case = replace(
         ALIKE[0], experiment=newest, differences=(Difference(EXPERIMENT, "before v6.19", (6, 19)),)
     )
-    (cell,) = ask([FakeGuest()], plan=alike(case)).result.cells
+    (cell,) = ask([FakeGuest()], plan=unexpected_groups(case)).result.cells
     assert (cell.verdict, cell.ok, cell.reason) == (Verdict.EXPECTED_DIFFERENCE, True, "before v6.19")
     assert cell.expected != cell.seen
 
@@ -233,7 +236,7 @@ def test_an_expected_difference_has_a_reason() -> None:
 @pytest.mark.parametrize(("trouble", "verdict"), [(CRASH, C), (HANG, H), (LOST, L)])
 def test_a_crash_counts_for_all_cells_of_a_request(trouble: MachineFailed, verdict: Verdict) -> None:
     second = FakeGuest()
-    cells = ask([FakeGuest({0: trouble}), second], plan=alike(*ALIKE, ANOTHER)).result.cells
+    cells = ask([FakeGuest({0: trouble}), second], plan=unexpected_groups(*ALIKE, ANOTHER)).result.cells
     assert [cell.verdict for cell in cells] == [verdict, verdict, verdict, P]
     assert {cell.console for cell in cells[:3]} == {trouble.tail}
     assert len(second.asked) == 1
@@ -252,9 +255,9 @@ WARNED = {"splats": [WARNING], "console": f"[ 1.0] {WARNING}\nCall Trace:"}
 
 
 def test_a_kernel_warning_fails_the_cell() -> None:
-    right = answer(alike(ALIKE[0]).cells[0].request)
+    right = answer(unexpected_groups(ALIKE[0]).cells[0].request)
     machine = FakeGuest({0: {**right, **WARNED}})
-    first, second = ask([machine], plan=alike(ALIKE[0], ANOTHER)).result.cells
+    first, second = ask([machine], plan=unexpected_groups(ALIKE[0], ANOTHER)).result.cells
     assert (first.verdict, first.ok, first.seen) == (Verdict.FAIL, False, WARNING)
     assert first.console == WARNED["console"]
     assert (second.verdict, second.console) == (P, None)
@@ -264,27 +267,27 @@ def test_a_kernel_warning_fails_the_cell() -> None:
 
 def test_a_warning_counts_even_if_the_agent_fails() -> None:
     machine = FakeGuest({0: RequestFailed("Traceback\nOSError: no", WARNED)})
-    first, second = ask([machine, FakeGuest()], plan=alike(ALIKE[0], ANOTHER)).result.cells
+    first, second = ask([machine, FakeGuest()], plan=unexpected_groups(ALIKE[0], ANOTHER)).result.cells
     assert (first.verdict, first.seen) == (Verdict.FAIL, f"{WARNING}; the agent failed: OSError: no")
     assert (first.log, first.console) == ("Traceback\nOSError: no", WARNED["console"])
     assert second.verdict is P
 
 
 def test_the_run_continues_without_warning_reset() -> None:
-    right = answer(alike(ALIKE[0]).cells[0].request)
+    right = answer(unexpected_groups(ALIKE[0]).cells[0].request)
     machine = FakeGuest({0: {**right, **WARNED}, 1: RequestFailed("no such file")})
-    assert verdicts(ask([machine], plan=alike(ALIKE[0], ANOTHER))) == [Verdict.FAIL, P]
+    assert verdicts(ask([machine], plan=unexpected_groups(ALIKE[0], ANOTHER))) == [Verdict.FAIL, P]
 
 
 def test_warnings_outside_of_cells_are_in_the_provenance() -> None:
-    right = answer(alike(ALIKE[0]).cells[0].request)
+    right = answer(unexpected_groups(ALIKE[0]).cells[0].request)
     machine = FakeGuest({0: {**right, **WARNED}}, splats=["at boot"])
 
     async def late() -> None:
         machine.splats.append("late")
 
     machine.trouble[2] = late
-    (kernel,) = ask([machine], plan=alike(ALIKE[0], ANOTHER)).result.run.kernels
+    (kernel,) = ask([machine], plan=unexpected_groups(ALIKE[0], ANOTHER)).result.run.kernels
     assert kernel.splats == ("at boot", "late")
 
 

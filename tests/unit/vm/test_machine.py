@@ -43,7 +43,7 @@ def _fake_qemu(fake_qemu: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def boot(directory: Path, how: str = "", deadline: float = 10) -> Coroutine[Any, Any, Machine]:
-    return Machine.boot(Spec(FILES, TCG, cmdline=(f"fake={how}",)), directory, boot_deadline=deadline)
+    return Machine.boot(Spec(FILES, TCG, cmdline=(f"fake={how}",), boot_deadline=deadline), directory)
 
 
 def is_alive(pid: int) -> bool:

@@ -107,6 +107,12 @@ def _tail_called(case_id: str, title: str, function: str, record: bytes, *, answ
     )
 
 
+def _beyond(case_id: str, function: str) -> Case:
+    """Return a row about a write past the end of the record."""
+    title = f"bpf_{function}_dynptr past the end fails with -E2BIG and writes nothing"
+    return _user(case_id, title, f"{function}_beyond", _BEYOND)
+
+
 CASES = (
     _overlap(
         "DYN-021",
@@ -176,20 +182,10 @@ CASES = (
         _copied(b"0123456\0", b"0123456789", 8),
         _UNMAPPED,
     ),
-    *(
-        _user(
-            f"KFN-{number:03}",
-            f"bpf_{function}_dynptr past the end fails with -E2BIG and writes nothing",
-            f"{function}_beyond",
-            _BEYOND,
-        )
-        for number, function in (
-            (34, "copy_from_user"),
-            (35, "copy_from_user_str"),
-            (36, "probe_read_user"),
-            (37, "probe_read_user_str"),
-        )
-    ),
+    _beyond("KFN-034", "copy_from_user"),
+    _beyond("KFN-035", "copy_from_user_str"),
+    _beyond("KFN-036", "probe_read_user"),
+    _beyond("KFN-037", "probe_read_user_str"),
     _thrown("CMT-020", "a record submitted before an exception arrives", "throw_in_main", b"\x01"),
     _thrown(
         "CMT-021",
