@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dynptr_harness.conformance.fuzz.oracle import Reason
+from dynptr_harness.conformance.fuzz.programs import Call, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,6 +24,7 @@ class Defect:
             way that is unsafe. So it has taken states of the program for equal that are not.
         since, fixed: versions; `since` is included.
         kfunc: programs that show it call this kfunc.
+        functions: programs that show it have more than one function.
     """
 
     text: str
@@ -32,6 +34,7 @@ class Defect:
     since: tuple[int, int] = (5, 19)
     merges_states: bool = False
     kfunc: str | None = None
+    functions: bool = False
 
     def explains(
         self, program: Program, reasons: Iterable[Reason], version: tuple[int, int], *, merges_states: bool
@@ -41,6 +44,7 @@ class Defect:
             self.since <= version < self.fixed
             and self.reasons.issuperset(reasons)
             and (self.kfunc is None or self.kfunc in program.kfuncs)
+            and (not self.functions or any(isinstance(each, Call) for each in walk(program.body)))
             and merges_states >= self.merges_states
         )
 
@@ -66,6 +70,15 @@ DEFECTS: tuple[Defect, ...] = (
         since=(6, 4),
         fixed=(7, 2),
         kfunc="bpf_dynptr_slice",
+    ),
+    Defect(
+        "a release leaves the clones in the frames of other functions",
+        frozenset({Reason.UNINITIALISED, Reason.RELEASED_AGAIN}),
+        "308c7a0ae885",
+        since=(6, 5),
+        fixed=(7, 2),
+        kfunc="bpf_dynptr_clone",
+        functions=True,
     ),
 )
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import pytest
 from dynptr_harness.conformance.fuzz.defects import known
 from dynptr_harness.conformance.fuzz.oracle import Reason
-from dynptr_harness.conformance.fuzz.programs import Frame, Program, Slice
+from dynptr_harness.conformance.fuzz.programs import LOCAL, Call, Clone, Frame, Program, Slice
 
 FRAME = Frame((), 0, (), (), (), 0)
 PLAIN, KFUNC = (Program((Slice(0, 0, 0, 8, kfunc=kfunc),), FRAME, FRAME) for kfunc in (False, True))
+CLONE = Clone(LOCAL, 0)
+ACROSS = Program((Call((CLONE,)),), FRAME, FRAME)
+WITHIN = Program((CLONE,), FRAME, FRAME)
 
 
 @pytest.mark.parametrize(
@@ -24,6 +27,9 @@ PLAIN, KFUNC = (Program((Slice(0, 0, 0, 8, kfunc=kfunc),), FRAME, FRAME) for kfu
         (KFUNC, {Reason.SLICE_RELEASED}, (7, 2), False, None),
         (PLAIN, {Reason.SLICE_RELEASED}, (6, 12), False, None),
         (KFUNC, {Reason.LEAK}, (6, 12), False, None),
+        (ACROSS, {Reason.UNINITIALISED}, (6, 12), False, "308c7a0ae885"),
+        (ACROSS, {Reason.UNINITIALISED}, (7, 2), False, None),
+        (WITHIN, {Reason.UNINITIALISED}, (6, 12), False, None),
     ],
 )
 def test_known(
