@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from dynptr_harness.commands.fuzz import Fuzzer, Limits
+from dynptr_harness.commands.fuzz import Fuzzer, FuzzLimits
 from dynptr_harness.core.errors import ExitStatus
 from dynptr_harness.core.progress import Silent
 from dynptr_harness.vm.launcher import Machines, Options
@@ -30,7 +30,7 @@ def fuzzer(kernel: Kernel, settings: Settings) -> Fuzzer:
 
 
 def test_a_correct_kernel_has_no_difference(fuzzer: Fuzzer) -> None:
-    result = fuzzer.run(SEED, Limits(sequences=SEQUENCES))
+    result = fuzzer.run(SEED, FuzzLimits(sequences=SEQUENCES))
     assert result.status is ExitStatus.AS_EXPECTED, (result.found, result.unanswered)
     assert result.sequences == SEQUENCES
 
@@ -44,7 +44,7 @@ def test_a_rule_that_the_kernel_does_not_follow_is_found(
         return (size + 15) // 8 * 8 + 8 * (size % 8 == 1)
 
     monkeypatch.setattr("dynptr_harness.conformance.model.ring.footprint", rounded)
-    result = fuzzer.run(SEED, Limits(sequences=64))
+    result = fuzzer.run(SEED, FuzzLimits(sequences=64))
     assert result.status is ExitStatus.NOT_AS_EXPECTED
     assert len(result.found[0].sequence.acts) < 10
 

@@ -84,7 +84,7 @@ def bisect(
         quiet=quiet,
     )
     status = command.bisect(
-        command.Query(good, bad, fixed, types, cases, build or ""),
+        command.BisectQuery(good, bad, fixed, types, cases, build or ""),
         tree=tree.absolute(),
         config=config,
         check_ends=check,

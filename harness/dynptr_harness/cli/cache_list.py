@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from dynptr_harness.commands.cache import Entry, Removal
+    from dynptr_harness.commands.cache import Entry, EntryRemoval
 
 HEADINGS = ("KIND", "KERNEL", "ENTRIES", "SIZE", "LAST USED")
 # Units of time with their seconds, and the number of them up to which they are shown.
@@ -74,7 +74,7 @@ def _each(entries: Sequence[Entry]) -> tuple[str, ...]:
     return entry.kind, entry.kernel, entry.key, mebibytes(entry.size), ago(entry.last_used)
 
 
-def removed(removals: Sequence[Removal], *, dry_run: bool) -> Iterator[str]:
+def removed(removals: Sequence[EntryRemoval], *, dry_run: bool) -> Iterator[str]:
     """Yield the lines of `cache prune`."""
     if not removals:
         yield "nothing to remove"

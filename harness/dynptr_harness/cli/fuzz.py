@@ -93,7 +93,7 @@ def fuzz(
         raise WrongUsage(f"there is no directory {directory}", "create it, or name another one")
     again = Sequence.from_json(_text(replay), str(replay))[0] if replay else None
     seed = secrets.randbelow(1 << 31) if seed is None else seed
-    limits = fuzzing.Limits(
+    limits = fuzzing.FuzzLimits(
         seconds=DEFAULT_SECONDS if seconds is None and sequences is None else seconds, sequences=sequences
     )
     progress, out = boot.progress(), console_on()
@@ -159,24 +159,24 @@ def fuzz_programs(
     * `dynptr-harness fuzz-programs --replay fuzz-program-6.12.117-7-31.json`
     """
     from dynptr_harness.commands import fuzz_programs as fuzzing
-    from dynptr_harness.commands.fuzz import Limits
-    from dynptr_harness.conformance.fuzz.programs import Program
+    from dynptr_harness.commands.fuzz import FuzzLimits
+    from dynptr_harness.conformance.fuzz.programs import RandomProgram
     from dynptr_harness.vm.launcher import Machines
 
     if not directory.is_dir():
         raise WrongUsage(f"there is no directory {directory}", "create it, or name another one")
-    again = Program.from_json(_text(replay), str(replay)) if replay else None
+    again = RandomProgram.from_json(_text(replay), str(replay)) if replay else None
     seed = secrets.randbelow(1 << 31) if seed is None else seed
-    limits = Limits(
+    limits = FuzzLimits(
         seconds=DEFAULT_SECONDS if seconds is None and programs is None else seconds, sequences=programs
     )
     progress, out = boot.progress(), console_on()
     machines = Machines(kernel, boot.options(), settings=boot.settings(), progress=progress)
-    source, results, failed = fuzzing.Programs(seed), [], False
+    source, results, failed = fuzzing.JudgedPrograms(seed), [], False
     for prepared in machines.kernels:
         fuzzer = fuzzing.ProgramFuzzer(machines, prepared, progress.tell)
         if again:
-            verdict = fuzzing.Verdict(*fuzzer.replay(again))
+            verdict = fuzzing.ProgramVerdict(*fuzzer.replay(again))
             failed |= verdict.failed
             _print(out, verdict.lines(again))
             continue

@@ -38,7 +38,7 @@ _FEW = 10  # changed cells that are shown
 
 
 @dataclass(frozen=True)
-class Query:
+class BisectQuery:
     """The question of a bisection. Only an equal one resumes it.
 
     Attributes:
@@ -73,7 +73,7 @@ class Tested:
 
 
 def bisect(
-    query: Query,
+    query: BisectQuery,
     *,
     tree: Path,
     config: Path | None,
@@ -128,7 +128,7 @@ def bisect(
 class _State:
     """What a bisection keeps in the git directory until its end: query, configuration and results."""
 
-    def __init__(self, git: GitBisect, query: Query) -> None:
+    def __init__(self, git: GitBisect, query: BisectQuery) -> None:
         self._git = git
         self._query = query
         self._directory = git.path(STATE)
@@ -202,7 +202,7 @@ class _Bisection:
 
     def __init__(
         self,
-        query: Query,
+        query: BisectQuery,
         git: GitBisect,
         state: _State,
         build: KernelBuild,

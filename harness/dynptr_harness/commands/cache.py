@@ -67,7 +67,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Removal:
+class EntryRemoval:
     """The removal of an entry. If a process uses it, it was kept."""
 
     entry: Entry
@@ -99,7 +99,7 @@ def limits(settings: Settings) -> dict[str, int]:
 
 def prune(
     settings: Settings, kinds: Sequence[str], *, unused_for: float = 0.0, dry_run: bool = False
-) -> Iterator[Removal]:
+) -> Iterator[EntryRemoval]:
     """Remove entries of some kinds and yield each removal. Entries in use are kept.
 
     Args:
@@ -111,7 +111,7 @@ def prune(
     cache = Cache(settings.cache)
     for entry in entries(settings, kinds):
         if entry.last_used <= before:
-            yield Removal(entry, in_use=not dry_run and not _removed(entry, cache))
+            yield EntryRemoval(entry, in_use=not dry_run and not _removed(entry, cache))
 
 
 def _homes(kind: str, cache: Cache) -> list[Path]:

@@ -37,7 +37,7 @@ MAX_UNANSWERED = 20
 
 
 @dataclass(frozen=True)
-class Limits:
+class FuzzLimits:
     """When a run ends: after a number of seconds or of sequences."""
 
     seconds: float | None = None
@@ -114,7 +114,7 @@ class Fuzzer:
         self._tell = tell
         self._machine: Machine | None = None
 
-    def run(self, seed: int, limits: Limits) -> FuzzResult:
+    def run(self, seed: int, limits: FuzzLimits) -> FuzzResult:
         """Run random sequences until a limit is reached or `MAX_FOUND` differences were found.
 
         Raises:
@@ -137,7 +137,7 @@ class Fuzzer:
             raise interrupted
         return done[0]
 
-    async def _run(self, seed: int, limits: Limits) -> FuzzResult:
+    async def _run(self, seed: int, limits: FuzzLimits) -> FuzzResult:
         try:
             setting = await self._setting()
             result = FuzzResult(self._prepared.kernel.release, self._prog_type, seed)

@@ -31,15 +31,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
     from pathlib import Path
 
-    from dynptr_harness.commands.fuzz import Limits
-    from dynptr_harness.conformance.fuzz.programs import Program
+    from dynptr_harness.commands.fuzz import FuzzLimits
+    from dynptr_harness.conformance.fuzz.programs import RandomProgram
     from dynptr_harness.conformance.model.ring import Record
     from dynptr_harness.vm.launcher import Machines
     from dynptr_harness.vm.machine import Machine
     from dynptr_harness.vm.prepare import PreparedKernel
 
 T = TypeVar("T")
-Fails: TypeAlias = "Callable[[Judged, Answer], tuple[str, ...]]"  # what is wrong, nothing if all is well
+Fails: TypeAlias = "Callable[[Judged, VerifierAnswer], tuple[str, ...]]"  # returns the faults
 
 BATCH = 64  # programs in a request
 DEADLINE = 60.0  # seconds for one request
@@ -58,12 +58,12 @@ class Judged:
     """A program with the oracle's verdict. Without reasons it is safe."""
 
     number: int
-    program: Program
+    program: RandomProgram
     reasons: frozenset[Reason]
 
 
 @dataclass(frozen=True)
-class Answer:
+class VerifierAnswer:
     """The answer of a kernel.
 
     Attributes:
@@ -85,7 +85,7 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ProgramVerdict:
     """The verdict about one program and the answer of a kernel.
 
     Attributes:
@@ -94,7 +94,7 @@ class Verdict:
     """
 
     judged: Judged | None
-    answer: Answer | None
+    answer: VerifierAnswer | None
 
     @property
     def failed(self) -> bool:
@@ -103,7 +103,7 @@ class Verdict:
             return False
         return bool(self.judged.reasons or self.answer.different)
 
-    def lines(self, program: Program) -> Iterator[str]:
+    def lines(self, program: RandomProgram) -> Iterator[str]:
         """Yield a report."""
         yield from ast.listing(program.body)
         if not self.judged:
@@ -138,7 +138,7 @@ class Result:
     release: str
     seed: int
     seconds: float = 0.0
-    answers: list[Answer | None] = field(default_factory=list)
+    answers: list[VerifierAnswer | None] = field(default_factory=list)
     safe: int = 0
     unsafe: int = 0
     runs: int = 0
@@ -148,7 +148,7 @@ class Result:
     failures: list[Failure] = field(default_factory=list)
 
 
-class Programs:
+class JudgedPrograms:
     """The programs of a seed with their verdicts, made when they are needed."""
 
     def __init__(self, seed: int) -> None:
@@ -164,7 +164,7 @@ class Programs:
         return self._made[first:last]
 
 
-def judge(program: Program, number: int = 0) -> Judged | None:
+def judge(program: RandomProgram, number: int = 0) -> Judged | None:
     """Return a program with its verdict, None if it has too many paths."""
     try:
         return Judged(number, program, frozenset(oracle.reasons(program)))
@@ -187,7 +187,7 @@ class ProgramFuzzer:
         self._version = (0, 0)
         self._kfuncs: frozenset[str] = frozenset()
 
-    def run(self, programs: Programs, seed: int, limits: Limits) -> Result:
+    def run(self, programs: JudgedPrograms, seed: int, limits: FuzzLimits) -> Result:
         """Load programs until a limit is reached or `MAX_FOUND` failures were found.
 
         Raises:
@@ -196,11 +196,11 @@ class ProgramFuzzer:
         """
         return _until_signal(self._run(programs, seed, limits))
 
-    def replay(self, program: Program) -> tuple[Judged | None, Answer | None]:
+    def replay(self, program: RandomProgram) -> tuple[Judged | None, VerifierAnswer | None]:
         """Load one program. Return the verdict and the answer. Raises as `run`."""
         return _until_signal(self._replay(program))
 
-    async def _run(self, programs: Programs, seed: int, limits: Limits) -> Result:
+    async def _run(self, programs: JudgedPrograms, seed: int, limits: FuzzLimits) -> Result:
         result = Result(self._prepared.kernel.release, seed)
         try:
             await self._set_up()
@@ -216,7 +216,7 @@ class ProgramFuzzer:
         finally:
             await self._drop()
 
-    async def _replay(self, program: Program) -> tuple[Judged | None, Answer | None]:
+    async def _replay(self, program: RandomProgram) -> tuple[Judged | None, VerifierAnswer | None]:
         try:
             await self._set_up()
             judged = judge(program)
@@ -234,7 +234,7 @@ class ProgramFuzzer:
         self._version = KernelVersion(facts["release"]).major_minor
         self._kfuncs = frozenset(facts["kfuncs"])
 
-    async def _count(self, judged: Judged, answer: Answer | None, result: Result) -> None:
+    async def _count(self, judged: Judged, answer: VerifierAnswer | None, result: Result) -> None:
         result.answers.append(answer)
         if answer is None:
             return
@@ -254,7 +254,7 @@ class ProgramFuzzer:
         if defect := defects.known(judged.program, judged.reasons, self._version):
             result.known[defect.text] += 1
             return
-        lines = _unsafe(judged, Answer(None))
+        lines = _unsafe(judged, VerifierAnswer(None))
         failure = await self._reduced(judged, lines)
         small = failure.judged
         merges = await self._merges_states(small)
@@ -302,12 +302,12 @@ class ProgramFuzzer:
         for refusal, programs in list(result.refused.items())[:MAX_EXAMPLES]:
             shortest = min(programs, key=lambda each: len(list(ast.walk(each.program.body))))
 
-            def rejected(judged: Judged, answer: Answer, refusal: str = refusal) -> tuple[str, ...]:
+            def rejected(judged: Judged, answer: VerifierAnswer, refusal: str = refusal) -> tuple[str, ...]:
                 return (refusal,) if not judged.reasons and answer.refusal == refusal else ()
 
             result.examples[refusal] = (await self._shrunk(shortest, (refusal,), rejected)).judged
 
-    async def _answers(self, batch: Sequence[Judged]) -> list[Answer | None]:
+    async def _answers(self, batch: Sequence[Judged]) -> list[VerifierAnswer | None]:
         """Load programs in one request. If it fails, load them one by one."""
         usable = [judged for judged in batch if judged.program.kfuncs <= self._kfuncs]
         try:
@@ -320,14 +320,14 @@ class ProgramFuzzer:
             for judged in batch
         ]
 
-    async def _answer(self, judged: Judged) -> Answer | None:
+    async def _answer(self, judged: Judged) -> VerifierAnswer | None:
         if not judged.program.kfuncs <= self._kfuncs:
             return None
         try:
             (reply,) = await self._ask([judged])
         except (RequestFailed, MachineFailed) as failed:
             self._drop_if(failed)
-            return Answer(None, different=(str(failed),))
+            return VerifierAnswer(None, different=(str(failed),))
         return self._answer_of(judged, reply)
 
     async def _ask(self, batch: Sequence[Judged]) -> list[dict[str, Any]]:
@@ -338,12 +338,12 @@ class ProgramFuzzer:
             answers[-1]["splats"] = splats
         return answers
 
-    def _answer_of(self, judged: Judged, reply: dict[str, Any]) -> Answer:
+    def _answer_of(self, judged: Judged, reply: dict[str, Any]) -> VerifierAnswer:
         splats = tuple(f"the kernel logged: {line}" for line in reply.get("splats", ()))
         if not reply["accepted"]:
             reason = reason_in(reply["log"], reply["errno"])
-            return Answer(NUMBER.sub("N", reason), reply["log"], splats)
-        return Answer(None, different=splats + tuple(self._differences(judged, reply["runs"])))
+            return VerifierAnswer(NUMBER.sub("N", reason), reply["log"], splats)
+        return VerifierAnswer(None, different=splats + tuple(self._differences(judged, reply["runs"])))
 
     def _differences(self, judged: Judged, runs: list[dict[str, Any]]) -> Iterator[str]:
         """Yield how runs differ from every documented behaviour of this kernel."""
@@ -380,18 +380,18 @@ def _until_signal(work: Coroutine[None, None, T]) -> T:
     return done[0]
 
 
-def _unsafe(judged: Judged, answer: Answer) -> tuple[str, ...]:
+def _unsafe(judged: Judged, answer: VerifierAnswer) -> tuple[str, ...]:
     """Return why a program is unsafe that the kernel accepted."""
     accepted = answer.refusal is None
     return tuple(f"unsafe and accepted: {each.value}" for each in judged.reasons) if accepted else ()
 
 
-def _different(judged: Judged, answer: Answer) -> tuple[str, ...]:
+def _different(judged: Judged, answer: VerifierAnswer) -> tuple[str, ...]:
     """Return how the runs of a safe program differ from the model."""
     return () if judged.reasons or answer.refusal is not None else answer.different
 
 
-def _chunks(programs: Iterator[Program]) -> Iterator[list[Program]]:
+def _chunks(programs: Iterator[RandomProgram]) -> Iterator[list[RandomProgram]]:
     """Yield programs in lists, the first one short: often the first simplification fits."""
     size = 8
     while chunk := list(islice(programs, size)):
@@ -399,7 +399,7 @@ def _chunks(programs: Iterator[Program]) -> Iterator[list[Program]]:
         size = 32
 
 
-def _arguments(program: Program) -> list[tuple[int, ...]]:
+def _arguments(program: RandomProgram) -> list[tuple[int, ...]]:
     """Return the arguments of the runs: combinations of the lowest bits that the program uses."""
     used = {ast.KEPT_ARGUMENT} | {
         each.argument for each in ast.walk(program.body) if isinstance(each, ast.If)
@@ -435,7 +435,7 @@ def request(batch: Sequence[Judged]) -> dict[str, Any]:
     }
 
 
-def differences(program: Program, numbers: tuple[int, ...], seen: dict[str, Any], features: Any) -> str:
+def differences(program: RandomProgram, numbers: tuple[int, ...], seen: dict[str, Any], features: Any) -> str:
     """Return how a run differs from the model, or nothing."""
     start = seen["start"]
     ring = Ring(
@@ -506,7 +506,7 @@ def report(result: Result) -> Iterator[str]:
         yield from (f"  {line}" for line in failure.lines)
 
 
-def compare(results: Sequence[Result], programs: Programs) -> Iterator[str]:
+def compare(results: Sequence[Result], programs: JudgedPrograms) -> Iterator[str]:
     """Yield how kernels disagree: the groups of kernels, with the number of programs."""
     groups: dict[str, list[int]] = {}
     for number, answers in enumerate(zip(*(each.answers for each in results), strict=False)):

@@ -36,7 +36,7 @@ class ProgType:
     @property
     def number(self) -> int:
         """The value in enum bpf_prog_type."""
-        return uapi.ProgType[self.name.partition("/")[0]].value
+        return uapi.BpfProgType[self.name.partition("/")[0]].value
 
     @property
     def option(self) -> str | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dynptr_harness.protocol.structs import Outcome, Step
+from dynptr_harness.protocol.structs import Outcome, StepStruct
 
 Message = dict[str, Any]
 
@@ -31,7 +31,7 @@ def _packed_act(act: Message) -> Message:
 
 
 def _packed_step(step: Message) -> str:
-    return bytes(Step.of(step)).hex()
+    return bytes(StepStruct.of(step)).hex()
 
 
 def unpacked(request: Message, reply: Message) -> Message:

@@ -47,7 +47,7 @@ class Reservation(ct.Structure):
         return cls(**{**request, "release": RELEASES.index(request["release"])})
 
 
-class Access(ct.Structure):
+class AccessStruct(ct.Structure):
     """struct access."""
 
     _fields_ = (
@@ -60,12 +60,12 @@ class Access(ct.Structure):
     )
 
     @classmethod
-    def of(cls, request: dict[str, Any]) -> Access:
+    def of(cls, request: dict[str, Any]) -> AccessStruct:
         """Convert a request with the fields as keys. `op` is a name from OPS."""
         return cls(**{**request, "op": OPS.index(request["op"]) + 1})
 
 
-class Step(ct.Structure):
+class StepStruct(ct.Structure):
     """struct step."""
 
     _fields_ = (
@@ -73,12 +73,12 @@ class Step(ct.Structure):
         ("order", ct.c_uint32),
         ("access_cnt", ct.c_uint32),
         ("pauses", ct.c_uint64),
-        ("accesses", Access * MAX_ACCESSES),
+        ("accesses", AccessStruct * MAX_ACCESSES),
         ("payload", ct.c_uint8 * MAX_PAYLOAD),
     )
 
     @classmethod
-    def of(cls, request: dict[str, Any]) -> Step:
+    def of(cls, request: dict[str, Any]) -> StepStruct:
         """Convert a request with the keys slots, accesses, order, payload (hex) and, optionally, pauses."""
         payload = bytes.fromhex(request["payload"])
         step = cls(order=ORDERS.index(request["order"]), access_cnt=len(request["accesses"]))
@@ -86,7 +86,7 @@ class Step(ct.Structure):
         slots = request["slots"] + [UNUSED_SLOT] * (MAX_SLOTS - len(request["slots"]))
         step.slots[:] = [Reservation.of(slot) for slot in slots]
         for i, access in enumerate(request["accesses"]):
-            step.accesses[i] = Access.of(access)
+            step.accesses[i] = AccessStruct.of(access)
         step.payload[: len(payload)] = payload
         return step
 
@@ -162,7 +162,7 @@ _LENGTH = ct.sizeof(Position) // ct.sizeof(ct.c_int64)
 _START = Outcome.start.offset // ct.sizeof(ct.c_int64)
 
 
-class Fill(ct.Structure):
+class FillStruct(ct.Structure):
     """struct fill."""
 
     _fields_ = (
@@ -186,8 +186,8 @@ class Control(ct.Structure):
         ("fired", ct.c_uint32),
         ("has_step", ct.c_uint32),
         ("words", ct.c_uint64 * 2),
-        ("fill", Fill),
-        ("step", Step),
+        ("fill", FillStruct),
+        ("step", StepStruct),
         ("outcome", Outcome),
     )
 

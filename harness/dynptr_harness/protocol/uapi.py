@@ -40,7 +40,7 @@ class MapType(IntEnum):
     USER_RINGBUF = 31
 
 
-class ProgType(IntEnum):
+class BpfProgType(IntEnum):
     """enum bpf_prog_type, without BPF_PROG_TYPE_UNSPEC."""
 
     SOCKET_FILTER = 1

@@ -30,7 +30,7 @@ MEANING = (
 )
 
 
-class Answer(StrEnum):
+class Support(StrEnum):
     """The answer to a developer."""
 
     YES = "yes"
@@ -41,7 +41,7 @@ class Answer(StrEnum):
     @property
     def word(self) -> str:
         """The answer in a table."""
-        return "?" if self is Answer.UNKNOWN else self.value
+        return "?" if self is Support.UNKNOWN else self.value
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Compatibility:
 
     kernel: str
     prog_type: str
-    answer: Answer
+    answer: Support
     reasons: tuple[str, ...] = ()
 
 
@@ -111,7 +111,7 @@ class CompatibilityTable:
     def notes(self) -> Iterator[tuple[str, str]]:
         """Yield each reason once, after the answer, the kernels and the program types that it explains."""
         head = dict(zip(self.kernels, self.heads, strict=True))
-        found: dict[tuple[Answer, str], dict[str, list[str]]] = {}
+        found: dict[tuple[Support, str], dict[str, list[str]]] = {}
         for each in (each for row in self.answers for each in row):
             for reason in each.reasons:
                 of_type = found.setdefault((each.answer, reason), {})
@@ -141,7 +141,7 @@ def as_lines(made: CompatibilityTable, width: int | None = None) -> Iterator[str
 
 def as_markdown(made: CompatibilityTable) -> str:
     """Return the table and the reasons as Markdown."""
-    bold = {Answer.NO.word: "**no**", Answer.PARTLY.word: "*partly*"}
+    bold = {Support.NO.word: "**no**", Support.PARTLY.word: "*partly*"}
     rows = [[f"`{row[0]}`", *(bold.get(word, word) for word in row[1:])] for row in made.rows()]
     parts = [
         "## Program types that can call bpf\\_ringbuf\\_reserve\\_dynptr",
@@ -182,7 +182,7 @@ def _named(prog_types: Sequence[str]) -> str:
     return f"{', '.join(prog_types[:_FEW])} and {counted(len(prog_types) - _FEW, 'more type')}"
 
 
-def _answer(family: str, cells: dict[str, list[CellResult]]) -> tuple[Answer, tuple[str, ...]]:
+def _answer(family: str, cells: dict[str, list[CellResult]]) -> tuple[Support, tuple[str, ...]]:
     """Return the answer for a type and its reasons.
 
     Args:
@@ -190,9 +190,9 @@ def _answer(family: str, cells: dict[str, list[CellResult]]) -> tuple[Answer, tu
     """
     example = _example(cells.get(family, ()))
     if example is None:
-        return Answer.UNKNOWN, ()
+        return Support.UNKNOWN, ()
     if example.verdict not in _USABLE and example.verdict is not Verdict.NOT_FIRED:
-        return Answer.NO, (_reason(example),)
+        return Support.NO, (_reason(example),)
     missing: dict[str, list[str]] = {}
     for name, of_name in cells.items():
         shown = _example(of_name)
@@ -203,7 +203,7 @@ def _answer(family: str, cells: dict[str, list[CellResult]]) -> tuple[Answer, tu
     wrong = [cell.case for each in cells.values() for cell in each if not cell.ok and _is_answered(cell)]
     if wrong:
         reasons.append(f"not as expected: {', '.join(dict.fromkeys(wrong))}")
-    return (Answer.PARTLY, tuple(reasons)) if reasons else (Answer.YES, ())
+    return (Support.PARTLY, tuple(reasons)) if reasons else (Support.YES, ())
 
 
 def _example(cells: Sequence[CellResult]) -> CellResult | None:

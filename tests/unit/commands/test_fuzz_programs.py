@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from dynptr_harness.commands import fuzz_programs
-from dynptr_harness.commands.fuzz import Limits
-from dynptr_harness.commands.fuzz_programs import ProgramFuzzer, Programs
+from dynptr_harness.commands.fuzz import FuzzLimits
+from dynptr_harness.commands.fuzz_programs import JudgedPrograms, ProgramFuzzer
 from dynptr_harness.conformance.fuzz import defects
 from dynptr_harness.conformance.fuzz import programs as ast
 from dynptr_harness.conformance.fuzz.compiler import compiled
@@ -17,10 +17,10 @@ from dynptr_harness.conformance.fuzz.oracle import Reason
 from dynptr_harness.conformance.fuzz.programs import (
     Frame,
     If,
-    Program,
+    ProgramStatement,
+    RandomProgram,
     Release,
     Reserve,
-    Statement,
     Write,
     walk,
 )
@@ -70,21 +70,21 @@ class _Kernel:
         return ProgramFuzzer(cast("Machines", self), prepared, lambda _line: None)
 
     def run(self, seed: int = 1, programs: int = 12) -> fuzz_programs.Result:
-        return self.fuzzer().run(Programs(seed), seed, Limits(sequences=programs))
+        return self.fuzzer().run(JudgedPrograms(seed), seed, FuzzLimits(sequences=programs))
 
-    def run_programs(self, *programs: Program) -> fuzz_programs.Result:
-        source = Programs(1)
+    def run_programs(self, *programs: RandomProgram) -> fuzz_programs.Result:
+        source = JudgedPrograms(1)
         judged = (fuzz_programs.judge(program, number) for number, program in enumerate(programs, 1))
         source._made = [each for each in judged if each]
-        return self.fuzzer().run(source, 1, Limits(sequences=len(programs)))
+        return self.fuzzer().run(source, 1, FuzzLimits(sequences=len(programs)))
 
 
-def _program(*body: Statement) -> Program:
-    return Program(body, FRAME, FRAME)
+def _program(*body: ProgramStatement) -> RandomProgram:
+    return RandomProgram(body, FRAME, FRAME)
 
 
 def _verdicts(seed: int, count: int) -> dict[str, fuzz_programs.Judged]:
-    return {compiled(each.program).hex(): each for each in Programs(seed).range(0, count)}
+    return {compiled(each.program).hex(): each for each in JudgedPrograms(seed).range(0, count)}
 
 
 def test_a_kernel_that_agrees_has_no_failure() -> None:
@@ -123,7 +123,7 @@ def test_a_known_defect_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("merges", [True, False])
 def test_states_that_are_taken_for_equal(merges: bool) -> None:
     """A kernel before 6.3 accepts a branch with a leak. It rejects the leak itself, or it does not."""
-    leak: tuple[Statement, ...] = (Reserve(0, 8),)
+    leak: tuple[ProgramStatement, ...] = (Reserve(0, 8),)
     branch = _program(If(0, leak))
     straight = compiled(_program(*leak)).hex()
     kernel = _Kernel(lambda code: REJECTED if merges and code == straight else NO_RUNS, release="6.1.1")
@@ -199,7 +199,7 @@ def test_a_run_is_compared_with_the_model(seen: dict[str, Any], difference: str)
 
 
 def test_unsafe_programs_are_never_run() -> None:
-    judged = Programs(1).range(0, 40)
+    judged = JudgedPrograms(1).range(0, 40)
     requests = fuzz_programs.request(judged)["programs"]
     for each, sent in zip(judged, requests, strict=True):
         assert bool(sent["arguments"]) != bool(each.reasons)
@@ -215,10 +215,10 @@ def test_a_program_with_a_kfunc_that_the_kernel_lacks_is_not_loaded() -> None:
 
 
 def test_kernels_that_disagree_are_listed() -> None:
-    programs, results = Programs(1), []
+    programs, results = JudgedPrograms(1), []
     for release, reply in (("6.12.1", NO_RUNS), ("6.13.1", REJECTED)):
         result = _Kernel(lambda _code, reply=reply: reply, release=release).fuzzer()  # type: ignore[misc]
-        results.append(result.run(programs, 1, Limits(sequences=4)))
+        results.append(result.run(programs, 1, FuzzLimits(sequences=4)))
     lines = list(fuzz_programs.compare(results, programs))
     assert lines
     assert all("accepted by 6.12.1, rejected by 6.13.1: no reason at all" in line for line in lines)
@@ -244,7 +244,7 @@ def test_a_request_that_fails_is_a_failure() -> None:
         raise RequestFailed("OSError: all is lost")
 
     judged, reply = _Kernel(answer).fuzzer().replay(_program())
-    assert fuzz_programs.Verdict(judged, reply).failed
+    assert fuzz_programs.ProgramVerdict(judged, reply).failed
 
 
 def test_a_kernel_without_the_helper() -> None:
@@ -256,7 +256,9 @@ def test_the_replay_file_holds_the_reduced_program(tmp_path: Path) -> None:
     result = _Kernel(lambda _code: NO_RUNS).run()
     failure = result.failures[0]
     path = fuzz_programs.write(failure, result, tmp_path)
-    assert Program.from_json(path.read_text(), "x") == failure.judged.program
-    verdict = fuzz_programs.Verdict(*_Kernel(lambda _code: NO_RUNS).fuzzer().replay(failure.judged.program))
+    assert RandomProgram.from_json(path.read_text(), "x") == failure.judged.program
+    verdict = fuzz_programs.ProgramVerdict(
+        *_Kernel(lambda _code: NO_RUNS).fuzzer().replay(failure.judged.program)
+    )
     assert verdict.failed
     assert "the kernel accepts it" in list(verdict.lines(failure.judged.program))

@@ -22,7 +22,7 @@ KERNEL_HEADER = Path("/usr/include/linux/bpf.h")
 KERNEL_HEADERS = [flag for flag in FLAGS if flag.startswith("-idirafter")]
 
 STRUCTS = {
-    name.lower(): each
+    name.removesuffix("Struct").lower(): each
     for name, each in vars(structs).items()
     if isinstance(each, type) and issubclass(each, ct.Structure)
 }
@@ -37,7 +37,7 @@ ENUMS = {
 KERNEL_ENUMS: dict[str, tuple[str, type[IntEnum]]] = {
     "bpf_cmd": ("BPF_", uapi.BpfCommand),
     "bpf_map_type": ("BPF_MAP_TYPE_", uapi.MapType),
-    "bpf_prog_type": ("BPF_PROG_TYPE_", uapi.ProgType),
+    "bpf_prog_type": ("BPF_PROG_TYPE_", uapi.BpfProgType),
     "bpf_attach_type": ("BPF_", uapi.AttachType),
 }
 KERNEL_FLAGS = ("BPF_F_SLEEPABLE", "BPF_F_MMAPABLE", "BPF_F_RB_OVERWRITE")

@@ -12,8 +12,8 @@ from dynptr_harness.conformance.judge import NOT_TO_BE_HAD
 from dynptr_harness.conformance.prog_types import PROG_TYPES
 from dynptr_harness.conformance.verdict import Verdict
 from dynptr_harness.report.compatibility import (
-    Answer,
     CompatibilityTable,
+    Support,
     as_document,
     as_lines,
     as_markdown,
@@ -30,7 +30,7 @@ ABSENT: dict[str, Any] = {"verdict": Verdict.ABSENT, "reason": "no XDP/generic: 
 OTHER = "7.3.4"
 
 
-def one(*cells: Any) -> tuple[Answer, tuple[str, ...]]:
+def one(*cells: Any) -> tuple[Support, tuple[str, ...]]:
     """Return the answer of one kernel for XDP, and its reasons."""
     ((each,),) = CompatibilityTable.of(result(cells), TYPES).answers
     return each.answer, each.reasons
@@ -43,33 +43,35 @@ def example(prog_type: str = "XDP", **changes: Any) -> Any:
 @pytest.mark.parametrize(
     ("cells", "answer", "reasons"),
     [
-        ([example()], Answer.YES, ()),
-        ([cell("XDP", "AVL-006")], Answer.YES, ()),
-        ([example(verdict=Verdict.EXPECTED_DIFFERENCE)], Answer.YES, ()),
-        ([example(verdict=Verdict.ABSENT, reason="no helper")], Answer.NO, ("no helper",)),
-        ([example(verdict=Verdict.NOT_ALLOWED, seen="unknown func")], Answer.NO, ("unknown func",)),
-        ([example(verdict=Verdict.REJECTED, ok=False, seen="bad")], Answer.NO, ("rejected: bad",)),
-        ([example(verdict=Verdict.CRASH, ok=False, seen="Oops")], Answer.NO, ("crash: Oops",)),
-        ([example(verdict=Verdict.LOST, ok=False)], Answer.UNKNOWN, ()),
-        ([example(verdict=Verdict.ABSENT, reason=f"{NOT_TO_BE_HAD}: no counters")], Answer.UNKNOWN, ()),
-        ([cell("XDP", "RSV-001")], Answer.UNKNOWN, ()),
-        ([example("XDP/generic")], Answer.UNKNOWN, ()),
+        ([example()], Support.YES, ()),
+        ([cell("XDP", "AVL-006")], Support.YES, ()),
+        ([example(verdict=Verdict.EXPECTED_DIFFERENCE)], Support.YES, ()),
+        ([example(verdict=Verdict.ABSENT, reason="no helper")], Support.NO, ("no helper",)),
+        ([example(verdict=Verdict.NOT_ALLOWED, seen="unknown func")], Support.NO, ("unknown func",)),
+        ([example(verdict=Verdict.REJECTED, ok=False, seen="bad")], Support.NO, ("rejected: bad",)),
+        ([example(verdict=Verdict.CRASH, ok=False, seen="Oops")], Support.NO, ("crash: Oops",)),
+        ([example(verdict=Verdict.LOST, ok=False)], Support.UNKNOWN, ()),
+        ([example(verdict=Verdict.ABSENT, reason=f"{NOT_TO_BE_HAD}: no counters")], Support.UNKNOWN, ()),
+        ([cell("XDP", "RSV-001")], Support.UNKNOWN, ()),
+        ([example("XDP/generic")], Support.UNKNOWN, ()),
         (
             [example(verdict=Verdict.NOT_FIRED, ok=False, seen="no event")],
-            Answer.PARTLY,
+            Support.PARTLY,
             ("without XDP: not-fired: no event", "not as expected: ATT-002"),
         ),
-        ([example(), example("XDP/generic")], Answer.YES, ()),
+        ([example(), example("XDP/generic")], Support.YES, ()),
         (
             [example(), example("XDP/generic", **ABSENT)],
-            Answer.PARTLY,
+            Support.PARTLY,
             ("without generic: it came with 6.9",),
         ),
-        ([example(), cell("XDP", "RSV-001", **FAILED)], Answer.PARTLY, ("not as expected: RSV-001",)),
-        ([example(), cell("XDP", "RSV-001", verdict=Verdict.LOST, ok=False)], Answer.YES, ()),
+        ([example(), cell("XDP", "RSV-001", **FAILED)], Support.PARTLY, ("not as expected: RSV-001",)),
+        ([example(), cell("XDP", "RSV-001", verdict=Verdict.LOST, ok=False)], Support.YES, ()),
     ],
 )
-def test_a_type_has_an_answer_and_reasons(cells: list[Any], answer: Answer, reasons: tuple[str, ...]) -> None:
+def test_a_type_has_an_answer_and_reasons(
+    cells: list[Any], answer: Support, reasons: tuple[str, ...]
+) -> None:
     assert one(*cells) == (answer, reasons)
 
 

@@ -24,7 +24,7 @@ from dynptr_harness.conformance.fuzz.assembler import (
 )
 
 if TYPE_CHECKING:
-    from dynptr_harness.conformance.fuzz.programs import Block, Frame, Number, Program
+    from dynptr_harness.conformance.fuzz.programs import Block, Frame, Number, RandomProgram
 
 RING, TAIL_CALLS = 0, 1  # numbers of the maps in a request
 
@@ -39,7 +39,7 @@ INT_MASK = 0x7FFFFFFF
 DIGEST_FACTOR = 31  # the return value of a traced program: value = value * factor + next
 
 
-def compiled(program: Program) -> bytes:
+def compiled(program: RandomProgram) -> bytes:
     """Return the instructions of a program."""
     assembler = Assembler()
     functions: list[tuple[Label, ast.Call]] = []
@@ -59,7 +59,7 @@ class _Function:
 
     def __init__(
         self,
-        program: Program,
+        program: RandomProgram,
         frame: Frame,
         assembler: Assembler,
         functions: list[tuple[Label, ast.Call]],

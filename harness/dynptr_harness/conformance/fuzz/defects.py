@@ -11,7 +11,7 @@ from dynptr_harness.conformance.fuzz.programs import Call, walk
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from dynptr_harness.conformance.fuzz.programs import Program
+    from dynptr_harness.conformance.fuzz.programs import RandomProgram
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,12 @@ class Defect:
     functions: bool = False
 
     def explains(
-        self, program: Program, reasons: Iterable[Reason], version: tuple[int, int], *, merges_states: bool
+        self,
+        program: RandomProgram,
+        reasons: Iterable[Reason],
+        version: tuple[int, int],
+        *,
+        merges_states: bool,
     ) -> bool:
         """Return True if a kernel with this defect accepts a program that is unsafe for these reasons."""
         return (
@@ -84,7 +89,11 @@ DEFECTS: tuple[Defect, ...] = (
 
 
 def known(
-    program: Program, reasons: Iterable[Reason], version: tuple[int, int], *, merges_states: bool = False
+    program: RandomProgram,
+    reasons: Iterable[Reason],
+    version: tuple[int, int],
+    *,
+    merges_states: bool = False,
 ) -> Defect | None:
     """Return the defect because of which a kernel accepts an unsafe program, if it is known."""
     wanted = set(reasons)

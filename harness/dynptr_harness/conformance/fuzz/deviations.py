@@ -7,20 +7,20 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.conformance.fuzz import programs as ast
-from dynptr_harness.conformance.fuzz.programs import Program, Unknown, blocks_of, edited, walk
+from dynptr_harness.conformance.fuzz.programs import RandomProgram, Unknown, blocks_of, edited, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from random import Random
 
-    from dynptr_harness.conformance.fuzz.programs import Block, Statement
+    from dynptr_harness.conformance.fuzz.programs import Block, ProgramStatement
 
 ATTEMPTS = 30
 WIDTHS = (1, 2, 4, 8)
 MAX_UNROLLED = 4  # repetitions
 
 
-def plant(program: Program, random: Random) -> Program:
+def plant(program: RandomProgram, random: Random) -> RandomProgram:
     """Return the program with one deviation, whose name is then the intent. It may fit nowhere."""
     statements = list(walk(program.body))
     for _ in range(ATTEMPTS):
@@ -35,7 +35,7 @@ def plant(program: Program, random: Random) -> Program:
     return program
 
 
-def _always(block: Block) -> Callable[[Statement], Block]:
+def _always(block: Block) -> Callable[[ProgramStatement], Block]:
     return lambda _statement: block
 
 
@@ -48,11 +48,11 @@ def _is_possible(body: Block) -> bool:
     return not any(isinstance(each, ast.Call | ast.TailCall) for call in calls for each in walk(call.body))
 
 
-def _delete(_statement: Statement, _random: Random) -> Block | None:
+def _delete(_statement: ProgramStatement, _random: Random) -> Block | None:
     return ()
 
 
-def _unwrap(statement: Statement, random: Random) -> Block | None:
+def _unwrap(statement: ProgramStatement, random: Random) -> Block | None:
     """Run one of the inner blocks without the branch."""
     inner = [block for block in blocks_of(statement).values() if block]
     if not inner or isinstance(statement, ast.Call):
@@ -60,14 +60,14 @@ def _unwrap(statement: Statement, random: Random) -> Block | None:
     return random.choice(inner)
 
 
-def _move_inside(statement: Statement, _random: Random) -> Block | None:
+def _move_inside(statement: ProgramStatement, _random: Random) -> Block | None:
     """Run the statement on one side of a branch only."""
     if isinstance(statement, ast.Release | ast.Reserve):
         return (ast.If(0, (statement,)),)
     return None
 
 
-def _repeat(statement: Statement, random: Random) -> Block | None:
+def _repeat(statement: ProgramStatement, random: Random) -> Block | None:
     if isinstance(statement, ast.Return):
         return None
     return (
@@ -75,31 +75,31 @@ def _repeat(statement: Statement, random: Random) -> Block | None:
     )
 
 
-def _is_simple(statement: Statement) -> bool:
+def _is_simple(statement: ProgramStatement) -> bool:
     return not blocks_of(statement)
 
 
-def _other_dynptr(statement: Statement, random: Random) -> Block | None:
+def _other_dynptr(statement: ProgramStatement, random: Random) -> Block | None:
     if not hasattr(statement, "dynptr"):
         return None
     others = [each for each in range(ast.DYNPTRS + 1) if each != statement.dynptr]
     return (_with(statement, dynptr=random.choice(others)),)
 
 
-def _other_slice(statement: Statement, random: Random) -> Block | None:
+def _other_slice(statement: ProgramStatement, random: Random) -> Block | None:
     if not hasattr(statement, "slice") or isinstance(statement, ast.Spoil):
         return None
     return (_with(statement, slice=random.randrange(ast.SLICES)),)
 
 
-def _shift(statement: Statement, random: Random) -> Block | None:
+def _shift(statement: ProgramStatement, random: Random) -> Block | None:
     if not hasattr(statement, "shift"):
         return None
     shift = random.choice((8, -8, 4, 1, -4, Unknown(1, 8), Unknown(2, 16)))
     return (_with(statement, shift=shift),)
 
 
-def _access(statement: Statement, random: Random) -> Block | None:
+def _access(statement: ProgramStatement, random: Random) -> Block | None:
     """Access a slice beyond its bounds, often by little."""
     if not isinstance(statement, ast.Load | ast.Store):
         return None
@@ -108,36 +108,36 @@ def _access(statement: Statement, random: Random) -> Block | None:
     return (replace(statement, offset=statement.offset + random.choice((-9, -1, 1, 4, 8, 16))),)
 
 
-def _kfunc_slice(statement: Statement, _random: Random) -> Block | None:
+def _kfunc_slice(statement: ProgramStatement, _random: Random) -> Block | None:
     """Get the slice from the other function. This alone changes nothing."""
     return (replace(statement, kfunc=not statement.kfunc),) if isinstance(statement, ast.Slice) else None
 
 
-def _slice_length(statement: Statement, random: Random) -> Block | None:
+def _slice_length(statement: ProgramStatement, random: Random) -> Block | None:
     if not isinstance(statement, ast.Slice) or not isinstance(statement.length, int):
         return None
     length = random.choice((0, statement.length - 1, statement.length // 2, Unknown(4, 31)))
     return (replace(statement, length=length),)
 
 
-def _length(statement: Statement, random: Random) -> Block | None:
+def _length(statement: ProgramStatement, random: Random) -> Block | None:
     """Read or write more than the buffer holds."""
     if not isinstance(statement, ast.Read | ast.Write):
         return None
     return (replace(statement, length=random.choice((33, 40, 48, 64, 100, 500))),)
 
 
-def _over_dynptr(statement: Statement, random: Random) -> Block | None:
+def _over_dynptr(statement: ProgramStatement, random: Random) -> Block | None:
     if not isinstance(statement, ast.Read):
         return None
     at = random.choice((0, 8, 4, -4, 12, 15))
     return (replace(statement, over=random.randrange(ast.DYNPTRS + 1), at=at),)
 
 
-def _insert(make: Callable[[Random], Statement]) -> Callable[[Statement, Random], Block | None]:
+def _insert(make: Callable[[Random], ProgramStatement]) -> Callable[[ProgramStatement, Random], Block | None]:
     """Return a deviation that puts a statement before or after another one."""
 
-    def change(statement: Statement, random: Random) -> Block | None:
+    def change(statement: ProgramStatement, random: Random) -> Block | None:
         added = make(random)
         if isinstance(statement, ast.Return) or random.random() < 0.5:
             return (added, statement)
@@ -146,24 +146,24 @@ def _insert(make: Callable[[Random], Statement]) -> Callable[[Statement, Random]
     return change
 
 
-def _overwrite(random: Random) -> Statement:
+def _overwrite(random: Random) -> ProgramStatement:
     width = random.choice(WIDTHS)
     return ast.Overwrite(
         random.randrange(ast.DYNPTRS + 1), random.randrange(0, ast.DYNPTR_BYTES, width), width
     )
 
 
-def _look(random: Random) -> Statement:
+def _look(random: Random) -> ProgramStatement:
     store = _overwrite(random)
     return ast.Look(**{each.name: getattr(store, each.name) for each in fields(store)})
 
 
-def _spoil(random: Random) -> Statement:
+def _spoil(random: Random) -> ProgramStatement:
     width = random.choice(WIDTHS)
     return ast.Spoil(random.choice((2, 3)), random.randrange(0, 8, width), width)
 
 
-def _use(random: Random) -> Statement:
+def _use(random: Random) -> ProgramStatement:
     dynptr = random.randrange(ast.DYNPTRS + 1)
     return random.choice(
         (
@@ -175,29 +175,29 @@ def _use(random: Random) -> Statement:
     )
 
 
-def _touch(random: Random) -> Statement:
+def _touch(random: Random) -> ProgramStatement:
     slice_ = random.randrange(ast.SLICES)
     if random.random() < 0.4:
         return ast.Copy(slice_, random.randrange(ast.SLICES), random.choice((None, Unknown(5, 3))))
     return ast.Load(slice_, random.choice((0, 0, 1, 4)), random.choice(WIDTHS))
 
 
-def _reserve(random: Random) -> Statement:
+def _reserve(random: Random) -> ProgramStatement:
     return ast.Reserve(random.randrange(ast.DYNPTRS + 1), 8)
 
 
-def _return(random: Random) -> Statement:
+def _return(random: Random) -> ProgramStatement:
     return random.choice((ast.Return(), ast.If(6, (ast.Return(),))))
 
 
-def _move_to_function(statement: Statement, _random: Random) -> Block | None:
+def _move_to_function(statement: ProgramStatement, _random: Random) -> Block | None:
     """Run a statement in a function, where slices and the local dynptr are others."""
     return (
         None if any(isinstance(each, ast.Call) for each in walk((statement,))) else (ast.Call((statement,)),)
     )
 
 
-DEVIATIONS: dict[str, Callable[[Statement, Random], Block | None]] = {
+DEVIATIONS: dict[str, Callable[[ProgramStatement, Random], Block | None]] = {
     "statement left out": _delete,
     "branch left out": _unwrap,
     "statement on one path only": _move_inside,
@@ -223,11 +223,11 @@ DEVIATIONS: dict[str, Callable[[Statement, Random], Block | None]] = {
 }
 
 
-def _with(statement: Statement, **values: Any) -> Statement:
+def _with(statement: ProgramStatement, **values: Any) -> ProgramStatement:
     return replace(statement, **values)
 
 
-def simpler(program: Program) -> Iterator[Program]:
+def simpler(program: RandomProgram) -> Iterator[RandomProgram]:
     """Yield programs with less in them, those that lack most first."""
     statements = list(walk(program.body))
     for number, statement in enumerate(statements):
@@ -240,7 +240,7 @@ def simpler(program: Program) -> Iterator[Program]:
         yield replace(program, frequent=False)
 
 
-def _simpler(statement: Statement) -> Iterator[Block]:
+def _simpler(statement: ProgramStatement) -> Iterator[Block]:
     yield ()
     inner = blocks_of(statement)
     for block in inner.values():
@@ -282,7 +282,7 @@ def straight(block: Block) -> Iterator[Block]:
         yield tuple(statement for part in parts for statement in part)
 
 
-def _ways(statement: Statement) -> Iterator[Block]:
+def _ways(statement: ProgramStatement) -> Iterator[Block]:
     match statement:
         case ast.If() | ast.IfKept():
             yield from straight(statement.then)

@@ -33,7 +33,7 @@ from dynptr_harness.conformance.model.octets import Octets
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dynptr_harness.conformance.fuzz.programs import Block, Frame, Number, Program
+    from dynptr_harness.conformance.fuzz.programs import Block, Frame, Number, RandomProgram
     from dynptr_harness.conformance.model.features import Features
     from dynptr_harness.conformance.model.ring import Ring
 
@@ -151,7 +151,11 @@ class Path:
     """
 
     def __init__(
-        self, program: Program, chooser: Chooser, ring: Ring | None = None, features: Features | None = None
+        self,
+        program: RandomProgram,
+        chooser: Chooser,
+        ring: Ring | None = None,
+        features: Features | None = None,
     ) -> None:
         self._program = program
         self._chooser = chooser
@@ -497,7 +501,7 @@ class _AllPaths:
         return bool(self._prefix)
 
 
-def reasons(program: Program) -> Counter[Reason]:
+def reasons(program: RandomProgram) -> Counter[Reason]:
     """Return why paths of a program are unsafe, with the number of paths. A safe program has none.
 
     Raises:
@@ -506,7 +510,7 @@ def reasons(program: Program) -> Counter[Reason]:
     return Counter(reason for reason in _walked(program) if reason)
 
 
-def _walked(program: Program) -> Iterator[Reason | None]:
+def _walked(program: RandomProgram) -> Iterator[Reason | None]:
     paths = _AllPaths()
     for _ in range(MAX_PATHS):
         yield Path(program, paths).walk()
@@ -530,7 +534,7 @@ class Arguments:
         raise AssertionError("a run has no choices")
 
 
-def run(program: Program, numbers: tuple[int, ...], ring: Ring, features: Features) -> int | None:
+def run(program: RandomProgram, numbers: tuple[int, ...], ring: Ring, features: Features) -> int | None:
     """Run a safe program on a model of the ring. Return what BPF_PROG_RUN returns, None if it is unknown."""
     path = Path(program, Arguments(numbers), ring, features)
     assert path.walk() is None  # noqa: S101

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from dynptr_harness.conformance.fuzz import deviations
 from dynptr_harness.conformance.fuzz import programs as ast
-from dynptr_harness.conformance.fuzz.programs import Frame, Program, Unknown
+from dynptr_harness.conformance.fuzz.programs import Frame, RandomProgram, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-    from dynptr_harness.conformance.fuzz.programs import Block, Number, Statement
+    from dynptr_harness.conformance.fuzz.programs import Block, Number, ProgramStatement
 
 SIZES = (0, 1, 7, 8, 13, 16, 24, 40, 64, 100, 256, 1000, 5000)
 WIDTHS = (1, 2, 4, 8)
@@ -72,14 +72,14 @@ class ProgramGenerator:
         self._reservations = 0
         self._argument = 0
 
-    def program(self) -> Program:
+    def program(self) -> RandomProgram:
         """Return the next program."""
         random = self._random
         self._reservations = self._argument = 0
         state = _State()
         body = self._block(state, random.randint(2, 5), 0)
         body += self._release_all(state)
-        program = Program(
+        program = RandomProgram(
             body,
             main=self._frame(main=True),
             function=self._frame(main=False),
@@ -119,7 +119,7 @@ class ProgramGenerator:
         )
 
     def _block(self, state: _State, length: int, depth: int) -> Block:
-        block: list[Statement] = []
+        block: list[ProgramStatement] = []
         for _ in range(length):
             block += self._statements(state, depth)
         return tuple(block)

@@ -39,15 +39,15 @@ Number: TypeAlias = int | Unknown
 
 
 @dataclass(frozen=True)
-class Statement:
+class ProgramStatement:
     """A statement."""
 
 
-Block: TypeAlias = tuple[Statement, ...]
+Block: TypeAlias = tuple[ProgramStatement, ...]
 
 
 @dataclass(frozen=True)
-class Reserve(Statement):
+class Reserve(ProgramStatement):
     """bpf_ringbuf_reserve_dynptr. One of the blocks follows. `shift` moves the dynptr's address."""
 
     dynptr: int
@@ -59,7 +59,7 @@ class Reserve(Statement):
 
 
 @dataclass(frozen=True)
-class Release(Statement):
+class Release(ProgramStatement):
     """bpf_ringbuf_submit_dynptr or bpf_ringbuf_discard_dynptr."""
 
     dynptr: int
@@ -68,7 +68,7 @@ class Release(Statement):
 
 
 @dataclass(frozen=True)
-class Write(Statement):
+class Write(ProgramStatement):
     """bpf_dynptr_write from the buffer."""
 
     dynptr: int
@@ -79,7 +79,7 @@ class Write(Statement):
 
 
 @dataclass(frozen=True)
-class Read(Statement):
+class Read(ProgramStatement):
     """bpf_dynptr_read into the buffer, or over the bytes of a dynptr from `at` on."""
 
     dynptr: int
@@ -91,7 +91,7 @@ class Read(Statement):
 
 
 @dataclass(frozen=True)
-class Slice(Statement):
+class Slice(ProgramStatement):
     """bpf_dynptr_data, or bpf_dynptr_slice without a buffer, which is for loads only."""
 
     slice: int
@@ -103,7 +103,7 @@ class Slice(Statement):
 
 
 @dataclass(frozen=True)
-class Check(Statement):
+class Check(ProgramStatement):
     """A comparison of a slice with NULL."""
 
     slice: int
@@ -112,7 +112,7 @@ class Check(Statement):
 
 
 @dataclass(frozen=True)
-class Load(Statement):
+class Load(ProgramStatement):
     """A load through a slice."""
 
     slice: int
@@ -122,7 +122,7 @@ class Load(Statement):
 
 
 @dataclass(frozen=True)
-class Store(Statement):
+class Store(ProgramStatement):
     """A store through a slice."""
 
     slice: int
@@ -133,7 +133,7 @@ class Store(Statement):
 
 
 @dataclass(frozen=True)
-class Copy(Statement):
+class Copy(ProgramStatement):
     """A copy of a slice, moved by an unknown number."""
 
     slice: int
@@ -142,7 +142,7 @@ class Copy(Statement):
 
 
 @dataclass(frozen=True)
-class Overwrite(Statement):
+class Overwrite(ProgramStatement):
     """A store into the bytes of a dynptr."""
 
     dynptr: int
@@ -151,7 +151,7 @@ class Overwrite(Statement):
 
 
 @dataclass(frozen=True)
-class Look(Statement):
+class Look(ProgramStatement):
     """A load from the bytes of a dynptr."""
 
     dynptr: int
@@ -160,7 +160,7 @@ class Look(Statement):
 
 
 @dataclass(frozen=True)
-class Spoil(Statement):
+class Spoil(ProgramStatement):
     """A store over a part of a slice on the stack."""
 
     slice: int
@@ -169,7 +169,7 @@ class Spoil(Statement):
 
 
 @dataclass(frozen=True)
-class If(Statement):
+class If(ProgramStatement):
     """A branch on the lowest bit of an argument."""
 
     argument: int
@@ -178,7 +178,7 @@ class If(Statement):
 
 
 @dataclass(frozen=True)
-class IfKept(Statement):
+class IfKept(ProgramStatement):
     """A branch on the kept bit."""
 
     then: Block
@@ -186,7 +186,7 @@ class IfKept(Statement):
 
 
 @dataclass(frozen=True)
-class Loop(Statement):
+class Loop(ProgramStatement):
     """A bounded loop."""
 
     count: Number
@@ -194,24 +194,24 @@ class Loop(Statement):
 
 
 @dataclass(frozen=True)
-class Call(Statement):
+class Call(ProgramStatement):
     """A call of a static function. It gets pointers to the dynptrs. It has its own slices and buffer."""
 
     body: Block
 
 
 @dataclass(frozen=True)
-class Return(Statement):
+class Return(ProgramStatement):
     """A return from the function."""
 
 
 @dataclass(frozen=True)
-class TailCall(Statement):
+class TailCall(ProgramStatement):
     """bpf_tail_call with an empty array: at run time it fails."""
 
 
 @dataclass(frozen=True)
-class Adjust(Statement):
+class Adjust(ProgramStatement):
     """bpf_dynptr_adjust."""
 
     dynptr: int
@@ -221,7 +221,7 @@ class Adjust(Statement):
 
 
 @dataclass(frozen=True)
-class Clone(Statement):
+class Clone(ProgramStatement):
     """bpf_dynptr_clone from `source`."""
 
     dynptr: int
@@ -229,7 +229,7 @@ class Clone(Statement):
     shift: Number = 0
 
 
-STATEMENTS = {each.__name__: each for each in Statement.__subclasses__()}
+STATEMENTS = {each.__name__: each for each in ProgramStatement.__subclasses__()}
 METHODS = {each: f"_do_{name.lower()}" for name, each in STATEMENTS.items()}  # in classes that handle them
 
 
@@ -246,7 +246,7 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Program:
+class RandomProgram:
     """A program.
 
     Attributes:
@@ -276,7 +276,7 @@ class Program:
         return json.dumps({"format": FORMAT, **more, "program": _encoded(self)}, indent=1) + "\n"
 
     @classmethod
-    def from_json(cls, text: str, name: str) -> Program:
+    def from_json(cls, text: str, name: str) -> RandomProgram:
         """Return the program of a replay file.
 
         Raises:
@@ -287,7 +287,7 @@ class Program:
             if document["format"] != FORMAT:
                 raise ValueError(f"format {document['format']}")
             program = _decoded(document["program"])
-            if not isinstance(program, Program):
+            if not isinstance(program, RandomProgram):
                 raise TypeError("no program")
             return program
         except (ValueError, KeyError, TypeError) as error:
@@ -296,7 +296,12 @@ class Program:
             ) from error
 
 
-_CODED: dict[str, type[Any]] = {**STATEMENTS, "Unknown": Unknown, "Frame": Frame, "Program": Program}
+_CODED: dict[str, type[Any]] = {
+    **STATEMENTS,
+    "Unknown": Unknown,
+    "Frame": Frame,
+    "RandomProgram": RandomProgram,
+}
 
 
 def _encoded(part: Any) -> Any:
@@ -316,13 +321,13 @@ def _decoded(part: Any) -> Any:
     return part
 
 
-def blocks_of(statement: Statement) -> dict[str, Block]:
+def blocks_of(statement: ProgramStatement) -> dict[str, Block]:
     """Return the blocks inside a statement by field."""
     parts = {each.name: getattr(statement, each.name) for each in fields(statement)}
     return {name: part for name, part in parts.items() if isinstance(part, tuple)}
 
 
-def walk(block: Block) -> Iterator[Statement]:
+def walk(block: Block) -> Iterator[ProgramStatement]:
     """Yield every statement, outer before inner."""
     for statement in block:
         yield statement
@@ -330,14 +335,14 @@ def walk(block: Block) -> Iterator[Statement]:
             yield from walk(inner)
 
 
-def edited(block: Block, number: int, change: Callable[[Statement], Block]) -> Block:
+def edited(block: Block, number: int, change: Callable[[ProgramStatement], Block]) -> Block:
     """Return the block with one statement replaced.
 
     Args:
         number: of the statement in the order of `walk`.
         change: returns what replaces it.
     """
-    result: list[Statement] = []
+    result: list[ProgramStatement] = []
     for statement in block:
         size = 1 + sum(len(list(walk(inner))) for inner in blocks_of(statement).values())
         if number == 0:
@@ -350,7 +355,9 @@ def edited(block: Block, number: int, change: Callable[[Statement], Block]) -> B
     return tuple(result)
 
 
-def _edited_inside(statement: Statement, number: int, change: Callable[[Statement], Block]) -> Statement:
+def _edited_inside(
+    statement: ProgramStatement, number: int, change: Callable[[ProgramStatement], Block]
+) -> ProgramStatement:
     parts: dict[str, Any] = {}
     for name, inner in blocks_of(statement).items():
         parts[name] = edited(inner, number, change)

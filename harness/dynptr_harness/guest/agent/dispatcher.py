@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING, Any
 from dynptr_harness.guest.agent import kconfig
 from dynptr_harness.guest.agent.user_programs import UserPrograms
 from dynptr_harness.guest.bpf import libbpf, objects, relocated
-from dynptr_harness.guest.bpf.libbpf import LoadRefused, Program, RingRefused
+from dynptr_harness.guest.bpf.libbpf import LoadedProgram, LoadRefused, RingRefused
 from dynptr_harness.guest.experiments import capabilities, code, examples, prog_run
 from dynptr_harness.guest.experiments.maps import MapScript
 from dynptr_harness.guest.experiments.script import ScriptRunner
@@ -219,7 +219,7 @@ class Dispatcher:
             self._attached = stack.pop_all()
         self._attached_as = wanted
 
-    def _load(self, guest_type: GuestType, function: str, request: dict[str, Any]) -> Program:
+    def _load(self, guest_type: GuestType, function: str, request: dict[str, Any]) -> LoadedProgram:
         if request["loader"] == "bcc":
             return guest_type.load(function)
         maps = {**self._maps, "rings": self._rings.map_of(request.get("ring_flags", 0))}
@@ -242,14 +242,14 @@ class Dispatcher:
         program.close()
         return {"accepted": True}
 
-    def _load_case(self, guest_type: GuestType, function: str, request: dict[str, Any]) -> Program:
+    def _load_case(self, guest_type: GuestType, function: str, request: dict[str, Any]) -> LoadedProgram:
         if request["loader"] == "bcc":
             return self._case_types[guest_type.name].load(function)
         if request.get("sections"):
             return self._load_by_section(OBJECTS / f"{request['object']}.bpf.o", function)
         return self._load(guest_type, function, request)
 
-    def _load_by_section(self, path: Path, function: str) -> Program:
+    def _load_by_section(self, path: Path, function: str) -> LoadedProgram:
         found = relocated.find(path, function, self._maps)
         if not found:
             return objects.load(path, function, None, maps=self._maps)

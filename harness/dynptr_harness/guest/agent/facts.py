@@ -14,7 +14,7 @@ from dynptr_harness.guest.agent import kconfig
 from dynptr_harness.guest.bpf import btf, libbpf
 from dynptr_harness.guest.system.accelerator import accelerator
 from dynptr_harness.protocol.kfuncs import KFUNCS
-from dynptr_harness.protocol.uapi import HELPER_RINGBUF_RESERVE_DYNPTR, ProgType
+from dynptr_harness.protocol.uapi import HELPER_RINGBUF_RESERVE_DYNPTR, BpfProgType
 
 COMPILER = Path("/payload/objects/compiler")
 
@@ -41,7 +41,7 @@ def measure() -> dict[str, Any]:
         "libbpf": libbpf.libbpf_version(),
         "clang": _clang_version(),
         "clang_of_objects": COMPILER.read_text() if COMPILER.exists() else None,
-        "has_helper": libbpf.has_helper(ProgType.KPROBE, HELPER_RINGBUF_RESERVE_DYNPTR),
+        "has_helper": libbpf.has_helper(BpfProgType.KPROBE, HELPER_RINGBUF_RESERVE_DYNPTR),
         "prog_types": btf.prog_types(),
         "refused_prog_types": sorted(libbpf.refused_prog_types()),
         "options_set": kconfig.options_set(),

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from dynptr_harness.guest.bpf.libbpf import Program
+    from dynptr_harness.guest.bpf.libbpf import LoadedProgram
     from dynptr_harness.guest.prog_types import GuestType
 
 BPF_SRC = Path("/payload/bpf_src")
@@ -61,7 +61,7 @@ _UNRESOLVED = re.compile(
 )
 
 Reply = dict[str, Any]
-_Loadable = tuple["Program", "Callable[[], AbstractContextManager[None]]"]  # the callable attaches it
+_Loadable = tuple["LoadedProgram", "Callable[[], AbstractContextManager[None]]"]  # the callable attaches it
 
 
 class UserPrograms:

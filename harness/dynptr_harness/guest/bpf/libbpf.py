@@ -29,8 +29,8 @@ from dynptr_harness.protocol.uapi import (
     BPF_F_MMAPABLE,
     BPF_F_RB_OVERWRITE,
     AttachType,
+    BpfProgType,
     MapType,
-    ProgType,
 )
 
 if TYPE_CHECKING:
@@ -73,11 +73,11 @@ class ProgLoadOpts(ct.Structure):
 
 
 # Load options without which the kernel rejects every program of these types, known or not.
-FOR_BTF: dict[ProgType, dict[str, Any]] = {
-    ProgType.TRACING: {"attach_btf_id": 1, "expected_attach_type": AttachType.TRACE_FENTRY},
-    ProgType.LSM: {"attach_btf_id": 1, "expected_attach_type": AttachType.LSM_MAC},
-    ProgType.EXT: {"attach_btf_id": 1},
-    ProgType.STRUCT_OPS: {"attach_btf_id": 1},
+FOR_BTF: dict[BpfProgType, dict[str, Any]] = {
+    BpfProgType.TRACING: {"attach_btf_id": 1, "expected_attach_type": AttachType.TRACE_FENTRY},
+    BpfProgType.LSM: {"attach_btf_id": 1, "expected_attach_type": AttachType.LSM_MAC},
+    BpfProgType.EXT: {"attach_btf_id": 1},
+    BpfProgType.STRUCT_OPS: {"attach_btf_id": 1},
 }
 
 lib.bpf_prog_load.restype = ct.c_int
@@ -145,7 +145,7 @@ class LoadRefused(OSError):
 
 
 @dataclass
-class Program:
+class LoadedProgram:
     """A loaded program."""
 
     name: str
@@ -219,7 +219,9 @@ def _dev_null() -> int:
     return os.open(os.devnull, os.O_WRONLY)
 
 
-def load_by_bcc(module: BPF, function: str, prog_type: ProgType, *, attach_type: int = -1) -> Program:
+def load_by_bcc(
+    module: BPF, function: str, prog_type: BpfProgType, *, attach_type: int = -1
+) -> LoadedProgram:
     """Load a function of a compiled module with BCC's loader.
 
     BCC's Python function `load_func` drops the verifier log, so this calls the C function below it.
@@ -247,19 +249,19 @@ def load_by_bcc(module: BPF, function: str, prog_type: ProgType, *, attach_type:
             )
             return _errno_of(fd)
 
-    return Program(function, with_log(load))
+    return LoadedProgram(function, with_log(load))
 
 
 def load_by_libbpf(
     module: BPF,
     function: str,
-    prog_type: ProgType,
+    prog_type: BpfProgType,
     *,
     flags: int = 0,
     attach_type: int | None = None,
     btf_target: str | None = None,
     **more: Any,
-) -> Program:
+) -> LoadedProgram:
     """Load a function of a compiled module with options that BCC's loader cannot pass.
 
     Args:
@@ -287,8 +289,8 @@ def load_by_libbpf(
 
 
 def load_code(
-    name: str, code: bytes, prog_type: ProgType, *, license_: bytes = b"Dual MIT/GPL", **options: Any
-) -> Program:
+    name: str, code: bytes, prog_type: BpfProgType, *, license_: bytes = b"Dual MIT/GPL", **options: Any
+) -> LoadedProgram:
     """Load instructions.
 
     Args:
@@ -306,7 +308,7 @@ def load_code(
             lib.bpf_prog_load(prog_type, name.encode()[:15], license_, code, len(code) // 8, ct.byref(opts))
         )
 
-    return Program(name, with_log(load))
+    return LoadedProgram(name, with_log(load))
 
 
 def maps_of(module: BPF) -> dict[str, int]:
@@ -324,7 +326,7 @@ def btf_id(target: str, attach_type: int) -> int:
     return found
 
 
-def has_helper(prog_type: ProgType, helper: int) -> bool:
+def has_helper(prog_type: BpfProgType, helper: int) -> bool:
     """Return True if programs of this type can call a helper. libbpf loads a program that calls it."""
     found: int = lib.libbpf_probe_bpf_helper(prog_type, helper, None)
     if found < 0:
@@ -339,11 +341,11 @@ def refused_prog_types() -> frozenset[str]:
     Types that libbpf cannot probe, and types that the kernel forbids with EPERM, are not included: the kernel
     may have them.
     """
-    refused = (each for each in ProgType if lib.libbpf_probe_bpf_prog_type(each, None) == 0)
+    refused = (each for each in BpfProgType if lib.libbpf_probe_bpf_prog_type(each, None) == 0)
     return frozenset(each.name for each in refused if not _forbidden(each))
 
 
-def _forbidden(prog_type: ProgType) -> bool:
+def _forbidden(prog_type: BpfProgType) -> bool:
     """Return True if an empty program is rejected with EPERM. EINVAL means that the type is missing."""
     try:
         load_code("nothing", NOTHING, prog_type, **FOR_BTF.get(prog_type, {})).close()
@@ -551,7 +553,7 @@ def gpl_compatible(prog_fd: int) -> bool:
     return bool(info.gpl_compatible)
 
 
-def rings_of(program: Program) -> dict[str, int]:
+def rings_of(program: LoadedProgram) -> dict[str, int]:
     """Return the ring buffers that a loaded program uses: name to descriptor, which the caller closes."""
     rings = maps_used_by(program)
     for name, fd in list(rings.items()):
@@ -560,7 +562,7 @@ def rings_of(program: Program) -> dict[str, int]:
     return rings
 
 
-def maps_used_by(program: Program) -> dict[str, int]:
+def maps_used_by(program: LoadedProgram) -> dict[str, int]:
     """Return the maps that a loaded program uses: name to descriptor, which the caller closes."""
     ids = (ct.c_uint32 * 64)()
     info = _ProgInfo(nr_map_ids=len(ids), map_ids=ct.addressof(ids))

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 from bcc.libbcc import lib
 
 from dynptr_harness.guest.bpf import libbpf, libbpf_messages
-from dynptr_harness.guest.bpf.libbpf import LoadRefused, Program
+from dynptr_harness.guest.bpf.libbpf import LoadedProgram, LoadRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator, Mapping
     from pathlib import Path
 
     from dynptr_harness.guest.bpf.verifier_log import VerifierLog
-    from dynptr_harness.protocol.uapi import AttachType, ProgType
+    from dynptr_harness.protocol.uapi import AttachType, BpfProgType
 
 
 def _declare(name: str, result: type | None, *arguments: type) -> None:
@@ -57,7 +57,7 @@ _declare("bpf_object__btf", _POINTER, _POINTER)
 def load(
     path: Path,
     function: str,
-    prog_type: ProgType | None,
+    prog_type: BpfProgType | None,
     *,
     maps: Mapping[str, int],
     flags: int = 0,
@@ -65,7 +65,7 @@ def load(
     btf_target: str | None = None,
     prepare: Callable[[int, int], None] | None = None,
     unused_maps: Container[str] = (),
-) -> Program:
+) -> LoadedProgram:
     """Load one program of an object.
 
     Args:
@@ -83,7 +83,7 @@ def load(
     """
     options = _Options(flags, attach_type, btf_target, prepare, unused_maps)
     with _loaded(path, function, prog_type, maps, options) as program:
-        return Program(function, os.dup(lib.bpf_program__fd(program)))
+        return LoadedProgram(function, os.dup(lib.bpf_program__fd(program)))
 
 
 def btf_of(obj: int) -> int:
@@ -98,7 +98,7 @@ def replace_function(program: int, target_fd: int, function: str) -> None:
 
 
 @dataclass
-class BySection(Program):
+class BySection(LoadedProgram):
     """A program that is loaded and attached according to its section."""
 
     handle: int
@@ -169,7 +169,7 @@ class _Options:
 def _loaded(
     path: Path,
     function: str,
-    prog_type: ProgType | None,
+    prog_type: BpfProgType | None,
     maps: Mapping[str, int],
     options: _Options,
 ) -> Iterator[int]:
@@ -192,7 +192,7 @@ def _loaded(
 def _load_object(
     path: Path,
     function: str,
-    prog_type: ProgType | None,
+    prog_type: BpfProgType | None,
     maps: Mapping[str, int],
     options: _Options,
 ) -> tuple[int, int]:
@@ -220,7 +220,7 @@ def _load_object(
     return loaded[0]
 
 
-def _configured(obj: int, path: Path, function: str, prog_type: ProgType | None, options: _Options) -> int:
+def _configured(obj: int, path: Path, function: str, prog_type: BpfProgType | None, options: _Options) -> int:
     """Apply the options to the one program that an open object loads, and return its handle."""
     program = _checked(
         lib.bpf_object__find_program_by_name(obj, function.encode()), f"{path.name} has no {function}"

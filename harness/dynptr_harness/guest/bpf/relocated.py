@@ -19,7 +19,7 @@ from bcc.libbcc import lib
 
 from dynptr_harness.guest.bpf import libbpf, libbpf_messages, objects
 from dynptr_harness.guest.bpf.libbpf import LoadRefused, ProgLoadOpts
-from dynptr_harness.protocol.uapi import ProgType
+from dynptr_harness.protocol.uapi import BpfProgType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 # Sections whose programs can be copied, with the program type of each. objects.py loads programs in other
 # sections, which name an attach target, for example.
 SECTIONS = {
-    "raw_tp": ProgType.RAW_TRACEPOINT,  # PROGRAM in bpf_src/include/dynptr_harness.h
-    "tc": ProgType.SCHED_CLS,
-    "socket": ProgType.SOCKET_FILTER,
+    "raw_tp": BpfProgType.RAW_TRACEPOINT,  # PROGRAM in bpf_src/include/dynptr_harness.h
+    "tc": BpfProgType.SCHED_CLS,
+    "socket": BpfProgType.SOCKET_FILTER,
 }
 INSTRUCTION_BYTES = 8
 
@@ -72,7 +72,7 @@ class Relocated:
     """
 
     name: str
-    prog_type: ProgType
+    prog_type: BpfProgType
     code: bytes
     described: dict[str, Any]
     gpl: bool
@@ -126,7 +126,7 @@ def of_user(user_object: objects.UserObject) -> Relocated:
     found = _relocate(
         user_object.path,
         {},
-        {section: ProgType.SOCKET_FILTER},
+        {section: BpfProgType.SOCKET_FILTER},
         lambda each: lib.bpf_program__name(each) == wanted,
         user_object.unused_maps,
     )
@@ -136,7 +136,7 @@ def of_user(user_object: objects.UserObject) -> Relocated:
 def _relocate(
     path: Path,
     maps: dict[str, int],
-    sections: Mapping[str, ProgType],
+    sections: Mapping[str, BpfProgType],
     wanted: Callable[[int], bool],
     unused_maps: Container[str] = (),
 ) -> dict[str, Relocated]:
@@ -200,7 +200,7 @@ def _before_each_load(sections: Iterable[str], function: Callable[[int, Any, int
         for section in sections:
             # the empty program can have any type, and every kernel has this one
             handler = lib.libbpf_register_prog_handler(
-                section.encode(), ProgType.SOCKET_FILTER, 0, ct.byref(opts)
+                section.encode(), BpfProgType.SOCKET_FILTER, 0, ct.byref(opts)
             )
             if handler < 0:
                 raise OSError(

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 from dynptr_harness.guest.bpf import libbpf
 from dynptr_harness.guest.bpf.libbpf import LoadRefused
 from dynptr_harness.guest.ringbuf.raw_reader import RawReader
-from dynptr_harness.protocol.uapi import BPF_F_TEST_STATE_FREQ, ProgType
+from dynptr_harness.protocol.uapi import BPF_F_TEST_STATE_FREQ, BpfProgType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from dynptr_harness.guest.bpf.libbpf import Program
+    from dynptr_harness.guest.bpf.libbpf import LoadedProgram
 
 INSTRUCTION = struct.Struct("<BBhi")
 LD_IMM64, CALL = 0x18, 0x85
@@ -64,7 +64,7 @@ def _answer(
     flags = BPF_F_TEST_STATE_FREQ if request["frequent"] else 0
     linked = b"".join(_linked(code, maps, kfuncs))
     try:
-        program = libbpf.load_code("random", linked, ProgType.RAW_TRACEPOINT, prog_flags=flags)
+        program = libbpf.load_code("random", linked, BpfProgType.RAW_TRACEPOINT, prog_flags=flags)
     except LoadRefused as refused:
         return {"accepted": False, "errno": refused.errno, "log": refused.log[-MAX_LOG:]}
     with closing(program):
@@ -83,7 +83,7 @@ def _linked(code: bytes, maps: Sequence[int], kfuncs: Sequence[int]) -> Iterator
         yield INSTRUCTION.pack(opcode, registers, offset, linked)
 
 
-def _run(program: Program, context: bytes, reader: RawReader) -> dict[str, Any]:
+def _run(program: LoadedProgram, context: bytes, reader: RawReader) -> dict[str, Any]:
     """Run a program once and consume what it left in the ring."""
     start = reader.producer
     arguments = ct.create_string_buffer(context, len(context)) if context else None

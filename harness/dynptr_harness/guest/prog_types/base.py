@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.guest.bpf import libbpf, relocated
-from dynptr_harness.protocol.uapi import AttachType, ProgType
+from dynptr_harness.protocol.uapi import AttachType, BpfProgType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from bcc import BPF
 
-    from dynptr_harness.guest.bpf.libbpf import Program
+    from dynptr_harness.guest.bpf.libbpf import LoadedProgram
     from dynptr_harness.guest.bpf.objects import UserObject
     from dynptr_harness.guest.bpf.relocated import Relocated
 
@@ -51,7 +51,7 @@ def open_link(fd: int, what: str) -> Iterator[None]:
 
 
 def linked(
-    program: Program,
+    program: LoadedProgram,
     target: int,
     attach_type: AttachType,
     options: libbpf.LinkCreateOpts | None = None,
@@ -97,9 +97,9 @@ class GuestType:
         return self.name.partition("/")[0]
 
     @property
-    def prog_type(self) -> ProgType:
+    def prog_type(self) -> BpfProgType:
         """The program type, the same for its variants."""
-        return ProgType[self.type_name]
+        return BpfProgType[self.type_name]
 
     @property
     def example(self) -> str:
@@ -122,7 +122,7 @@ class GuestType:
         if self.btf_target:
             libbpf.btf_id(self.btf_target, self._expected or 0)
 
-    def load(self, function: str) -> Program:
+    def load(self, function: str) -> LoadedProgram:
         """Load a function of the module into this type."""
         if not (self.flags or self.btf_target):
             return libbpf.load_by_bcc(self.module, function, self.prog_type, attach_type=self.attach_type)
@@ -135,11 +135,11 @@ class GuestType:
             btf_target=self.btf_target,
         )
 
-    def load_from(self, user_object: UserObject) -> Program:
+    def load_from(self, user_object: UserObject) -> LoadedProgram:
         """Load the program of a user's object into this type."""
         return self._load_relocated(relocated.of_user(user_object))
 
-    def load_harness_object(self, path: Path, function: str, maps: dict[str, int]) -> Program:
+    def load_harness_object(self, path: Path, function: str, maps: dict[str, int]) -> LoadedProgram:
         """Load a function of an object of the harness. libbpf parses each object only once.
 
         Args:
@@ -147,7 +147,7 @@ class GuestType:
         """
         return self._load_relocated(relocated.program(path, function, maps))
 
-    def _load_relocated(self, program: Relocated) -> Program:
+    def _load_relocated(self, program: Relocated) -> LoadedProgram:
         options = dict(program.described)
         if self.btf_target:
             options["attach_btf_id"] = libbpf.btf_id(self.btf_target, self._expected or 0)
@@ -165,7 +165,7 @@ class GuestType:
     def _expected(self) -> AttachType | None:
         return AttachType(self.attach_type) if self.attach_type >= 0 else None
 
-    def attached(self, program: Program) -> AbstractContextManager[None]:
+    def attached(self, program: LoadedProgram) -> AbstractContextManager[None]:
         """Attach the program within this context.
 
         Raises:

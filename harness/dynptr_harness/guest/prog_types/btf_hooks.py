@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from bcc import BPF
 
-    from dynptr_harness.guest.bpf.libbpf import Program
+    from dynptr_harness.guest.bpf.libbpf import LoadedProgram
 
 
 class MkdirHook(GuestType):
@@ -29,7 +29,7 @@ class MkdirHook(GuestType):
 
     shared = True
 
-    def attached(self, program: Program) -> Any:
+    def attached(self, program: LoadedProgram) -> Any:
         # BPF_RAW_TRACEPOINT_OPEN without a name: the load already set the target
         return open_link(lib.bpf_attach_kfunc(program.fd), f"attach to {self.btf_target}")
 
@@ -63,7 +63,7 @@ class LsmCgroup(GuestType):
         return "lsm_cgroup_example"
 
     @contextmanager
-    def attached(self, program: Program) -> Iterator[None]:
+    def attached(self, program: LoadedProgram) -> Iterator[None]:
         with agent_cgroup() as cgroup, linked(program, cgroup, AttachType.LSM_CGROUP):
             yield
 
@@ -99,7 +99,7 @@ class FentrySleepable(MkdirHook):
 
     def __init__(self, module: BPF) -> None:
         super().__init__(module)
-        self._caller: Program | None = None
+        self._caller: LoadedProgram | None = None
 
     def fire(self) -> Any:
         """Run any program of this type with BPF_PROG_TEST_RUN, which calls bpf_fentry_test1."""
@@ -130,7 +130,7 @@ class MapIterator(GuestType):
         self._link = -1
 
     @contextmanager
-    def attached(self, program: Program) -> Iterator[None]:
+    def attached(self, program: LoadedProgram) -> Iterator[None]:
         self._link = checked_fd(
             libbpf.link_create(program.fd, 0, AttachType.TRACE_ITER), "make a link of an iterator"
         )

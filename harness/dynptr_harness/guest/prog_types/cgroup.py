@@ -18,7 +18,7 @@ from dynptr_harness.protocol.uapi import AttachType
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dynptr_harness.guest.bpf.libbpf import Program
+    from dynptr_harness.guest.bpf.libbpf import LoadedProgram
 
 CGROUP = Path("/sys/fs/cgroup/dynptr-harness")
 
@@ -41,7 +41,7 @@ class CgroupType(GuestType):
     returns = 1  # allow the action
 
     @contextmanager
-    def attached(self, program: Program) -> Iterator[None]:
+    def attached(self, program: LoadedProgram) -> Iterator[None]:
         attach_type = AttachType(self.attach_type)
         with agent_cgroup() as cgroup:
             checked_fd(

@@ -11,13 +11,13 @@ from bcc.libbcc import lib
 
 from dynptr_harness.guest.bpf import btf, libbpf, objects
 from dynptr_harness.guest.prog_types.base import GuestType, open_link
-from dynptr_harness.protocol.uapi import AttachType, ProgType
+from dynptr_harness.protocol.uapi import AttachType, BpfProgType
 
 if TYPE_CHECKING:
     from collections.abc import Container
     from pathlib import Path
 
-    from dynptr_harness.guest.bpf.libbpf import Program
+    from dynptr_harness.guest.bpf.libbpf import LoadedProgram
     from dynptr_harness.guest.bpf.objects import UserObject
 
 TARGET, CONTEXT = "ext_target", "xdp_md"
@@ -30,28 +30,30 @@ class Ext(GuestType):
     name = "EXT"
     returns = 2  # XDP_PASS, as the programs replace an XDP program
 
-    def load(self, function: str) -> Program:
+    def load(self, function: str) -> LoadedProgram:
         replaces: dict[str, Any] = {"attach_prog_fd": _target().fd, "attach_btf_id": _target_btf().id}
-        return libbpf.load_by_libbpf(self.module, function, ProgType.EXT, **replaces, **_function_info())
+        return libbpf.load_by_libbpf(self.module, function, BpfProgType.EXT, **replaces, **_function_info())
 
-    def load_from(self, user_object: UserObject) -> Program:
+    def load_from(self, user_object: UserObject) -> LoadedProgram:
         return self._load_replacing(user_object.path, user_object.function, {}, user_object.unused_maps)
 
-    def load_harness_object(self, path: Path, function: str, maps: dict[str, int]) -> Program:
+    def load_harness_object(self, path: Path, function: str, maps: dict[str, int]) -> LoadedProgram:
         # not from the cache: the object's BTF must match the target, which fits no other type
         return self._load_replacing(path, function, maps)
 
     @staticmethod
     def _load_replacing(
         path: Path, function: str, maps: dict[str, int], unused_maps: Container[str] = ()
-    ) -> Program:
+    ) -> LoadedProgram:
         def replace(obj: int, program: int) -> None:
             btf.retype(objects.btf_of(obj), function, CONTEXT)
             objects.replace_function(program, _target().fd, TARGET)
 
-        return objects.load(path, function, ProgType.EXT, maps=maps, prepare=replace, unused_maps=unused_maps)
+        return objects.load(
+            path, function, BpfProgType.EXT, maps=maps, prepare=replace, unused_maps=unused_maps
+        )
 
-    def attached(self, program: Program) -> Any:
+    def attached(self, program: LoadedProgram) -> Any:
         # BPF_RAW_TRACEPOINT_OPEN without a name: the load already set the target
         return open_link(lib.bpf_attach_kfunc(program.fd), f"replace {TARGET}")
 
@@ -62,10 +64,10 @@ class Ext(GuestType):
 
 
 @cache
-def _target() -> Program:
+def _target() -> LoadedProgram:
     """Return the XDP program that EXT programs replace."""
     return libbpf.load_code(
-        TARGET, ANSWER_DROP, ProgType.XDP, expected_attach_type=AttachType.XDP, **_function_info()
+        TARGET, ANSWER_DROP, BpfProgType.XDP, expected_attach_type=AttachType.XDP, **_function_info()
     )
 
 

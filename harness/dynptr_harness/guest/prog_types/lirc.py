@@ -11,14 +11,14 @@ from dynptr_harness.protocol.uapi import AttachType
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from dynptr_harness.guest.bpf.libbpf import Program
+    from dynptr_harness.guest.bpf.libbpf import LoadedProgram
 
 
 class LircMode2(GuestType):
     name = "LIRC_MODE2"
     attach_type = AttachType.LIRC_MODE2
 
-    def attached(self, program: Program) -> AbstractContextManager[None]:  # noqa: ARG002
+    def attached(self, program: LoadedProgram) -> AbstractContextManager[None]:  # noqa: ARG002
         raise AttachFailed(ENODEV, "attach to an infrared receiver: there is none")
 
     def fire(self) -> Any:

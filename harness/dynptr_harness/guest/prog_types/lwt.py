@@ -15,7 +15,7 @@ from dynptr_harness.guest.system import network
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dynptr_harness.guest.bpf.libbpf import Program
+    from dynptr_harness.guest.bpf.libbpf import LoadedProgram
 
 LOCAL_TABLE, LOCAL_ROUTE, HOST_SCOPE = 255, 2, 254  # RT_TABLE_LOCAL, RTN_LOCAL, RT_SCOPE_HOST
 PREFERRED, FALLBACK = 1, 2  # priorities of routes
@@ -46,7 +46,7 @@ class TunnelType(GuestType):
     address: str
 
     @contextmanager
-    def attached(self, program: Program) -> Iterator[None]:
+    def attached(self, program: LoadedProgram) -> Iterator[None]:
         tunnel = {"type": "bpf", self.direction: {"fd": program.fd, "name": program.name}}
         with _route(
             f"add a route with a program for what goes {self.direction}",
@@ -84,7 +84,7 @@ class LwtSeg6local(GuestType):
     name = "LWT_SEG6LOCAL"
 
     @contextmanager
-    def attached(self, program: Program) -> Iterator[None]:
+    def attached(self, program: LoadedProgram) -> Iterator[None]:
         _segments()
         end = {"type": "seg6local", "action": "End.BPF", "bpf": {"fd": program.fd, "name": program.name}}
         with _route("add a route with a program for a segment", **_to_first_segment(PREFERRED, end)):

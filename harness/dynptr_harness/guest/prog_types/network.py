@@ -17,7 +17,7 @@ from dynptr_harness.protocol.uapi import AttachType
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dynptr_harness.guest.bpf.libbpf import Program
+    from dynptr_harness.guest.bpf.libbpf import LoadedProgram
 
 NETWORK_NAMESPACE = "/proc/self/ns/net"
 EGRESS = "ffff:fff3"  # TC_H_MIN_EGRESS of the clsact qdisc
@@ -40,7 +40,7 @@ class NetnsType(GuestType):
     """A type that attaches to a network namespace."""
 
     @contextmanager
-    def attached(self, program: Program) -> Iterator[None]:
+    def attached(self, program: LoadedProgram) -> Iterator[None]:
         with agent_netns() as namespace, linked(program, namespace, AttachType(self.attach_type)):
             yield
 
@@ -71,7 +71,7 @@ class TcType(VethType):
     """A type that traffic control runs on egress."""
 
     @contextmanager
-    def attached(self, program: Program) -> Iterator[None]:
+    def attached(self, program: LoadedProgram) -> Iterator[None]:
         network.veth_pair()
         netlink, device = network.netlink(), network.index_of(network.NEAR_END)
         netlink.tc("add", "clsact", device)
@@ -82,14 +82,14 @@ class TcType(VethType):
         finally:
             netlink.tc("del", "clsact", device)
 
-    def _filter(self, program: Program) -> dict[str, Any]:
+    def _filter(self, program: LoadedProgram) -> dict[str, Any]:
         raise NotImplementedError
 
 
 class SchedCls(TcType):
     name = "SCHED_CLS"
 
-    def _filter(self, program: Program) -> dict[str, Any]:
+    def _filter(self, program: LoadedProgram) -> dict[str, Any]:
         return {"kind": "bpf", "fd": program.fd, "name": program.name, "direct_action": True}
 
 
@@ -99,7 +99,7 @@ class SchedClsTcx(VethType):
     name = "SCHED_CLS/tcx"
     attach_type = AttachType.TCX_EGRESS
 
-    def attached(self, program: Program) -> Any:
+    def attached(self, program: LoadedProgram) -> Any:
         network.veth_pair()
         return linked(program, network.index_of(network.NEAR_END), AttachType.TCX_EGRESS)
 
@@ -107,7 +107,7 @@ class SchedClsTcx(VethType):
 class SchedAct(TcType):
     name = "SCHED_ACT"
 
-    def _filter(self, program: Program) -> dict[str, Any]:
+    def _filter(self, program: LoadedProgram) -> dict[str, Any]:
         action = {"kind": "bpf", "fd": program.fd, "name": program.name, "action": "ok"}
         return {"kind": "matchall", "protocol": ETH_P_ALL, "action": [action]}
 
@@ -117,7 +117,7 @@ class Xdp(VethType):
     attach_type = AttachType.XDP
     returns = 2  # XDP_PASS
 
-    def attached(self, program: Program) -> Any:
+    def attached(self, program: LoadedProgram) -> Any:
         network.veth_pair()
         return linked(program, network.index_of(network.FAR_END), AttachType.XDP)
 
@@ -127,7 +127,7 @@ class XdpGeneric(Xdp):
 
     name = "XDP/generic"
 
-    def attached(self, program: Program) -> Any:
+    def attached(self, program: LoadedProgram) -> Any:
         network.veth_pair()
         options = libbpf.LinkCreateOpts(flags=XDP_FLAGS_SKB_MODE)
         return linked(program, network.index_of(network.FAR_END), AttachType.XDP, options)
@@ -149,7 +149,7 @@ class Netfilter(GuestType):
     attach_type = AttachType.NETFILTER
     returns = 1  # NF_ACCEPT
 
-    def attached(self, program: Program) -> Any:
+    def attached(self, program: LoadedProgram) -> Any:
         options = _NetfilterOpts(pf=socket.AF_INET, hooknum=NF_INET_LOCAL_OUT, priority=ANY_PRIORITY)
         return linked(program, 0, AttachType.NETFILTER, options)
 

@@ -17,13 +17,13 @@ from dynptr_harness.protocol.uapi import AttachType
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dynptr_harness.guest.bpf.libbpf import Program
+    from dynptr_harness.guest.bpf.libbpf import LoadedProgram
 
 # include/uapi/asm-generic/socket.h; Python's module lacks them
 SO_DETACH_FILTER, SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_EBPF = 27, 50, 52
 
 
-def _set_program(one: socket.socket, option: int, program: Program) -> None:
+def _set_program(one: socket.socket, option: int, program: LoadedProgram) -> None:
     try:
         one.setsockopt(socket.SOL_SOCKET, option, program.fd)
     except OSError as error:
@@ -40,7 +40,7 @@ class SockmapType(GuestType):
     returns = 1  # SK_PASS
 
     @contextmanager
-    def attached(self, program: Program) -> Iterator[None]:
+    def attached(self, program: LoadedProgram) -> Iterator[None]:
         socks = self._socks()
         attach_type = AttachType(self.attach_type)
         checked_fd(lib.bpf_prog_attach(program.fd, socks, attach_type, 0), "attach to the sockmap")
@@ -98,7 +98,7 @@ class SocketFilter(GuestType):
         self._sender, self._receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
 
     @contextmanager
-    def attached(self, program: Program) -> Iterator[None]:
+    def attached(self, program: LoadedProgram) -> Iterator[None]:
         _set_program(self._receiver, SO_ATTACH_BPF, program)
         try:
             yield
@@ -116,10 +116,10 @@ class SkReuseport(GuestType):
 
     def __init__(self, module: BPF) -> None:
         super().__init__(module)
-        self._program: Program | None = None
+        self._program: LoadedProgram | None = None
 
     @contextmanager
-    def attached(self, program: Program) -> Iterator[None]:
+    def attached(self, program: LoadedProgram) -> Iterator[None]:
         # `fire` creates the group of sockets and attaches the program
         self._program = program
         try:

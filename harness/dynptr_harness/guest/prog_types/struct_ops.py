@@ -14,7 +14,7 @@ from dynptr_harness.guest.bpf import btf, libbpf
 from dynptr_harness.guest.prog_types import packets
 from dynptr_harness.guest.prog_types.base import AttachFailed, GuestType
 from dynptr_harness.guest.system.sysctl import Unavailable
-from dynptr_harness.protocol.uapi import ProgType
+from dynptr_harness.protocol.uapi import BpfProgType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from bcc import BPF
 
-    from dynptr_harness.guest.bpf.libbpf import Program
+    from dynptr_harness.guest.bpf.libbpf import LoadedProgram
     from dynptr_harness.guest.bpf.relocated import Relocated
 
 # net/ipv4/tcp_cong.c: tcp_validate_congestion_control()
@@ -52,35 +52,35 @@ class StructOps(GuestType):
 
     def __init__(self, module: BPF) -> None:
         super().__init__(module)
-        self._idle: dict[str, Program] = {}  # for mandatory members, by name
+        self._idle: dict[str, LoadedProgram] = {}  # for mandatory members, by name
         self._kept = ExitStack()  # never closed
 
-    def load(self, function: str) -> Program:
+    def load(self, function: str) -> LoadedProgram:
         return self._load_member(function, self.member)
 
-    def _load_member(self, function: str, member: str) -> Program:
+    def _load_member(self, function: str, member: str) -> LoadedProgram:
         ops = _kernel_struct(self.struct)
         return libbpf.load_by_libbpf(
-            self.module, function, ProgType.STRUCT_OPS, attach_type=ops.index(member), attach_btf_id=ops.id
+            self.module, function, BpfProgType.STRUCT_OPS, attach_type=ops.index(member), attach_btf_id=ops.id
         )
 
-    def _load_relocated(self, program: Relocated) -> Program:
+    def _load_relocated(self, program: Relocated) -> LoadedProgram:
         ops = _kernel_struct(self.struct)
         return libbpf.load_code(
             program.name,
             program.code,
-            ProgType.STRUCT_OPS,
+            BpfProgType.STRUCT_OPS,
             license_=program.license,
             expected_attach_type=ops.index(self.member),
             attach_btf_id=ops.id,
             **program.described,
         )
 
-    def attached(self, program: Program) -> AbstractContextManager[None]:
+    def attached(self, program: LoadedProgram) -> AbstractContextManager[None]:
         return self._registered(program)
 
     @contextmanager
-    def _registered(self, program: Program) -> Iterator[None]:
+    def _registered(self, program: LoadedProgram) -> Iterator[None]:
         wrapped = _kernel_struct(f"bpf_struct_ops_{self.struct}")
         for member in MANDATORY:
             if member not in self._idle:
@@ -96,7 +96,7 @@ class StructOps(GuestType):
         finally:
             os.close(ops)
 
-    def _value(self, wrapped: btf.Struct, program: Program) -> ct.Array[ct.c_char]:
+    def _value(self, wrapped: btf.Struct, program: LoadedProgram) -> ct.Array[ct.c_char]:
         """Return the value for the map: the structure, with a program's file descriptor for each function."""
         ops, start = _kernel_struct(self.struct), wrapped.members["data"]
         value = ct.create_string_buffer(wrapped.size)
@@ -134,7 +134,7 @@ class DummyOps(StructOps):
         """A separate example that starts with the helper, because it cannot look up map elements."""
         return "struct_ops_dummy_example"
 
-    def attached(self, program: Program) -> AbstractContextManager[None]:  # noqa: ARG002
+    def attached(self, program: LoadedProgram) -> AbstractContextManager[None]:  # noqa: ARG002
         raise AttachFailed(EOPNOTSUPP, f"register a {self.struct}: the kernel only runs it for tests")
 
 

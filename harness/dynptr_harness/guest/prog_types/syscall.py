@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from bcc import BPF
 
-    from dynptr_harness.guest.bpf.libbpf import Program
+    from dynptr_harness.guest.bpf.libbpf import LoadedProgram
 
 
 class Syscall(GuestType):
@@ -26,7 +26,7 @@ class Syscall(GuestType):
         self._fd = -1
 
     @contextmanager
-    def attached(self, program: Program) -> Iterator[None]:
+    def attached(self, program: LoadedProgram) -> Iterator[None]:
         # nothing to attach to: `fire` runs the program by its file descriptor
         self._fd = program.fd
         try:

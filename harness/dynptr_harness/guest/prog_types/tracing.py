@@ -14,7 +14,7 @@ from bcc.libbcc import lib
 from dynptr_harness.guest.bpf import libbpf
 from dynptr_harness.guest.prog_types.base import GuestType, linked, open_link
 from dynptr_harness.guest.system.sysctl import Unavailable
-from dynptr_harness.protocol.uapi import AttachType, ProgType
+from dynptr_harness.protocol.uapi import AttachType, BpfProgType
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from bcc import BPF
 
-    from dynptr_harness.guest.bpf.libbpf import Program
+    from dynptr_harness.guest.bpf.libbpf import LoadedProgram
 
 # Prefix of the kernel functions of system calls. BCC would scan kallsyms for it, which takes one to two
 # seconds in an emulated guest.
@@ -44,11 +44,11 @@ DETACHED_BURN_S, ATTACHED_BURN_S = 0.02, 2.0
 class BccAttachedType(GuestType):
     """A type that BCC's Python API attaches. BCC finds the program by its name in `funcs`."""
 
-    def attached(self, program: Program) -> AbstractContextManager[None]:
+    def attached(self, program: LoadedProgram) -> AbstractContextManager[None]:
         return self._attached_by_name(program)
 
     @contextmanager
-    def _attached_by_name(self, program: Program) -> Iterator[None]:
+    def _attached_by_name(self, program: LoadedProgram) -> Iterator[None]:
         self.module.funcs[program.name.encode()] = program.function
         try:
             with self._attached(program.name):
@@ -121,7 +121,7 @@ class KprobeMulti(GuestType):
     attach_type = AttachType.TRACE_KPROBE_MULTI
     shared = True
 
-    def attached(self, program: Program) -> Any:
+    def attached(self, program: LoadedProgram) -> Any:
         symbols = (ct.c_char_p * 1)(GETPGID.encode())
         options = _KprobeMultiOpts(count=1, symbols=symbols)
         return linked(program, 0, AttachType.TRACE_KPROBE_MULTI, options)
@@ -181,7 +181,7 @@ class PerfEventHardware(PerfEvent):
     name = "PERF_EVENT/hardware"
     event = (HARDWARE_EVENT, CPU_CYCLES)
 
-    def attached(self, program: Program) -> AbstractContextManager[None]:
+    def attached(self, program: LoadedProgram) -> AbstractContextManager[None]:
         if not COUNTERS.exists():
             raise Unavailable("the machine has no hardware counters for perf events")
         return super().attached(program)
@@ -191,7 +191,7 @@ class RawTracepoint(GuestType):
     name = "RAW_TRACEPOINT"
     shared = True
 
-    def attached(self, program: Program) -> Any:
+    def attached(self, program: LoadedProgram) -> Any:
         return open_link(lib.bpf_attach_raw_tracepoint(program.fd, b"task_rename"), "attach to task_rename")
 
     def fire(self) -> Any:
@@ -203,9 +203,9 @@ class RawTracepointWritable(GuestType):
 
     def __init__(self, module: BPF) -> None:
         super().__init__(module)
-        self._target: Program | None = None
+        self._target: LoadedProgram | None = None
 
-    def attached(self, program: Program) -> Any:
+    def attached(self, program: LoadedProgram) -> Any:
         return open_link(
             lib.bpf_attach_raw_tracepoint(program.fd, b"bpf_test_finish"), "attach to bpf_test_finish"
         )
@@ -213,7 +213,7 @@ class RawTracepointWritable(GuestType):
     def fire(self) -> Any:
         if not self._target:
             function = "test_run_target"
-            self._target = libbpf.load_by_bcc(self.module, function, ProgType.SOCKET_FILTER)
+            self._target = libbpf.load_by_bcc(self.module, function, BpfProgType.SOCKET_FILTER)
         result, _ = libbpf.prog_run(self._target.fd, data=bytes(64))
         return {"test_run": result}
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.guest.bpf import libbpf
 from dynptr_harness.protocol import structs
-from dynptr_harness.protocol.structs import MAX_PAYLOAD, Fill, Outcome, Reservation, Step
+from dynptr_harness.protocol.structs import MAX_PAYLOAD, FillStruct, Outcome, Reservation, StepStruct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,10 +49,10 @@ class ControlPage:
         """
         ct.memmove(self._address, self._initial, len(self._initial))
         if fill:
-            self._page.fill = Fill(each=Reservation.of(fill["each"]), cnt=fill["cnt"])
+            self._page.fill = FillStruct(each=Reservation.of(fill["each"]), cnt=fill["cnt"])
         if step:
             self._page.has_step = 1
-            self._page.step = Step.from_buffer_copy(bytes.fromhex(step))
+            self._page.step = StepStruct.from_buffer_copy(bytes.fromhex(step))
         if any(words):
             self._page.words[:] = words
         self._trigger.word = self._armed

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 from dynptr_harness.conformance.fuzz.defects import known
 from dynptr_harness.conformance.fuzz.oracle import Reason
-from dynptr_harness.conformance.fuzz.programs import LOCAL, Call, Clone, Frame, Program, Slice
+from dynptr_harness.conformance.fuzz.programs import LOCAL, Call, Clone, Frame, RandomProgram, Slice
 
 FRAME = Frame((), 0, (), (), (), 0)
-PLAIN, KFUNC = (Program((Slice(0, 0, 0, 8, kfunc=kfunc),), FRAME, FRAME) for kfunc in (False, True))
+PLAIN, KFUNC = (RandomProgram((Slice(0, 0, 0, 8, kfunc=kfunc),), FRAME, FRAME) for kfunc in (False, True))
 CLONE = Clone(LOCAL, 0)
-ACROSS = Program((Call((CLONE,)),), FRAME, FRAME)
-WITHIN = Program((CLONE,), FRAME, FRAME)
+ACROSS = RandomProgram((Call((CLONE,)),), FRAME, FRAME)
+WITHIN = RandomProgram((CLONE,), FRAME, FRAME)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ WITHIN = Program((CLONE,), FRAME, FRAME)
     ],
 )
 def test_known(
-    program: Program, reasons: set[Reason], version: tuple[int, int], merges: bool, commit: str | None
+    program: RandomProgram, reasons: set[Reason], version: tuple[int, int], merges: bool, commit: str | None
 ) -> None:
     defect = known(program, reasons, version, merges_states=merges)
     assert (defect.commit if defect else None) == commit

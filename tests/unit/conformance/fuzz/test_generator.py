@@ -12,7 +12,7 @@ from dynptr_harness.conformance.fuzz.generator import Generator
 from dynptr_harness.conformance.fuzz.sequence import Sequence, Setting
 from dynptr_harness.conformance.model.features import Features, documented
 from dynptr_harness.protocol.kfuncs import KFUNCS
-from dynptr_harness.protocol.structs import Step
+from dynptr_harness.protocol.structs import StepStruct
 
 SETTING = Setting("RAW_TRACEPOINT", frozenset(KFUNCS), documented((7, 3)))
 CHUNKS = 12
@@ -58,7 +58,7 @@ def test_every_step_fits_the_structure_of_the_program() -> None:
     for sequence in sequences(4, 4):
         for act in sequence.acts:
             for step in act.get("steps", []) + ([act["step"]] if "step" in act else []):
-                assert len(bytes(Step.of(step))) > 0
+                assert len(bytes(StepStruct.of(step))) > 0
 
 
 # Actions, answers and states that a minute of random testing must reach; negative numbers are errnos.

@@ -21,7 +21,7 @@ from dynptr_harness.conformance.fuzz.programs import (
     Look,
     Loop,
     Overwrite,
-    Program,
+    RandomProgram,
     Read,
     Release,
     Reserve,
@@ -45,7 +45,7 @@ SLICE = Slice(0, 0, 0, 8)
 LOAD = Load(0, 0, 8)
 
 
-def _checked(*valid: ast.Statement, slice_: int = 0) -> Block:
+def _checked(*valid: ast.ProgramStatement, slice_: int = 0) -> Block:
     """A reservation with a slice of 8 bytes that is used if it is not NULL."""
     return (RESERVE, Slice(slice_, 0, 0, 8), Check(slice_, valid), SUBMIT)
 
@@ -173,8 +173,8 @@ UNSAFE: dict[str, tuple[Block, set[Reason]]] = {
 }
 
 
-def _program(body: Block, *, traced: bool = False) -> Program:
-    return Program(body, MAIN, FUNCTION, traced=traced)
+def _program(body: Block, *, traced: bool = False) -> RandomProgram:
+    return RandomProgram(body, MAIN, FUNCTION, traced=traced)
 
 
 @pytest.mark.parametrize("name", SAFE)

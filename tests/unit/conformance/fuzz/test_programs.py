@@ -20,7 +20,7 @@ from dynptr_harness.conformance.fuzz.programs import (
     If,
     IfKept,
     Loop,
-    Program,
+    RandomProgram,
     Release,
     Reserve,
     Slice,
@@ -35,19 +35,19 @@ COUNT = 300
 
 
 @pytest.fixture(scope="module")
-def programs() -> list[Program]:
+def programs() -> list[RandomProgram]:
     generator = ProgramGenerator(Random(1))  # noqa: S311
     return [generator.program() for _ in range(COUNT)]
 
 
-def test_the_same_seed_makes_the_same_programs(programs: list[Program]) -> None:
+def test_the_same_seed_makes_the_same_programs(programs: list[RandomProgram]) -> None:
     again = ProgramGenerator(Random(1))  # noqa: S311
     assert [again.program() for _ in range(20)] == programs[:20]
     other = ProgramGenerator(Random(2))  # noqa: S311
     assert [other.program() for _ in range(20)] != programs[:20]
 
 
-def test_a_program_without_a_deviation_is_safe(programs: list[Program]) -> None:
+def test_a_program_without_a_deviation_is_safe(programs: list[RandomProgram]) -> None:
     verdicts: Counter[tuple[bool, bool]] = Counter()
     for program in programs[:80]:
         try:
@@ -59,13 +59,13 @@ def test_a_program_without_a_deviation_is_safe(programs: list[Program]) -> None:
     assert verdicts[False, True] > 12
 
 
-def test_all_statements_and_deviations_are_generated(programs: list[Program]) -> None:
+def test_all_statements_and_deviations_are_generated(programs: list[RandomProgram]) -> None:
     assert {each.intent for each in programs} == {"safe", *DEVIATIONS}
     names = {type(each).__name__ for program in programs for each in walk(program.body)}
     assert names == set(STATEMENTS)
 
 
-def test_every_program_is_assembled_within_the_stack(programs: list[Program]) -> None:
+def test_every_program_is_assembled_within_the_stack(programs: list[RandomProgram]) -> None:
     for program in programs[:100]:
         assert len(compiled(program)) % 8 == 0
         stack = [min(min(part) if isinstance(part, tuple) and part else 0 for part in vars(frame).values())
@@ -73,9 +73,9 @@ def test_every_program_is_assembled_within_the_stack(programs: list[Program]) ->
         assert sum((-each + 31) // 32 * 32 for each in stack) <= 512
 
 
-def test_a_replay_file_holds_the_program(programs: list[Program]) -> None:
+def test_a_replay_file_holds_the_program(programs: list[RandomProgram]) -> None:
     for program in programs[:50]:
-        assert Program.from_json(program.as_json(seed=1), "x") == program
+        assert RandomProgram.from_json(program.as_json(seed=1), "x") == program
 
 
 @pytest.mark.parametrize(
@@ -84,10 +84,10 @@ def test_a_replay_file_holds_the_program(programs: list[Program]) -> None:
 )
 def test_another_file_is_no_replay_file(text: str) -> None:
     with pytest.raises(WrongUsage, match="x is not a replay file"):
-        Program.from_json(text, "x")
+        RandomProgram.from_json(text, "x")
 
 
-def test_simpler_programs_differ_and_are_assembled(programs: list[Program]) -> None:
+def test_simpler_programs_differ_and_are_assembled(programs: list[RandomProgram]) -> None:
     program = max(programs[:50], key=lambda each: len(list(walk(each.body))))
     for candidate in simpler(program):
         assert candidate != program
@@ -125,6 +125,6 @@ def test_straight_takes_out_branches_on_unknown_values() -> None:
 
 def test_kfuncs() -> None:
     frame = Frame((), 0, (), (), (), 0)
-    assert not Program((Slice(0, 0, 0, 8),), frame, frame).kfuncs
+    assert not RandomProgram((Slice(0, 0, 0, 8),), frame, frame).kfuncs
     inner = If(0, (Slice(0, 0, 0, 8, kfunc=True), Clone(1, 0)))
-    assert Program((inner,), frame, frame).kfuncs == {"bpf_dynptr_slice", "bpf_dynptr_clone"}
+    assert RandomProgram((inner,), frame, frame).kfuncs == {"bpf_dynptr_slice", "bpf_dynptr_clone"}
