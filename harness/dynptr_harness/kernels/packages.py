@@ -1,4 +1,4 @@
-"""Kernels in packages and tars that are files: of distributions, or made by the kernel's own build."""
+"""Kernels in package files and tars, from a distribution or from `make deb-pkg` and its relatives."""
 
 from __future__ import annotations
 

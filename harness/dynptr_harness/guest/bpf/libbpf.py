@@ -457,7 +457,7 @@ def new_ring(size: int, flags: int = 0) -> int:
 
 @contextmanager
 def ring(size: int, flags: int = 0) -> Iterator[int]:
-    """Do the same within this context. Raises the errors of `new_ring`."""
+    """Create a ring buffer within this context and yield its descriptor. Raises the errors of `new_ring`."""
     fd = new_ring(size, flags)
     try:
         yield fd
