@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from dynptr_harness.core.settings import Settings
     from dynptr_harness.kernels.model import Kernel
 
-SEED, SEQUENCES = 1, 256
+SEED, SEQUENCES = 1, 128
 
 
 @pytest.fixture(scope="module")

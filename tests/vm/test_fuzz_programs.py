@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from dynptr_harness.kernels.model import Kernel
 
-PROGRAMS = 128
+PROGRAMS = 64
 
 
 def _fuzz(kernel: Kernel, *arguments: str, code: str = "") -> subprocess.CompletedProcess[str]:
@@ -56,7 +56,7 @@ oracle.pattern = lambda word: 0x77
 
 
 def test_an_unsafe_program_that_is_accepted_is_reduced(kernel: Kernel, tmp_path: Path) -> None:
-    done = _fuzz(kernel, "--programs", "64", "--seed", "1", "-o", str(tmp_path), code=STRICT)
+    done = _fuzz(kernel, "--programs", "32", "--seed", "1", "-o", str(tmp_path), code=STRICT)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "unsafe and accepted: a reservation is not released" in done.stdout
     document = json.loads(next(tmp_path.glob("*.json")).read_text())
@@ -64,6 +64,6 @@ def test_an_unsafe_program_that_is_accepted_is_reduced(kernel: Kernel, tmp_path:
 
 
 def test_other_bytes_in_a_record_are_a_failure(kernel: Kernel, tmp_path: Path) -> None:
-    done = _fuzz(kernel, "--programs", "64", "--seed", "1", "-o", str(tmp_path), code=WRONG_PATTERN)
+    done = _fuzz(kernel, "--programs", "32", "--seed", "1", "-o", str(tmp_path), code=WRONG_PATTERN)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "holds 0101" in done.stdout
