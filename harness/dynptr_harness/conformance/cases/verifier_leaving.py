@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from errno import EINVAL
+from errno import EFAULT, EINVAL
 
+from dynptr_harness.conformance.case import Splat
 from dynptr_harness.conformance.experiments.verifier import Older, accepted, refused, row
 
 ELF = ("libbpf",)
@@ -15,6 +16,10 @@ LD_ABS_SOURCE = "kernel/bpf/verifier.c, check_ld_abs: a load that fails leaves i
 TAIL_CALL_OVERLOOKED = (
     "before v6.19 the verifier does not see that a tail call leaves its function: the record is never "
     "released (e3245f899043)"
+)
+TAIL_CALL_BACKTRACKED = (
+    "v6.18.15 reports a bug of the verifier in __mark_chain_precision when a callback has a tail call; v7.2 "
+    "rejects the call itself"
 )
 LEAK = "Unreleased reference"
 OVERWRITTEN = "cannot overwrite referenced dynptr"
@@ -105,13 +110,24 @@ CASES = (
         "kernel/bpf/verifier.c: the target of the tail call would return to the helper",
         (
             Older(
-                (7, 3),
-                "v6.12 accepts tail calls in callbacks, v7.3 does not",
+                (7, 2),
+                "v6.12 accepts tail calls in callbacks, v7.2 does not",
                 (accepted("ver_205"), accepted("ver_205_released")),
                 defect=True,
             ),
+            Older(
+                (7, 2),
+                TAIL_CALL_BACKTRACKED,
+                (
+                    refused("ver_205", EFAULT, "callback unexpected regs"),
+                    refused("ver_205_released", EFAULT, "callback unexpected regs"),
+                ),
+                defect=True,
+                since=(6, 18),
+            ),
         ),
         loaders=ELF,
+        splats=(Splat("kernel/bpf/verifier.c", TAIL_CALL_BACKTRACKED, since=(6, 18), before=(7, 2)),),
     ),
     row(
         "VER-206",
