@@ -15,7 +15,7 @@ from dynptr_harness.protocol.kfuncs import KFUNCS
 from dynptr_harness.protocol.structs import StepStruct
 
 SETTING = Setting("RAW_TRACEPOINT", frozenset(KFUNCS), documented((7, 3)))
-CHUNKS = 10
+CHUNKS = 12
 
 
 def sequences(seed: int, chunks: int = 1, setting: Setting = SETTING) -> list[Sequence]:
