@@ -56,14 +56,15 @@ oracle.pattern = lambda word: 0x77
 
 
 def test_an_unsafe_program_that_is_accepted_is_reduced(kernel: Kernel, tmp_path: Path) -> None:
-    done = _fuzz(kernel, "--programs", "32", "--seed", "1", "-o", str(tmp_path), code=STRICT)
+    done = _fuzz(kernel, "--programs", "64", "--seed", "1", "-o", str(tmp_path), code=STRICT)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "unsafe and accepted: a reservation is not released" in done.stdout
-    document = json.loads(next(tmp_path.glob("*.json")).read_text())
-    assert [each["is"] for each in document["program"]["body"]] == ["Reserve", "Release"]
+    documents = [json.loads(path.read_text()) for path in tmp_path.glob("*.json")]
+    bodies = [[each["is"] for each in document["program"]["body"]] for document in documents]
+    assert ["Reserve", "Release"] in bodies
 
 
 def test_other_bytes_in_a_record_are_a_failure(kernel: Kernel, tmp_path: Path) -> None:
-    done = _fuzz(kernel, "--programs", "32", "--seed", "1", "-o", str(tmp_path), code=WRONG_PATTERN)
+    done = _fuzz(kernel, "--programs", "64", "--seed", "1", "-o", str(tmp_path), code=WRONG_PATTERN)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "holds 0101" in done.stdout
