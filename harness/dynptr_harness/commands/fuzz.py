@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.conformance.fuzz.coverage import Coverage
 from dynptr_harness.conformance.fuzz.generator import Generator
@@ -16,18 +15,16 @@ from dynptr_harness.conformance.fuzz.shrink import shrink
 from dynptr_harness.conformance.model.features import documented
 from dynptr_harness.core.errors import EnvironmentFailed, ExitStatus, HarnessError
 from dynptr_harness.core.kernel_version import KernelVersion
-from dynptr_harness.core.signals import until_signal
+from dynptr_harness.core.signals import run_until_signal
 from dynptr_harness.vm.failures import FailureKind, MachineFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from dynptr_harness.vm.launcher import Machines
     from dynptr_harness.vm.machine import Machine
     from dynptr_harness.vm.prepare import PreparedKernel
-
-T = TypeVar("T")
 
 DEADLINE = 30.0  # seconds for one sequence
 SHRINK_ATTEMPTS = 400
@@ -121,21 +118,11 @@ class Fuzzer:
             EnvironmentFailed: the kernel lacks the helper.
             Interrupted: a signal ended the run.
         """
-        return self._until_signal(self._run(seed, limits))
+        return run_until_signal(self._run(seed, limits))
 
     def replay(self, sequence: Sequence) -> list[str]:
         """Run one sequence and return its differences. Raises the errors of `run`."""
-        return self._until_signal(self._replay(sequence))
-
-    def _until_signal(self, work: Coroutine[None, None, T]) -> T:
-        done: list[T] = []
-
-        async def run() -> None:
-            done.append(await work)
-
-        if interrupted := asyncio.run(until_signal(run())):
-            raise interrupted
-        return done[0]
+        return run_until_signal(self._replay(sequence))
 
     async def _run(self, seed: int, limits: FuzzLimits) -> FuzzResult:
         try:

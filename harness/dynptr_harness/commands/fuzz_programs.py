@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import re
 import struct
@@ -10,7 +9,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from itertools import islice, product
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from dynptr_harness.conformance.fuzz import defects, oracle
 from dynptr_harness.conformance.fuzz import programs as ast
@@ -22,13 +21,13 @@ from dynptr_harness.conformance.model.features import documented
 from dynptr_harness.conformance.model.ring import Ring
 from dynptr_harness.core.errors import EnvironmentFailed
 from dynptr_harness.core.kernel_version import KernelVersion
-from dynptr_harness.core.signals import until_signal
+from dynptr_harness.core.signals import run_until_signal
 from dynptr_harness.core.verifier_log import reason_in
 from dynptr_harness.vm.agent_client import RequestFailed
 from dynptr_harness.vm.failures import MachineFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from dynptr_harness.commands.fuzz import FuzzLimits
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
     from dynptr_harness.vm.machine import Machine
     from dynptr_harness.vm.prepare import PreparedKernel
 
-T = TypeVar("T")
 Fails: TypeAlias = "Callable[[Judged, VerifierAnswer], tuple[str, ...]]"  # returns the faults
 
 BATCH = 64  # programs in a request
@@ -194,11 +192,11 @@ class ProgramFuzzer:
             EnvironmentFailed: the kernel lacks the helper.
             Interrupted: a signal ended the run.
         """
-        return _until_signal(self._run(programs, seed, limits))
+        return run_until_signal(self._run(programs, seed, limits))
 
     def replay(self, program: RandomProgram) -> tuple[Judged | None, VerifierAnswer | None]:
         """Load one program. Return the verdict and the answer. Raises as `run`."""
-        return _until_signal(self._replay(program))
+        return run_until_signal(self._replay(program))
 
     async def _run(self, programs: JudgedPrograms, seed: int, limits: FuzzLimits) -> Result:
         result = Result(self._prepared.kernel.release, seed)
@@ -367,17 +365,6 @@ class ProgramFuzzer:
         if self._machine:
             await self._machine.kill()
             self._machine = None
-
-
-def _until_signal(work: Coroutine[None, None, T]) -> T:
-    done: list[T] = []
-
-    async def run() -> None:
-        done.append(await work)
-
-    if interrupted := asyncio.run(until_signal(run())):
-        raise interrupted
-    return done[0]
 
 
 def _unsafe(judged: Judged, answer: VerifierAnswer) -> tuple[str, ...]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import signal
 from threading import Thread
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from types import FrameType
+
+T = TypeVar("T")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -42,6 +44,24 @@ def raise_when_stdin_ends() -> None:
         os.kill(os.getpid(), signal.SIGHUP)
 
     Thread(target=watch, daemon=True).start()
+
+
+def run_until_signal(work: Coroutine[None, None, T]) -> T:
+    """Run `work` in an event loop of its own and return its result.
+
+    Raises:
+        Interrupted: a signal ended the work.
+    """
+    import asyncio  # slow to import, and few commands need it
+
+    done: list[T] = []
+
+    async def keep() -> None:
+        done.append(await work)
+
+    if interrupted := asyncio.run(until_signal(keep())):
+        raise interrupted
+    return done[0]
 
 
 async def until_signal(work: Coroutine[None, None, None]) -> Interrupted | None:

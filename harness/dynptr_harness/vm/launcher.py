@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 
 from dynptr_harness.core import run_dir
-from dynptr_harness.core.signals import until_signal
+from dynptr_harness.core.signals import run_until_signal
 from dynptr_harness.guest_image import share
 from dynptr_harness.vm import cmdline
 from dynptr_harness.vm.kvm_probe import confirm
@@ -157,19 +156,16 @@ class Machines:
             Interrupted: a signal ended the work.
             HarnessError: see `start`, or raised by the work.
         """
-        done: list[T] = []
 
-        async def stay() -> None:
+        async def stay() -> T:
             machine = await self.start(prepared)
             try:
-                done.append(await work(machine))
+                return await work(machine)
             finally:
                 await machine.kill()
 
         with self._packed_share():
-            if interrupted := asyncio.run(until_signal(stay())):
-                raise interrupted
-        return done[0]
+            return run_until_signal(stay())
 
     @contextmanager
     def _packed_share(self) -> Iterator[None]:
