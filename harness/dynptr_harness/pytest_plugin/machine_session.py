@@ -86,7 +86,10 @@ class MachineSession:
             self._jobs[selector] = self._job(selector, tuple(every()))
         job = self._jobs[selector]
         if not job.has_result(planned):
-            self.run(self._worker_for(selector).run_batch(job, self._batches[selector][planned.key]))
+            worker = self._worker_for(selector)
+            self.run(worker.run_batch(job, self._batches[selector][planned.key]))
+            if suspect := job.take_suspect():  # pytest sets the order: nothing runs before it
+                self.run(worker.run_batch(job, suspect))
         return job.cell(planned, "there is no machine")
 
     def clear(self) -> None:

@@ -32,9 +32,14 @@ class Query:
 
 @dataclass(frozen=True)
 class Batch:
-    """Queries that one machine answers one after the other."""
+    """Queries that one machine answers one after the other.
+
+    Attributes:
+        released: True if the queries come from quarantine.
+    """
 
     queries: tuple[Query, ...]
+    released: bool = False
 
     @property
     def cost(self) -> int:

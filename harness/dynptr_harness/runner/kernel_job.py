@@ -6,15 +6,17 @@ import asyncio
 import sys
 from collections import deque
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.core.errors import EnvironmentFailed, HarnessError
 from dynptr_harness.core.text import counted
 from dynptr_harness.results.model import KernelRun
-from dynptr_harness.runner.batches import cut
+from dynptr_harness.runner.batches import Batch, cut
 from dynptr_harness.runner.collector import ResultCollector
 from dynptr_harness.runner.eta import Estimate
 from dynptr_harness.runner.limits import FailureCount, Limits
+from dynptr_harness.runner.quarantine import Quarantine
 from dynptr_harness.runner.session import Session
 from dynptr_harness.vm.failures import MachineFailed
 from dynptr_harness.vm.kvm_probe import confirm
@@ -26,12 +28,10 @@ if TYPE_CHECKING:
     from dynptr_harness.conformance.cell import CellResult
     from dynptr_harness.conformance.plan import Plan, PlannedCell
     from dynptr_harness.core.progress import Progress
-    from dynptr_harness.runner.batches import Batch, Query
+    from dynptr_harness.runner.batches import Query
     from dynptr_harness.runner.isolation import Isolation
     from dynptr_harness.runner.session import Boot, Observation
     from dynptr_harness.vm.prepare import PreparedKernel
-
-LOSSES_IN_A_ROW = 3  # machines lost in a row, without a reply, after which a kernel stops
 
 
 def always(_kernel: PreparedKernel) -> bool:
@@ -85,18 +85,23 @@ class KernelJob:
         self._restores = 0
         self._splats: dict[str, None] = {}  # outside of queries, in order, each once
         self._consoles: list[str] = []
-        self._lost_in_a_row = 0
+        self._quarantine = Quarantine()
         self._last_console: str | None = None
 
     @property
     def stopped(self) -> str | None:
         """Why no more cells run, None while they do."""
-        return self._stopped or self._failures.stopped
+        return self._stopped or self._quarantine.stopped or self._failures.stopped
+
+    @property
+    def _ended(self) -> str | None:
+        """Why the cells without a result did not run. None if the job itself has no reason."""
+        return self.stopped or self._quarantine.exhausted
 
     @property
     def has_batch(self) -> bool:
         """True if there is a batch to take."""
-        return bool(self._batches) and not self.stopped
+        return bool(self._batches or self._quarantine.has_query) and not self.stopped
 
     @contextmanager
     def working(self) -> Iterator[None]:
@@ -110,8 +115,18 @@ class KernelJob:
                 self._shown.__exit__(*sys.exc_info())
 
     def take_batch(self) -> Batch | None:
-        """Remove and return the next batch."""
-        return self._batches.popleft() if self.has_batch else None
+        """Remove and return the next batch. The queries in quarantine come last, one by one."""
+        return self._batches.popleft() if self._batches and not self.stopped else self.take_suspect()
+
+    def take_suspect(self) -> Batch | None:
+        """Remove and return a query in quarantine."""
+        if self.stopped or not self._quarantine.has_query:
+            return None
+        return Batch((self._quarantine.release(),), released=True)
+
+    def without_suspects(self, batch: Batch) -> Batch:
+        """Return the part of a batch that can run now. The rest goes into quarantine."""
+        return batch if batch.released else replace(batch, queries=self._quarantine.hold_back(batch.queries))
 
     def give_back(self, batch: Batch) -> None:
         """Put back a batch, or the rest of one, that a worker could not run."""
@@ -194,12 +209,15 @@ class KernelJob:
             f"{cell.prog_type.name} {cell.case.id}"
         )
 
-    def record(self, query: Query, observed: Observation) -> None:
-        """Record the observation of a query. Too many losses in a row stop the job."""
+    def record(self, query: Query, observed: Observation, *, released: bool = False) -> None:
+        """Record the observation of a query. Too many losses in a row stop the job.
+
+        Args:
+            released: True if the query was in quarantine.
+        """
         self._results.add(query, observed, self._facts)
-        self._lost_in_a_row = self._lost_in_a_row + 1 if observed.lost else 0
-        if self._lost_in_a_row == LOSSES_IN_A_ROW:
-            self._stopped = f"{LOSSES_IN_A_ROW} machines were lost in a row"
+        self._quarantine.record(query, observed, released=released)
+        if observed.lost and (self._quarantine.stopped or self._quarantine.exhausted):
             self._last_console = observed.console
 
     def has_result(self, planned: PlannedCell) -> bool:
@@ -208,7 +226,7 @@ class KernelJob:
 
     def cell(self, planned: PlannedCell, ended: str) -> CellResult:
         """Return the result of one cell; `ended` as in `finish`."""
-        return self._results.cell(planned, self.stopped or ended)
+        return self._results.cell(planned, self._ended or ended)
 
     def finish(self, ended: str) -> tuple[KernelRun, list[CellResult]]:
         """Return the provenance of this kernel, and the results of all planned cells.
@@ -216,7 +234,7 @@ class KernelJob:
         Args:
             ended: why the remaining cells did not run, unless the job itself stopped.
         """
-        stopped = None if self._results.complete else self.stopped or ended
+        stopped = None if self._results.complete else self._ended or ended
         kernel = self._prepared.kernel
         return KernelRun(
             selector=self._prepared.selector,

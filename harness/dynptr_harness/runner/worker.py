@@ -12,7 +12,7 @@ from dynptr_harness.runner.isolation import Isolation
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from dynptr_harness.runner.batches import Batch, Query
+    from dynptr_harness.runner.batches import Batch
     from dynptr_harness.runner.kernel_job import KernelJob
     from dynptr_harness.runner.parallelism import CpuSlot
     from dynptr_harness.runner.session import Boot, Session
@@ -65,21 +65,21 @@ class Worker:
 
     async def run_batch(self, job: KernelJob, batch: Batch) -> None:
         """Run one batch, with a fresh machine after each loss. Give back the queries that cannot run."""
-        left = batch.queries
-        while left:
+        while (batch := job.without_suspects(batch)).queries:
             if job.stopped or not (session := await self._ready(job, batch)):
-                job.give_back(replace(batch, queries=left))
+                job.give_back(batch)
                 return
-            left = left[await self._run_queries(session, job, left) :]
+            done = await self._run_queries(session, job, batch)
+            batch = replace(batch, queries=batch.queries[done:])
 
     @staticmethod
-    async def _run_queries(session: Session, job: KernelJob, queries: Sequence[Query]) -> int:
+    async def _run_queries(session: Session, job: KernelJob, batch: Batch) -> int:
         """Run queries until the machine or the job ends. Return how many have a result."""
-        done = 0
+        queries, done = batch.queries, 0
         job.show(queries[0])
         async with aclosing(session.observe([query.request for query in queries])) as observed:
             async for each in observed:
-                job.record(queries[done], each)
+                job.record(queries[done], each, released=batch.released)
                 done += 1
                 if job.stopped:
                     break

@@ -19,7 +19,7 @@ from dynptr_harness.conformance.verdict import Verdict
 from dynptr_harness.core.errors import EnvironmentFailed, ExitStatus
 from dynptr_harness.core.progress import Silent
 from dynptr_harness.core.signals import SIGNALS
-from dynptr_harness.runner import runner
+from dynptr_harness.runner import quarantine, runner
 from dynptr_harness.runner.timing import Timed
 from dynptr_harness.vm.agent_client import RequestFailed
 from dynptr_harness.vm.failures import FailureKind, MachineFailed
@@ -114,9 +114,11 @@ def test_the_provenance_is_complete() -> None:
         ([FakeGuest({CELLS - 1: CRASH})], [P, P, P, P, P, C], 1, 1),
         ([FakeGuest({0: CRASH}), FakeGuest({0: HANG}), FakeGuest()], [C, H, P, P, P, P], 3, 1),
         ([FakeGuest({0: CRASH}), FakeGuest({1: CRASH}), FakeGuest({1: LOST}), FakeGuest()],
-         [C, P, C, P, L, P], 4, 1),
-        ([FakeGuest({0: CRASH}), FakeGuest({0: CRASH}), FakeGuest({0: CRASH})], [C, C, C, N, N, N], 3, 1),
-        ([FakeGuest({0: LOST}), FakeGuest({0: LOST}), FakeGuest({0: LOST})], [L, L, L, N, N, N], 3, 3),
+         [C, P, C, L, P, P], 4, 1),
+        ([FakeGuest({0: CRASH}), FakeGuest({0: CRASH}), FakeGuest({0: CRASH}), FakeGuest()],
+         [C, C, C, P, P, P], 4, 1),
+        ([FakeGuest({0: LOST}), FakeGuest({0: LOST}), FakeGuest({0: LOST}), FakeGuest()],
+         [L, L, L, P, P, P], 4, 3),
         ([FakeGuest({1: CRASH}), NO_BOOT], [P, C, N, N, N, N], 2, 1),
         ([FakeGuest({1: LOST}), NO_BOOT], [P, L, N, N, N, N], 2, 3),
         ([NO_BOOT], [N] * CELLS, 1, 3),
@@ -147,10 +149,57 @@ def test_a_failed_boot_has_a_reason_and_a_console() -> None:
     assert kernel.accelerator is None
 
 
-def test_three_losses_in_a_row_stop_the_kernel() -> None:
-    (kernel,) = ask([FakeGuest({0: CRASH}) for _ in range(3)]).result.run.kernels
+MANY = make(PROG_TYPES, [sample_case(f"{group}-001") for group in ("AAA", "BBB", "CCC", "DDD")], ["KPROBE"])
+
+
+def test_a_loss_in_each_case_stops_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quarantine, "LOSSES_IN_A_ROW", 3)
+    outcome = ask([FakeGuest({0: CRASH}) for _ in range(3)], plan=MANY)
+    (kernel,) = outcome.result.run.kernels
+    assert verdicts(outcome) == [C, C, C, N]
     assert kernel.stopped == "3 machines were lost in a row"
     assert kernel.last_console == "console of the crash"
+
+
+@pytest.mark.parametrize(
+    ("budget", "machines", "expected"),
+    [
+        (2, [CRASH, CRASH, CRASH, CRASH, CRASH], [C, C, C, C, C, N]),
+        (1, [CRASH, CRASH, CRASH, CRASH], [C, C, C, C, N, N]),
+        (0, [CRASH, CRASH, CRASH], [C, C, C, N, N, N]),
+    ],
+)
+def test_cells_of_lost_cases_may_lose_few_more_machines(
+    monkeypatch: pytest.MonkeyPatch, budget: int, machines: list[MachineFailed], expected: list[Verdict]
+) -> None:
+    monkeypatch.setattr(quarantine, "BUDGET", budget)
+    outcome = ask([FakeGuest({0: each}) for each in machines])
+    assert verdicts(outcome) == expected
+    (kernel,) = outcome.result.run.kernels
+    stopped = (
+        f"{len(machines)} machines were lost in 3 cases: no more cells of these and of similar cases run"
+    )
+    assert kernel.stopped == stopped
+    assert outcome.result.cells[-1].seen == f"not run: {stopped}"
+    assert kernel.last_console == "console of the crash"
+
+
+def test_a_case_that_crashes_everywhere_costs_only_its_own_cells() -> None:
+    cases = [sample_case("AAA-001"), sample_case("AAA-002"), sample_case("BBB-001")]
+    plan = make(PROG_TYPES, cases, ["KPROBE", "LSM", "SYSCALL"])
+    crashing = cases[1].experiment.request()["functions"]
+
+    class Crashing(FakeGuest):
+        async def ask(self, request: dict[str, Any], deadline: float) -> dict[str, Any]:
+            if request["functions"] == crashing:
+                self.closed = True
+                raise CRASH
+            return await super().ask(request, deadline)
+
+    outcome = ask([Crashing() for _ in range(3)], plan=plan)
+    assert {(cell.case, cell.verdict) for cell in outcome.result.cells} == {
+        ("AAA-001", P), ("AAA-002", C), ("BBB-001", P)
+    }  # fmt: skip
 
 
 def test_a_failed_later_boot_has_its_own_reason() -> None:

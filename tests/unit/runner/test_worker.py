@@ -15,7 +15,7 @@ from dynptr_harness.conformance.catalogue import CASES, PROG_TYPES
 from dynptr_harness.conformance.plan import make
 from dynptr_harness.conformance.verdict import Verdict
 from dynptr_harness.core.progress import Silent
-from dynptr_harness.runner import collector, kernel_job, runner
+from dynptr_harness.runner import collector, quarantine, runner
 from dynptr_harness.runner.isolation import Isolation
 from dynptr_harness.runner.parallelism import CpuSlot
 from dynptr_harness.runner.timing import Timed
@@ -240,7 +240,8 @@ def test_a_kernel_stops_without_any_machine(yard: Yard) -> None:
     assert outcome.result.run.kernels[0].stopped == "no fresh machine: the guest did not boot: the boot"
 
 
-def test_losses_of_all_workers_count_together(yard: Yard) -> None:
+def test_losses_of_all_workers_count_together(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quarantine, "LOSSES_IN_A_ROW", 3)
     yard.trouble = lambda release, _request: failed(FailureKind.CRASH) if release == FIRST else None
     outcome = yard.ask(FIRST, SECOND, jobs=2)
     first, second = outcome.result.run.kernels
@@ -303,7 +304,6 @@ def test_only_the_first_failures_are_shown_during_the_run(
     yard: Yard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(collector, "SHOWN_EARLY", 2)
-    monkeypatch.setattr(kernel_job, "LOSSES_IN_A_ROW", 100)
     yard.trouble = lambda _release, _request: failed(FailureKind.LOST)
     yard.ask(FIRST)
     assert len(yard.shown.told) == 3
