@@ -219,7 +219,7 @@ def main() -> None:
         monitor.going.wait()
     else:
         boot(fault(), monitor, events)
-        send(events, event="ready", facts={"pid": os.getpid()})
+        send(events, event="ready", facts={"release": "6.12.1", "pid": os.getpid()})
     serve(monitor, events)
     time.sleep(600)
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from dynptr_harness.host.kernel_log import KernelLog
 from dynptr_harness.vm.agent_client import AgentClient
-from dynptr_harness.vm.channel import Channel, NotTheProtocol
+from dynptr_harness.vm.channel import Channel
 from dynptr_harness.vm.console import Console
+from dynptr_harness.vm.events import NotTheProtocol
 from dynptr_harness.vm.failures import FailureKind
 from dynptr_harness.vm.qemu_process import QemuProcess
 

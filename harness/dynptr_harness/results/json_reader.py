@@ -59,7 +59,7 @@ def from_json(text: bytes, name: str) -> RunResult:
 def _document(text: bytes, name: str) -> dict[str, Any]:
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WrongUsage(f"{name} is not JSON: {error}", _HINT) from error
     if not isinstance(document, dict):
         raise WrongUsage(f"{name} is not a result of dynptr-harness: it is not a JSON object", _HINT)

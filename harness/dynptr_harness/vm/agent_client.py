@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dynptr_harness.core.errors import HarnessError
+from dynptr_harness.vm.events import LAST
 from dynptr_harness.vm.failures import FailureKind, MachineFailed
 
 if TYPE_CHECKING:
@@ -152,11 +153,9 @@ class AgentClient(ABC):
         number = self._requests
         late = f"no word from the agent for {silence:g} s"
         await self._within(self._channel.send({**request, "id": number}), silence, late)
-        while (event := await self._within(self._channel.receive(), silence, late)).get("event") not in (
-            "reply",
-            "error",
-        ):
-            heard(event)
+        event: dict[str, Any] = {}
+        while event.get("event") not in LAST:
+            event = await self._within(self._channel.next_event(number, heard), silence, late)
         if event["event"] == "error":
             raise RequestFailed(str(event.get("error")))
         reply: dict[str, Any] = event["reply"]
@@ -201,7 +200,7 @@ def _reply_of(event: dict[str, Any], kernel_messages: dict[str, Any]) -> dict[st
     """
     if event["event"] == "error":
         raise RequestFailed(str(event.get("error")), kernel_messages)
-    return {**event["reply"], "seconds": event.get("seconds"), **kernel_messages}
+    return {**event["reply"], "seconds": event.get("seconds", 0.0), **kernel_messages}
 
 
 def _last_line(log: str) -> str:

@@ -10,17 +10,14 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.protocol.codec import packed, unpacked
+from dynptr_harness.vm.events import LAST, SHOWN, NotTheProtocol, check_answer, check_first, parsed
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 # Replies contain verifier logs of several MiB. A longer line is an error of the guest.
 LONGEST_LINE = 64 << 20
-
-
-class NotTheProtocol(Exception):
-    """The guest sent an invalid message."""
 
 
 class Channel:
@@ -57,13 +54,7 @@ class Channel:
             raise NotTheProtocol(f"a line longer than {LONGEST_LINE >> 20} MiB") from None
         if not line.endswith(b"\n"):
             raise EOFError("the guest closed its port")
-        try:
-            message = json.loads(line)
-        except ValueError:
-            message = None
-        if not isinstance(message, dict):
-            raise NotTheProtocol(line[:200].decode(errors="replace").rstrip())
-        return message
+        return parsed(line)
 
     async def first_event(self) -> dict[str, Any]:
         """Return the first event of the agent: ready, with its facts, or failed.
@@ -71,8 +62,22 @@ class Channel:
         Raises EOFError and NotTheProtocol like `receive`.
         """
         event = await self.receive()
-        if event.get("event") != "failed" and not isinstance(event.get("facts"), dict):
-            raise NotTheProtocol(str(event)[:200])
+        check_first(event)
+        return event
+
+    async def next_event(self, number: int, heard: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+        """Return the next event of a request. Call `heard` with an event that is not the last one.
+
+        Raises EOFError and NotTheProtocol like `receive`.
+        """
+        event = await self.receive()
+        if event.get("event") in LAST:
+            check_answer(event, number)
+            return event
+        try:
+            heard(event)
+        except (LookupError, ValueError, TypeError) as error:
+            raise NotTheProtocol(f"{error!r}: {str(event)[:SHOWN]}") from error
         return event
 
     async def answer(self, request: dict[str, Any], number: int) -> dict[str, Any]:
@@ -95,14 +100,12 @@ class Channel:
         error the agent skips the remaining requests.
         """
         event = await self.receive()
-        is_reply = event.get("event") == "reply" and isinstance(event.get("reply"), dict)
-        if event.get("id") != number or not (is_reply or event.get("event") == "error"):
-            raise NotTheProtocol(str(event)[:200])
-        if is_reply:
+        check_answer(event, number)
+        if event["event"] == "reply":
             try:
                 event["reply"] = unpacked(request, event["reply"])
-            except (ValueError, TypeError, AttributeError) as error:
-                raise NotTheProtocol(f"{error}: {event!s:.200}") from error
+            except (ValueError, TypeError, AttributeError, KeyError) as error:
+                raise NotTheProtocol(f"{error}: {str(event)[:SHOWN]}") from error
         return event
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from collections import deque
 from typing import TYPE_CHECKING
@@ -11,9 +12,17 @@ from dynptr_harness.core.kernel_log import PANIC, SPLAT, without_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from io import FileIO
     from pathlib import Path
 
 TAIL_LINES = 120  # enough for an oops and its panic, each with registers and a call trace
+# A kernel may log without end. What exceeds these limits is not kept.
+LONGEST_FILE = 64 << 20  # bytes
+LONGEST_LINE = 64 << 10  # bytes; a longer line is cut into several
+LONGEST_EXTRACT = 256 << 10  # bytes of the console in a result
+MOST_SPLATS = 1000
+CUT = b"\n--- the rest of the console is not kept ---\n"
+LEFT_OUT = b"\n--- left out ---\n"
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\r")
 
@@ -56,9 +65,10 @@ class Console:
         with self.path.open("wb", buffering=0) as file:
             chunk = self._earlier or await stream.read(1 << 16)
             while chunk:
-                file.write(chunk)
-                self.size += len(chunk)
+                self._write(file, chunk)
                 *lines, rest = (rest + chunk).split(b"\n")
+                if len(rest) > LONGEST_LINE:
+                    lines, rest = [*lines, rest], b""
                 for line in lines:
                     self._take(line)
                 self._live = True
@@ -66,15 +76,33 @@ class Console:
         if rest:
             self._take(rest)
 
+    def _write(self, file: FileIO, chunk: bytes) -> None:
+        room = LONGEST_FILE - self.size
+        if room <= 0:
+            return
+        if len(chunk) >= room:
+            chunk = chunk[:room] + CUT
+        file.write(chunk)
+        self.size += len(chunk)
+
     def keep(self, name: str, text: str) -> None:
         """Write text to a file beside the console."""
         self.path.with_name(name).write_text(text)
 
     def since(self, position: int) -> str:
-        """Return the output after the first `position` bytes, without escape sequences."""
+        """Return the output after the first `position` bytes, without escape sequences.
+
+        Of a long output this is the beginning and the end.
+        """
+        half = LONGEST_EXTRACT // 2
         with self.path.open("rb") as file:
             file.seek(position)
-            return ESCAPE.sub("", file.read().decode(errors="replace"))
+            output = file.read(half)
+            if self.size - position > LONGEST_EXTRACT:
+                file.seek(-half, os.SEEK_END)
+                output += LEFT_OUT
+            output += file.read()
+        return ESCAPE.sub("", output.decode(errors="replace"))
 
     def tail(self) -> str:
         """Return the last lines, without escape sequences."""
@@ -90,6 +118,7 @@ class Console:
             self.panic = self.panic or found.group(1)
             self.panicked.set()
         elif SPLAT.match(text):
-            self.splats.append(text)
+            if len(self.splats) < MOST_SPLATS:
+                self.splats.append(text)
         elif text.startswith("dynptr-harness: "):
             self.notes.append(text.removeprefix("dynptr-harness: "))

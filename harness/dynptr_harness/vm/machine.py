@@ -19,8 +19,9 @@ from dynptr_harness.core import shortage
 from dynptr_harness.core.errors import EnvironmentFailed
 from dynptr_harness.vm import qemu
 from dynptr_harness.vm.agent_client import AgentClient
-from dynptr_harness.vm.channel import Channel, NotTheProtocol
+from dynptr_harness.vm.channel import Channel
 from dynptr_harness.vm.console import Console
+from dynptr_harness.vm.events import NotTheProtocol
 from dynptr_harness.vm.failures import FailureKind, MachineFailed, explain_end
 from dynptr_harness.vm.migration import CONSOLE, FACTS, STATE, Migration
 from dynptr_harness.vm.qemu_process import QemuProcess

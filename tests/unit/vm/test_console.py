@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
+from dynptr_harness.vm import console as module
 from dynptr_harness.vm.console import TAIL_LINES, Console
 from dynptr_harness.vm.failures import FailureKind, explain_end
 
@@ -80,3 +81,35 @@ def test_the_strongest_evidence_explains_the_end_of_qemu(
     console = followed(tmp_path / "console.txt", said.encode())
     found, why = explain_end(console, status, shutdown)
     assert (found, why[: len(reason)]) == (kind, reason)
+
+
+def test_a_console_without_end_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LONGEST_FILE", 1000)
+    flood = [b"flood\n" * 100] * 10
+    console = followed(tmp_path / "console.txt", *flood, b"Kernel panic - not syncing: at last\n")
+    assert console.path.read_bytes() == b"".join(flood)[:1000] + module.CUT
+    assert console.panic == "Kernel panic - not syncing: at last"
+
+
+def test_a_line_without_end_takes_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LONGEST_LINE", 100)
+    console = followed(tmp_path / "console.txt", *[b"x" * (1 << 16)] * 4)
+    assert max(map(len, console.tail().splitlines())) <= 2 << 16
+
+
+def test_warnings_without_end_are_counted_to_a_limit(tmp_path: Path) -> None:
+    warning = b"WARNING: CPU: 0 PID: 1 at a.c:1\n"
+    console = followed(tmp_path / "console.txt", warning * 2000)
+    assert len(console.splats) == module.MOST_SPLATS
+
+
+def test_an_extract_of_a_long_console_has_its_beginning_and_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LONGEST_EXTRACT", 100)
+    console = followed(tmp_path / "console.txt", b"earlier", b"first", b"x" * 1000, b"last")
+    extract = console.since(len(b"earlier"))
+    assert extract.startswith("first")
+    assert extract.endswith("last")
+    assert len(extract) < 200
+    assert console.since(console.size - 20) == "x" * 16 + "last"
