@@ -201,7 +201,8 @@ def send(events: Any, **message: Any) -> None:
 
 def main() -> None:
     words = sys.argv[sys.argv.index("-append") + 1].split()
-    say("fake QEMU")
+    if os.environ.get("FAKE_KVM") != "is silent":
+        say("fake QEMU")
     if fault() == "refuse":
         sys.exit("qemu: -drive file=root: Could not open 'root': No such file or directory")
     if "dynptr_harness.probe" in words:
@@ -212,6 +213,8 @@ def main() -> None:
             return
         if os.environ["FAKE_KVM"] == "fails":
             sys.exit("failed to initialize kvm")
+        if os.environ["FAKE_KVM"] == "stops":
+            say("KVM internal error. Suberror: 1")
         time.sleep(600)
     monitor = Monitor(obeys=fault() != "stubborn")
     events = port("events").makefile("w")

@@ -17,7 +17,7 @@ from dynptr_harness.vm.console import Console
 from dynptr_harness.vm.qemu_process import QemuProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from dynptr_harness.core.settings import Settings
     from dynptr_harness.guest_image.model import BootFiles
@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 PROBE_ARGUMENT = "dynptr_harness.probe"
 PROBE_NOTE = "user space reached"
-# Seconds. With a working KVM a kernel reaches user space in one or two. With a broken KVM QEMU spins for
-# ever.
+# Seconds. With a working KVM a kernel writes to the early console at once, and reaches user space in one or
+# two. With a broken KVM QEMU spins or stops for ever.
 PROBE_DEADLINE = 15.0
+SILENCE = 5.0
+INTERNAL_ERROR = "KVM internal error"  # QEMU's message: the guest is stopped
 
 
 def choose(files: BootFiles, *, settings: Settings) -> Accelerator:
@@ -67,20 +69,43 @@ async def probe(files: BootFiles, transcript: Path) -> str | None:
     Returns:
         None if the kernel reached user space, else the reason for the failure.
     """
-    console = Console(transcript)
+    failed = asyncio.Event()
+    said: list[str] = []
+
+    def take(line: str) -> None:
+        said.append(line)
+        if line.startswith(INTERNAL_ERROR):
+            failed.set()
+
+    console = Console(transcript, on_line=take)
     accelerator = Accelerator("kvm", "probe")
     argv = qemu.boot_command(files, accelerator, memory_mib=512, cpus=1, cmdline=[PROBE_ARGUMENT])
     process = await QemuProcess.start(argv, console)
+    error = asyncio.create_task(failed.wait())
+    ends = {process.ended, error}
     try:
-        await asyncio.wait({process.ended}, timeout=PROBE_DEADLINE)
+        await asyncio.wait(ends, timeout=SILENCE, return_when=asyncio.FIRST_COMPLETED)
+        if said and not failed.is_set():
+            remaining = PROBE_DEADLINE - SILENCE
+            await asyncio.wait(ends, timeout=remaining, return_when=asyncio.FIRST_COMPLETED)
         ended = process.ended.done()
     finally:
+        error.cancel()
         await process.kill()
+    return _failure(console, said, ended=ended)
+
+
+def _failure(console: Console, said: Sequence[str], *, ended: bool) -> str | None:
+    """Return why a probe failed. None if it reached user space."""
     if PROBE_NOTE in console.notes:
         return None
-    if not ended:
-        return f"a kernel started with it did not reach user space in {PROBE_DEADLINE:g} s"
-    return f"a kernel started with it ended: {console.panic or console.tail().rpartition(chr(10))[2]}"
+    if error := next((line for line in said if line.startswith(INTERNAL_ERROR)), None):
+        return f"a kernel started with it stopped: {error}"
+    if ended:
+        return f"a kernel started with it ended: {console.panic or console.tail().rpartition(chr(10))[2]}"
+    if not said:
+        return f"a kernel started with it wrote nothing in {SILENCE:g} s"
+    return f"a kernel started with it did not reach user space in {PROBE_DEADLINE:g} s"
 
 
 def confirm(chosen: Accelerator, facts: Mapping[str, Any]) -> None:

@@ -71,6 +71,8 @@ def test_another_kernel_qemu_or_boot_of_the_host_is_probed_again(
     [
         ("spins", "/dev/null opens, but a kernel started with it did not reach user space in 0.5 s"),
         ("fails", "/dev/null opens, but a kernel started with it ended: failed to initialize kvm"),
+        ("is silent", "/dev/null opens, but a kernel started with it wrote nothing in 0.3 s"),
+        ("stops", "/dev/null opens, but a kernel started with it stopped: KVM internal error. Suberror: 1"),
     ],
 )
 def test_a_failed_probe_chooses_tcg_with_the_reason(
@@ -82,7 +84,8 @@ def test_a_failed_probe_chooses_tcg_with_the_reason(
     reason: str,
 ) -> None:
     monkeypatch.setenv("FAKE_KVM", how)
-    monkeypatch.setattr(kvm_probe, "PROBE_DEADLINE", 0.5 if how == "spins" else 10)
+    monkeypatch.setattr(kvm_probe, "PROBE_DEADLINE", 0.5 if how == "spins" else 600)
+    monkeypatch.setattr(kvm_probe, "SILENCE", 0.3 if how in ("spins", "is silent") else 600)
     settings = Settings(tmp_path / "cache")
     chosen = [choose(files, settings=settings) for _ in range(2)]
     assert [each.name for each in chosen] == ["tcg", "tcg"]
