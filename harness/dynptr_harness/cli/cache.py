@@ -10,7 +10,7 @@ import typer
 from dynptr_harness.cli import completion
 from dynptr_harness.cli.app import app
 from dynptr_harness.cli.default_group import WithDefault
-from dynptr_harness.cli.options import JsonFlag, settings_for, terminal_width
+from dynptr_harness.cli.options import JsonFlag, schema_option, settings_for, terminal_width
 from dynptr_harness.core.errors import ExitStatus
 
 cache_app = typer.Typer(cls=WithDefault)
@@ -35,6 +35,7 @@ def list_cache(
         bool, typer.Option("--all", "-a", help="List each entry, not only a sum for each kernel.")
     ] = False,
     as_json: JsonFlag = False,
+    schema: Annotated[bool, schema_option("cache")] = False,  # noqa: ARG001
 ) -> None:
     """List the content of the cache: kinds, kernels, disk space, last use, and the limits.
 

@@ -6,6 +6,7 @@ import time
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from dynptr_harness import __version__
 from dynptr_harness.cli.kernel_list import mebibytes
 from dynptr_harness.core.text import columns
 
@@ -32,7 +33,13 @@ def as_document(directory: Path, entries: Sequence[Entry], limits: Mapping[str, 
         }
         for each in entries
     ]
-    return {"directory": str(directory), "limits_mib": dict(limits), "entries": rows}
+    return {
+        "schema_version": 1,
+        "harness": __version__,
+        "directory": str(directory),
+        "limits_mib": dict(limits),
+        "entries": rows,
+    }
 
 
 def as_lines(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import contextmanager
 from pathlib import Path  # noqa: TC003  (typer reads annotations)
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,8 +15,8 @@ from dynptr_harness.cli.options import (
     BareOptions,
     GuestOptions,
     JsonFlag,
-    KernelOption,
     OneKernelOption,
+    ProbeKernelOption,
     ProbeOptions,
     console_on,
     expand_options,
@@ -24,8 +24,11 @@ from dynptr_harness.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from dynptr_harness.core.errors import ExitStatus, HarnessError
+    from dynptr_harness.report.probe import Answer
+    from dynptr_harness.vm.failures import MachineFailed
     from dynptr_harness.vm.launcher import Machines
     from dynptr_harness.vm.machine import Machine
 
@@ -111,7 +114,7 @@ def probe(
         ),
     ],
     *,
-    kernel: KernelOption = ["6.12"],  # noqa: B006  (typer copies it)
+    kernel: ProbeKernelOption = None,
     prog_type: Annotated[
         list[str] | None,
         typer.Option(
@@ -127,6 +130,13 @@ def probe(
         list[str] | None,
         typer.Option("--function", "-f", metavar="NAME", help="Load only these functions; repeatable."),
     ] = None,
+    minimum: Annotated[
+        bool,
+        typer.Option(
+            "--minimum",
+            help="Show the oldest kernel that each program loads on, and what newer ones change.",
+        ),
+    ] = False,
     log: Annotated[bool, typer.Option("--log", help="Show the whole verifier log.")] = False,
     as_json: JsonFlag = False,
     schema: Annotated[bool, schema_option("probe")] = False,  # noqa: ARG001
@@ -141,41 +151,98 @@ def probe(
 
     Exit status: 0 all accepted, 1 some refused, 2 clang rejected a file, 3 the environment failed.
 
+    With --minimum, every kernel is booted, by default the best of each series. If the environment fails on
+    one, it is `not answered`. Exit status: 0 each program loads on a kernel and all newer ones, 1 a program
+    does not, 3 this is not known because a kernel is not answered.
+
     Examples:
 
     * `dynptr-harness probe trace.bpf.c --kernel oldest --kernel newest`
     * `dynptr-harness probe filter.c -t XDP -t 'SCHED_*' --kernel 6.1 --log`
     * `dynptr-harness probe target/bpf/probe.o --json`
+    * `dynptr-harness probe trace.bpf.c --minimum`
     """
     import json
 
     from dynptr_harness.commands import probe as probing
     from dynptr_harness.commands.user_program import CompileFailed, UserProgram
+    from dynptr_harness.core.errors import WrongUsage
+    from dynptr_harness.kernels.selectors import ALL
     from dynptr_harness.report.probe import ProbeReport, as_document
     from dynptr_harness.vm.launcher import Machines
 
     def show_diagnostics(diagnostics: str) -> None:
         print(diagnostics, end="", file=sys.stderr)
 
+    if minimum and log:
+        raise WrongUsage("--minimum shows no logs", "leave out --log, or use --json")
+    failures = _Failures()
+    on_failure = failures.add if minimum else None
     try:
         sources = [UserProgram.read(each) for each in files]
         wanted = probing.Wanted(tuple(function or ()), tuple(prog_type or ()))
         for source in sources:
             wanted.prog_types_for(source)
         progress = boot.progress()
-        machines = Machines(kernel, boot.options(), settings=boot.settings(), progress=progress)
+        machines = Machines(
+            kernel or [ALL if minimum else "6.12"],
+            boot.options(),
+            settings=boot.settings(),
+            progress=progress,
+            on_failure=on_failure,
+        )
         with _console_on_failure():
-            answers = probing.probe(machines, sources, wanted, progress, show_diagnostics)
+            answers = probing.probe(machines, sources, wanted, progress, show_diagnostics, on_failure)
     except CompileFailed as failed:
         show_diagnostics(failed.diagnostics)
         if as_json:
             print(json.dumps(as_document([probing.not_compiled(failed)], [(failed.name, "")]), indent=1))
         raise
+    document = as_document(answers, [(each.name, each.loader) for each in sources])
+    if minimum:
+        raise typer.Exit(_show_minimum(document, answers, failures.reasons, as_json=as_json))
     if as_json:
-        print(json.dumps(as_document(answers, [(each.name, each.loader) for each in sources]), indent=1))
+        print(json.dumps(document, indent=1))
     else:
         console_on().print(ProbeReport(answers, with_log=log), soft_wrap=True)
     raise typer.Exit(not all(answer.accepted for answer in answers))
+
+
+class _Failures:
+    """The kernels that are not answered, with the reason."""
+
+    def __init__(self) -> None:
+        self.reasons: dict[str, str] = {}
+
+    def add(self, kernel: str, error: HarnessError) -> None:
+        """Add a kernel, and print the end of its console if its machine failed."""
+        from dynptr_harness.vm.failures import MachineFailed
+
+        self.reasons[kernel] = str(error)
+        if isinstance(error, MachineFailed):
+            _print_console(error)
+
+
+def _show_minimum(
+    document: dict[str, Any], answers: Sequence[Answer], not_answered: Mapping[str, str], *, as_json: bool
+) -> ExitStatus:
+    """Print the oldest kernel of each program. Return the exit status."""
+    import json
+
+    from dynptr_harness.core.errors import ExitStatus
+    from dynptr_harness.report.minimum import MinimumReport, as_fields, minima
+
+    programs = minima(answers, not_answered)
+    if as_json:
+        print(json.dumps(document | as_fields(programs, not_answered), indent=1))
+    else:
+        console_on().print(MinimumReport(programs, not_answered), soft_wrap=True)
+    if any(each.changes for each in programs):  # no further answer can change this
+        return ExitStatus.NOT_AS_EXPECTED
+    if not_answered:
+        return ExitStatus.ENVIRONMENT_FAILED
+    wrong = not all(each.loads_from_then_on for each in programs)
+    return ExitStatus.NOT_AS_EXPECTED if wrong else ExitStatus.AS_EXPECTED
 
 
 @app.command()
@@ -246,11 +313,16 @@ def _machines_of_one(kernel: str, boot: GuestOptions) -> Machines:
 @contextmanager
 def _console_on_failure() -> Iterator[None]:
     """Print the end of the console to standard error if a machine fails."""
-    from dynptr_harness.core.text import console_part
     from dynptr_harness.vm.failures import MachineFailed
 
     try:
         yield
     except MachineFailed as failed:
-        print(*console_part(failed.tail, CONSOLE_LINES), sep="\n", file=sys.stderr)
+        _print_console(failed)
         raise
+
+
+def _print_console(failed: MachineFailed) -> None:
+    from dynptr_harness.core.text import console_part
+
+    print(*console_part(failed.tail, CONSOLE_LINES), sep="\n", file=sys.stderr)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from dynptr_harness.cli.app import app
-from dynptr_harness.cli.options import JsonFlag, terminal_width
+from dynptr_harness.cli.options import JsonFlag, schema_option, terminal_width
 from dynptr_harness.core.errors import ExitStatus, WrongUsage
 from dynptr_harness.core.text import columns, counted
 
@@ -37,6 +37,7 @@ def kconfig(
     *,
     check: CheckOption = None,
     as_json: JsonFlag = False,
+    schema: Annotated[bool, schema_option("kconfig")] = False,  # noqa: ARG001
 ) -> None:
     """Print a configuration fragment that makes every case testable, or check a .config."""
     from dynptr_harness.conformance import kconfig as conformance

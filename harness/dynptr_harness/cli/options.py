@@ -64,6 +64,17 @@ KernelOption = Annotated[
         autocompletion=completion.kernels,
     ),
 ]
+ProbeKernelOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--kernel",
+        "-k",
+        metavar="KERNEL",
+        help="Kernel to load into; repeatable, selected as for `run`. Default: 6.12; with --minimum, all.",
+        autocompletion=completion.kernels,
+        show_default=False,
+    ),
+]
 OneKernelOption = Annotated[
     str,
     typer.Option(

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from dynptr_harness.commands.user_program import FileRefused
 from dynptr_harness.conformance import plan
 from dynptr_harness.conformance.catalogue import PROG_TYPES
-from dynptr_harness.core.errors import WrongUsage
+from dynptr_harness.core.errors import HarnessError, WrongUsage
 from dynptr_harness.core.refusal import Refuser, refusal
-from dynptr_harness.report.probe import Answer
+from dynptr_harness.report.probe import WHOLE_FILE, Answer
 from dynptr_harness.vm.failures import FailureKind, MachineFailed
 
 if TYPE_CHECKING:
@@ -21,10 +21,9 @@ if TYPE_CHECKING:
     from dynptr_harness.core.refusal import Refusal
     from dynptr_harness.vm.launcher import Machines
     from dynptr_harness.vm.machine import Machine
-    from dynptr_harness.vm.prepare import PreparedKernel
+    from dynptr_harness.vm.prepare import OnFailure, PreparedKernel
 
 LOAD_DEADLINE = 600.0  # seconds; an emulated guest takes minutes for a verifier log of 100 MB
-WHOLE_FILE = "(all)"  # replaces the function if the file is refused before its programs are known
 
 
 @dataclass(frozen=True)
@@ -71,21 +70,33 @@ def probe(
     wanted: Wanted,
     progress: Progress,
     heard: Callable[[str], None],
+    on_failure: OnFailure | None = None,
 ) -> list[Answer]:
     """Load each function of each file into each type on every kernel.
 
     Args:
         heard: called with the diagnostics of clang, once for each file.
+        on_failure: called with the release of a kernel on which the environment failed, and the error. Such a
+            kernel has no answers. None to raise the error.
 
     Raises:
         WrongUsage: a file does not compile, or lacks a program.
         HarnessError: the environment failed.
     """
     answers: list[Answer] = []
-    for number, prepared in enumerate(machines.kernels):
-        with progress.phase(f"loading into {prepared.kernel.release}"):
-            on_first = _ignore if number else heard  # diagnostics are the same on every kernel
-            answers += _OneKernel(machines, prepared, wanted, on_first).answers(sources)
+    on_first = heard  # diagnostics are the same on every kernel
+    for prepared in machines.kernels:
+        try:
+            with progress.phase(f"loading into {prepared.kernel.release}"):
+                answers += _OneKernel(machines, prepared, wanted, on_first).answers(sources)
+        except WrongUsage:
+            raise
+        except HarnessError as error:
+            if not on_failure:
+                raise
+            on_failure(prepared.kernel.release, error)
+        else:
+            on_first = _ignore
     return answers
 
 

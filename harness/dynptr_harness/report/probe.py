@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Key = TypeVar("Key", bound="Hashable")
 _REFERENCE = re.compile(r"\b(ref_obj_id|ref_id|id)=\d+")
+WHOLE_FILE = "(all)"  # replaces the function if the file is refused before its programs are known
 MOST_NAMES = 6  # in the heading of a reason
 
 

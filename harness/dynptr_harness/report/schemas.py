@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-NAMES = ("cases", "diff", "doctor", "kernels", "probe", "types")
+NAMES = ("cache", "cases", "diff", "doctor", "kconfig", "kernels", "probe", "types")
 
 
 def schema_text(name: str) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from dynptr_harness.core.progress import Progress
     from dynptr_harness.core.settings import Settings
-    from dynptr_harness.vm.prepare import PreparedKernel
+    from dynptr_harness.vm.prepare import OnFailure, PreparedKernel
 
 
 T = TypeVar("T")
@@ -68,6 +68,7 @@ class Machines:
         options: options of all machines.
         settings: the settings.
         progress: shows the preparation.
+        on_failure: as for `dynptr_harness.vm.prepare.prepare`.
 
     Attributes:
         kernels: the prepared kernels.
@@ -79,7 +80,13 @@ class Machines:
     """
 
     def __init__(
-        self, selectors: Sequence[str], options: Options, *, settings: Settings, progress: Progress
+        self,
+        selectors: Sequence[str],
+        options: Options,
+        *,
+        settings: Settings,
+        progress: Progress,
+        on_failure: OnFailure | None = None,
     ) -> None:
         self.kernels, image = prepare(
             selectors,
@@ -88,6 +95,7 @@ class Machines:
             modules=options.modules,
             accelerator=options.accelerator,
             append=cmdline.words(options.append, bare=options.bare),
+            on_failure=on_failure,
         )
         self._options = options
         saved = options.snapshot and settings.snapshot_limit_mib > 0

@@ -18,6 +18,8 @@ from dynptr_harness.core.cache import MANIFEST, Cache
 from dynptr_harness.vm import migration
 from typer.testing import CliRunner
 
+from tests.unit.schemas import validated
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -93,7 +95,11 @@ def test_each_entry_can_be_listed(cache: Path) -> None:  # noqa: ARG001
 
 
 def test_json_has_all_fields(cache: Path) -> None:
-    document = json.loads(run("--json", "snapshots").output)
+    document = validated("cache", run("--json", "snapshots").output)
+    assert {each["kind"] for each in validated("cache", run("--json").output)["entries"]} >= {
+        "snapshots",
+        "apt",
+    }
     assert document["directory"] == str(cache)
     assert document["limits_mib"] == {"snapshots": 8192}
     first = document["entries"][0]

@@ -203,6 +203,63 @@ def test_a_crash_is_an_answer_and_the_rest_is_loaded(command: Command, file: Pat
     assert command.machines  # all requests were sent
 
 
+def test_the_minimum_is_the_oldest_kernel_that_accepts(command: Command, file: Path) -> None:
+    command.kernels = ["6.1.0-x", RELEASE]
+    command.machines = [OwnGuest(REFUSED, {"program": 0}), OwnGuest()]
+    ended = command("probe", "-q", str(file), "-t", "XDP", "--minimum")
+    assert ended.status == 0, ended
+    assert ended.out.splitlines() == [
+        "kernels: 6.1, 6.12",
+        "",
+        "good as XDP: loads from 6.12",
+        "  6.1: verifier: Unreleased reference id=2",
+        "",
+        "bad as XDP: loads from 6.1, the oldest that was asked",
+    ]
+
+
+def test_the_minimum_as_json_has_the_answers_and_matches_the_schema(command: Command, file: Path) -> None:
+    command.kernels = ["6.1.0-x", RELEASE]
+    command.machines = [OwnGuest(), OwnGuest(REFUSED)]
+    ended = command("probe", "-q", str(file), "-t", "XDP", "-f", "good", "--minimum", "--json")
+    assert ended.status == 1
+    document = validated("probe", ended.out)
+    assert len(document["answers"]) == 2
+    (program,) = document["minimum"]
+    assert (program["oldest"], program["complete"]) == ("6.1.0-x", True)
+    assert [each["kernel"] for each in program["changes"]] == [RELEASE]
+
+
+@pytest.mark.parametrize("answer", [{"program": 0}, REFUSED], ids=["loads", "refused"])
+def test_a_kernel_that_does_not_boot_has_no_answer(
+    command: Command, file: Path, monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any]
+) -> None:
+    failed = MachineFailed(FailureKind.BOOT, "no agent", tail="last words", console=Path("/c"))
+
+    async def start(*_: Any) -> OwnGuest:
+        if waiting:
+            return waiting.pop()
+        raise failed
+
+    waiting = [OwnGuest(answer)]
+    command.kernels = [RELEASE, "6.1.0-x"]
+    monkeypatch.setattr("dynptr_harness.vm.launcher.Snapshots.start", start)
+    ended = command("probe", "-q", str(file), "-t", "XDP", "-f", "good", "--minimum")
+    assert ended.status == 3
+    assert ended.out.splitlines()[-1] == "6.1 not answered: the guest did not boot: no agent"
+    assert "last words" in ended.err
+
+
+def test_a_minimum_without_kernels_that_answer_is_status_3(command: Command, file: Path) -> None:
+    lost = MachineFailed(FailureKind.LOST, "QEMU was ended by SIGKILL", tail="last words", console=Path("/c"))
+    command.machines = [OwnGuest(lost)]
+    ended = command("probe", "-q", str(file), "-t", "XDP", "--minimum", "--json")
+    assert ended.status == 3
+    document = validated("probe", ended.out)
+    assert (document["answers"], document["minimum"]) == ([], [])
+    assert [each["kernel"] for each in document["not_answered"]] == [RELEASE]
+
+
 def test_several_files_share_a_machine_and_the_answers_name_them(
     command: Command, file: Path, tmp_path: Path
 ) -> None:

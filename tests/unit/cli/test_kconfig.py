@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import json
 from typing import TYPE_CHECKING
 
 import pytest
 from dynptr_harness.cli.app import app
 from typer.testing import CliRunner
+
+from tests.unit.schemas import validated
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +56,7 @@ def test_an_option_that_is_only_useful_does_not_change_the_status() -> None:
 
 def test_json_has_all_fields() -> None:
     checked = run("--check", "-", "--json", stdin=FRAGMENT.replace("CONFIG_FPROBE=y", ""))
-    (lack,) = json.loads(checked.output)
+    (lack,) = validated("kconfig", checked.output)
     assert lack.pop("cells") > 0
     assert lack == {
         "option": "CONFIG_FPROBE",
@@ -75,3 +76,8 @@ def test_a_file_that_is_no_configuration_is_wrong_usage(
     checked = run("--check", str(tmp_path / "file"))
     assert checked.exception is not None
     assert said in str(checked.exception)
+
+
+def test_the_fragment_and_a_complete_configuration_match_the_schema() -> None:
+    assert "CONFIG_BPF_SYSCALL=y" in validated("kconfig", run("--json").output)
+    assert validated("kconfig", run("--check", "-", "--json", stdin=FRAGMENT).output) == []

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from tests.unit.cli.command import Command
 
-# Commands whose JSON is a result, or of which no format is promised.
-WITHOUT_SCHEMA = {"run", "merge", "cache", "kconfig"}
+# Commands whose JSON is a result.
+WITHOUT_SCHEMA = {"run", "merge"}
 
 
 def options_of(command: Any) -> set[str]:
