@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 T = TypeVar("T")
+
+# Half of a surrogate pair, escaped or encoded. JSON can write what UTF-8 cannot encode.
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
 
 _HINT = "give a file that `run --json` or `merge --json` wrote"
 
@@ -63,7 +67,20 @@ def _document(text: bytes, name: str) -> dict[str, Any]:
         raise WrongUsage(f"{name} is not JSON: {error}", _HINT) from error
     if not isinstance(document, dict):
         raise WrongUsage(f"{name} is not a result of dynptr-harness: it is not a JSON object", _HINT)
-    return document
+    return _encodable(document) if _SURROGATE.search(text) else document
+
+
+def _encodable(part: Any) -> Any:
+    """Return a JSON document with '?' for characters that UTF-8 cannot encode."""
+    match part:
+        case str():
+            return part.encode("utf-8", "replace").decode()
+        case list():
+            return [_encodable(each) for each in part]
+        case dict():
+            return {_encodable(name): _encodable(value) for name, value in part.items()}
+        case _:
+            return part
 
 
 def _result(document: Mapping[str, Any], name: str) -> RunResult:

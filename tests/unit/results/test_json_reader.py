@@ -46,6 +46,11 @@ def test_a_written_result_is_read_back(made: RunResult) -> None:
     assert from_json(as_json(made).encode(), "r.json") == made
 
 
+def test_half_a_character_is_read_as_a_question_mark() -> None:
+    text = as_json(result([cell(seen="\ud800")]))
+    assert from_json(text.encode(), "r.json").cells[0].seen == "?"
+
+
 def test_unknown_fields_are_ignored() -> None:
     document = json.loads(as_json(result([cell()])))
     for place in (document, document["run"], document["run"]["kernels"][0], document["cells"][0]):
