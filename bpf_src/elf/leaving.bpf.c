@@ -325,3 +325,27 @@ static __noinline int submit_clone(struct bpf_dynptr *ptr)
 HOLDING(ver_214, struct bpf_dynptr clone; bpf_dynptr_clone(&ptr, &clone); overwrite(&ptr); submit(&clone))
 HOLDING(ver_214_last, overwrite(&ptr))
 HOLDING(ver_214_accepted, submit_clone(&ptr))
+
+static __noinline int submit_original(struct bpf_dynptr *ptr)
+{
+	struct bpf_dynptr clone;
+
+	bpf_dynptr_clone(ptr, &clone);
+	submit(ptr);
+	return bpf_dynptr_write(&clone, 0, &(u8){ 1 }, 1, 0);
+}
+
+static __noinline int write_and_submit_original(struct bpf_dynptr *ptr)
+{
+	struct bpf_dynptr clone;
+
+	bpf_dynptr_clone(ptr, &clone);
+	bpf_dynptr_write(&clone, 0, &(u8){ 1 }, 1, 0);
+	submit(ptr);
+	return 0;
+}
+
+/* VER-215: the use of a dynptr after the release of its clone in the frame of another function. */
+HOLDING(ver_215_clone, submit_original(&ptr))
+HOLDING(ver_215_original, submit_clone(&ptr); bpf_dynptr_write(&ptr, 0, &(u8){ 1 }, 1, 0))
+HOLDING(ver_215_accepted, write_and_submit_original(&ptr))

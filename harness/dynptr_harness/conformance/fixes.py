@@ -773,7 +773,7 @@ FIXES = (
         "bpf: Refactor object relationship tracking and fix dynptr UAF bug",
         "7.2",
         VERIFIER,
-        ("VER-116",),
+        ("VER-116", "VER-215"),
     ),
     Fix(
         "3a354149bcea",

@@ -259,4 +259,26 @@ CASES = (
         loaders=ELF,
         kfuncs=("bpf_dynptr_clone",),
     ),
+    row(
+        "VER-215",
+        "after the release in one function, the verifier rejects the use of a clone in the frame of another",
+        "leaving",
+        (
+            refused("ver_215_clone", EINVAL, "Expected an initialized dynptr as R1"),
+            refused("ver_215_original", EINVAL, "Expected an initialized dynptr as R1"),
+            accepted("ver_215_accepted"),
+        ),
+        "kernel/bpf/verifier.c, release_reference: dynptrs in all frames (v7.2, 308c7a0ae885)",
+        (
+            Older(
+                (7, 2),
+                "before v7.2 a release ends only the clones in the frame of the released dynptr "
+                "(unmark_stack_slots_dynptr; 308c7a0ae885)",
+                (accepted("ver_215_clone"), accepted("ver_215_original")),
+                defect=True,
+            ),
+        ),
+        loaders=ELF,
+        kfuncs=("bpf_dynptr_clone",),
+    ),
 )
