@@ -4,15 +4,12 @@ import re
 import sys
 import tomllib
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 TABLE = Path(__file__).with_name("bugs.toml")
 DEFINED_IN = "kernel/bpf/ringbuf.c"
 SWITCH = "extern int dynptr_bug;\n"
-DEFINITION = """#include <linux/module.h>
-int dynptr_bug;
-core_param(dynptr_bug, dynptr_bug, int, 0644);
-"""
+DEFINITION = Path(__file__).with_name("switch.c")
 
 
 class BadAnchor(Exception):
@@ -36,7 +33,7 @@ def body(source: str, function: str) -> tuple[int, int]:
     return found[0].span()
 
 
-def edit(source: str, bug: dict[str, str]) -> Edit:
+def edit(source: str, bug: dict[str, Any]) -> Edit:
     """Return the edit that plants a bug, in terms of the pristine source."""
     start, end = body(source, bug["function"])
     anchor = bug["anchor"]
@@ -46,7 +43,7 @@ def edit(source: str, bug: dict[str, str]) -> Edit:
     return _edit(bug, at, at + len(anchor))
 
 
-def _edit(bug: dict[str, str], start: int, end: int) -> Edit:
+def _edit(bug: dict[str, Any], start: int, end: int) -> Edit:
     planted = {key: switched(bug, key) for key in ("before", "after", "replace") if key in bug}
     match planted:
         case {"before": text}:
@@ -58,12 +55,12 @@ def _edit(bug: dict[str, str], start: int, end: int) -> Edit:
     raise BadAnchor("none of before, after, replace")
 
 
-def switched(bug: dict[str, str], key: str) -> str:
+def switched(bug: dict[str, Any], key: str) -> str:
     """Return the text of a bug with the condition of its switch."""
     return re.sub(r"\bPLANTED\b", f"unlikely(READ_ONCE(dynptr_bug) == {bug['id']})", bug[key])
 
 
-def planted(source: str, bugs: list[dict[str, str]]) -> str:
+def planted(source: str, bugs: list[dict[str, Any]]) -> str:
     """Return the source of a file with its bugs."""
     edits = []
     for bug in bugs:
@@ -84,12 +81,13 @@ def planted(source: str, bugs: list[dict[str, str]]) -> str:
 def with_switch(source: str, path: str) -> str:
     """Return a file with the declaration or definition of the switch after its first #include."""
     end = source.index("\n", source.index("#include ")) + 1
-    return source[:end] + (DEFINITION if path == DEFINED_IN else SWITCH) + source[end:]
+    return source[:end] + (DEFINITION.read_text() if path == DEFINED_IN else SWITCH) + source[end:]
 
 
-def table() -> list[dict[str, str]]:
+def table() -> list[dict[str, Any]]:
     """Return the bugs of bugs.toml."""
-    return tomllib.loads(TABLE.read_text())["bug"]
+    bugs: list[dict[str, Any]] = tomllib.loads(TABLE.read_text())["bug"]
+    return bugs
 
 
 def main() -> None:
