@@ -1,7 +1,7 @@
 """Look for each planted bug with the catalogue and with random testing, and write results.json.
 
-Each machine starts from one snapshot of the kernel without a bug. A request to the agent then switches one bug
-on until the machine ends. So every bug is seen by a kernel that boots.
+Each machine starts from one snapshot of the kernel without a bug. A request to the agent then switches one
+bug on until the machine ends. So every bug is seen by a kernel that boots.
 """
 
 import argparse
@@ -33,6 +33,7 @@ from tests.mutation.plant import table
 
 RESULTS = Path(__file__).with_name("results.json")
 FIRST_TYPES = ("RAW_TRACEPOINT", "SYSCALL")
+VERIFIER = "kernel/bpf/verifier.c"
 SEEN = {Verdict.FAIL, Verdict.CRASH, Verdict.HANG}  # the other unexpected verdicts blame the environment
 ROWS = 3  # failures after which a bug counts as caught
 SWITCH_DEADLINE = 30.0  # seconds
@@ -180,13 +181,25 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--bugs", type=_numbers, default=[], help="such as 0,5-9; 0 is no bug. Default: all")
     parser.add_argument("--only", choices=("catalogue", "sequences", "programs"), help="run only this search")
     parser.add_argument("--seconds", type=float, default=60, help="of each search with random testing")
-    parser.add_argument("--first", action="store_true", help=f"run the rows of {FIRST_TYPES} only")
+    parser.add_argument(
+        "--first",
+        action="store_true",
+        help=f"run only the rows of {FIRST_TYPES} that suit the file of the bug",
+    )
     parser.add_argument("--jobs", type=int, default=2, help="machines at a time")
     parser.add_argument("--results", type=Path, default=RESULTS, help="file that is extended")
     return parser.parse_args()
 
 
-def searched(hunt: Hunt, plans: dict[str, Plan], whole: Plan, given: argparse.Namespace) -> Record:
+def _plans(given: argparse.Namespace, *, verifier: bool) -> dict[str, Plan]:
+    """Return the plans for a bug in the order of their use: rows that may show it first, then all."""
+    catalogue = loader.load()
+    suits = [case for case in catalogue.cases if (case.id[:3] == "VER") == verifier and case.id[:3] != "LOD"]
+    plans = {"first": make(catalogue.prog_types, suits, FIRST_TYPES)}
+    return plans if given.first else plans | {"all": make(catalogue.prog_types, catalogue.cases)}
+
+
+def searched(hunt: Hunt, plans: dict[str, Plan], given: argparse.Namespace) -> Record:
     """Return the record of the current bug: of each search that was asked for."""
     searches = {
         "catalogue": lambda: bug_record(hunt, plans, given.jobs),
@@ -197,7 +210,7 @@ def searched(hunt: Hunt, plans: dict[str, Plan], whole: Plan, given: argparse.Na
     if not hunt.machines.bug:
         del searches["catalogue"]
     if not hunt.machines.bug and given.only in (None, "catalogue"):
-        failed = hunt.failures(whole, given.jobs)
+        failed = hunt.failures(list(plans.values())[-1], given.jobs)
         record["failures"] = sorted((cell.prog_type, cell.case, cell.loader) for cell in failed)
     for name in (name for name in searches if given.only in (None, name)):
         try:
@@ -210,11 +223,8 @@ def searched(hunt: Hunt, plans: dict[str, Plan], whole: Plan, given: argparse.Na
 def main() -> None:
     """Search, and write the results after each bug."""
     given = _arguments()
-    catalogue = loader.load()
-    plans = {"first": make(catalogue.prog_types, catalogue.cases, FIRST_TYPES)}
-    whole = make(catalogue.prog_types, catalogue.cases)
-    if not given.first:
-        plans["all"] = whole
+    plans = {verifier: _plans(given, verifier=verifier) for verifier in (False, True)}
+    in_verifier = {each["id"]: each["file"] == VERIFIER for each in table()}
     machines = BuggyMachines(
         [given.kernel], Options(), settings=Settings.from_environment(), progress=Silent()
     )
@@ -222,7 +232,9 @@ def main() -> None:
     for bug in given.bugs or [0, *(each["id"] for each in table())]:
         machines.bug = bug
         known = results.get("0", {}).get("failures", [])
-        record = searched(Hunt(machines, frozenset(map(tuple, known))), plans, whole, given)
+        record = searched(
+            Hunt(machines, frozenset(map(tuple, known))), plans[in_verifier.get(bug, False)], given
+        )
         results.setdefault(str(bug), {}).update(record)
         given.results.write_text(json.dumps(results, indent=1, sort_keys=True) + "\n")
         print(bug, json.dumps(record)[:400], flush=True)
