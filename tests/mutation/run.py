@@ -36,6 +36,7 @@ FIRST_TYPES = ("RAW_TRACEPOINT", "SYSCALL")
 VERIFIER = "kernel/bpf/verifier.c"
 SEEN = {Verdict.FAIL, Verdict.CRASH, Verdict.HANG}  # the other unexpected verdicts blame the environment
 ROWS = 3  # failures after which a bug counts as caught
+CASE_SECONDS = 20.0  # after which a cell hangs
 SWITCH_DEADLINE = 30.0  # seconds
 SEED = 1
 
@@ -103,7 +104,7 @@ class Hunt:
 
     def failures(self, plan: Plan, jobs: int) -> list[CellResult]:
         """Run cells until `ROWS` of them fail, and return these."""
-        result = runner.run(
+        outcome = runner.run(
             self.machines.kernels,
             plan,
             boot=self.machines.start,
@@ -113,9 +114,15 @@ class Hunt:
             guest_packages=self.machines.guest_packages,
             jobs=jobs,
             first_alone=self.machines.leaves_snapshot,
-            limits=Limits(max_failures=ROWS if self.machines.bug else None, excused=self._excused),
-        ).result
-        return [cell for cell in result.cells if cell.verdict in SEEN and not self._excused(cell)]
+            limits=Limits(
+                case_seconds=CASE_SECONDS,
+                max_failures=ROWS if self.machines.bug else None,
+                excused=self._excused,
+            ),
+        )
+        if outcome.interrupted:
+            raise outcome.interrupted
+        return [cell for cell in outcome.result.cells if cell.verdict in SEEN and not self._excused(cell)]
 
     def _excused(self, cell: CellResult) -> bool:
         return cell.ok or (cell.prog_type, cell.case, cell.loader) in self.known
