@@ -193,6 +193,7 @@ def _arguments() -> argparse.Namespace:
         action="store_true",
         help=f"run only the rows of {FIRST_TYPES} that suit the file of the bug",
     )
+    parser.add_argument("--case", action="append", help="run only these rows; may be repeated")
     parser.add_argument("--jobs", type=int, default=2, help="machines at a time")
     parser.add_argument("--results", type=Path, default=RESULTS, help="file that is extended")
     return parser.parse_args()
@@ -202,6 +203,8 @@ def _plans(given: argparse.Namespace, *, verifier: bool) -> dict[str, Plan]:
     """Return the plans for a bug in the order of their use: rows that may show it first, then all."""
     catalogue = loader.load()
     suits = [case for case in catalogue.cases if (case.id[:3] == "VER") == verifier and case.id[:3] != "LOD"]
+    if given.case:
+        return {"first": make(catalogue.prog_types, catalogue.cases, FIRST_TYPES, given.case)}
     plans = {"first": make(catalogue.prog_types, suits, FIRST_TYPES)}
     return plans if given.first else plans | {"all": make(catalogue.prog_types, catalogue.cases)}
 
