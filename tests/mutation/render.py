@@ -37,8 +37,12 @@ def _programs(search: dict[str, Any], sound: dict[str, Any]) -> str:
     """Name a failure, or the first safe program that only the kernel with the bug rejects."""
     if search.get("found"):
         return f"after {search['found']}"
-    usual = sound.get("programs", {}).get("rejected", {})
-    rejected = [number for reason, number in search.get("rejected", {}).items() if reason not in usual]
+    usual = sound.get("programs", {})
+    rejected = [
+        number
+        for reason, number in search.get("rejected", {}).items()
+        if number <= usual.get("ran", 0) and reason not in usual["rejected"]
+    ]
     return f"safe, rejected: after {min(rejected)}" if rejected else ""
 
 
@@ -68,7 +72,7 @@ def _row(bug: dict[str, Any], results: dict[str, Any]) -> str:
     record = results.get(str(bug["id"]), {})
     rows, sequences, programs = outcome(record, results["0"])
     if not is_caught(bug, results):
-        rows = bug.get("unseen", "**survives**")
+        rows = bug.get("unseen") or f"**survives**: {bug['open']}"
     cells = (
         str(bug["id"]),
         f"`{bug['function']}`",

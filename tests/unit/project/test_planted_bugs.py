@@ -23,16 +23,14 @@ def test_the_table_is_well_formed() -> None:
     for bug in BUGS:
         (change,) = {"before", "after", "replace"} & bug.keys()
         assert "PLANTED" in bug[change]
-        assert bug.keys() <= {"id", "file", "function", "what", "anchor", "unseen", change}
+        assert bug.keys() <= {"id", "file", "function", "what", "anchor", "unseen", "open", change}
 
 
 @pytest.mark.parametrize("bug", BUGS, ids=lambda bug: str(bug["id"]))
 def test_every_bug_has_an_outcome(bug: dict[str, Any]) -> None:
-    record = RESULTS[str(bug["id"])]
-    assert {"catalogue", "sequences"} <= record.keys()
-    assert render.is_caught(bug, RESULTS) != bool(bug.get("unseen")), (
-        "caught, or a reason why it cannot be seen"
-    )
+    assert "catalogue" in RESULTS[str(bug["id"])]
+    reasons = [reason for reason in (bug.get("unseen"), bug.get("open")) if reason]
+    assert len(reasons) == (0 if render.is_caught(bug, RESULTS) else 1), "caught, or one reason why it is not"
 
 
 def test_the_kernel_without_a_bug_passes() -> None:
@@ -64,7 +62,7 @@ def test_a_bug_changes_one_function(change: dict[str, str], line: str) -> None:
     [
         ({"function": "third"}, "bug 7, a.c: 0 definitions of third"),
         ({"anchor": "b++;"}, "bug 7, a.c: 0 matches of 'b..;' in second"),
-        ({"anchor": "a"}, "bug 7, a.c: 4 matches of 'a' in second"),
+        ({"anchor": "a"}, "bug 7, a.c: 3 matches of 'a' in second"),
     ],
 )
 def test_a_bug_that_does_not_fit_the_source_is_an_error(wrong: dict[str, str], message: str) -> None:
