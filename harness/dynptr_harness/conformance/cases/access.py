@@ -51,6 +51,24 @@ def _wide(granted: bool) -> Experiment:
     return _on_16_bytes(_write(U32, 8, error), _read(U32, 8, error), _slice(U32, 8, pointer))
 
 
+def _over_all_pages() -> Experiment:
+    """Write into three pages of a record from the last of four pages to the end of the second mapping."""
+    ring, page = 4 * RING_SIZE, RING_SIZE
+    start = 3 * page + 16
+    first = ring - start - 8  # offset of the first byte of the ring
+    places = (first, first + page, ring - 16 - 8)  # the last one is in the page where the record starts
+    written = tuple(Access("write", 0, 8, at, source=8 * i) for i, at in enumerate(places))
+    payload = b"1st page2nd page4th page"
+    read = tuple(_read(at, 8, 0, data=payload[8 * i : 8 * i + 8]) for i, at in enumerate(places))
+    return script(
+        Event((Step((Reserve(start - 8),)),)),
+        Consume((start - 8,)),
+        Event((Step((Reserve(ring - 16),), written + read, payload),)),
+        Consume((ring - 16,)),
+        ring_size=ring,
+    )
+
+
 CASES = (
     Case(
         "DYN-001",
@@ -226,5 +244,23 @@ CASES = (
             Consume((PATTERN,)),
         ),
         _AREA,
+    ),
+    Case(
+        "DYN-030",
+        "a record that wraps and is as large as the ring allows keeps the bytes of its pages apart",
+        _over_all_pages(),
+        _AREA,
+        types=("RAW_TRACEPOINT",),
+    ),
+    Case(
+        "DYN-031",
+        "the padding of a record of 13 bytes is out of bounds",
+        script(
+            Event(
+                (Step((Reserve(13),), (_write(5, 8, 0), _write(6, 8, -E2BIG), _slice(13, 1, 0)), PATTERN),)
+            ),
+            Consume((13,)),
+        ),
+        _BOUNDS,
     ),
 )

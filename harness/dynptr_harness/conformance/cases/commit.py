@@ -150,6 +150,12 @@ CASES = (
         _COMMIT,
     ),
     Case(
+        "CMT-060",
+        "an empty record that is discarded never arrives",
+        script(Event((discarded(b""), submitted(b"behind it"))), Consume((b"behind it",))),
+        _COMMIT,
+    ),
+    Case(
         "QRY-001",
         "AVAIL_DATA counts open and discarded records, including their headers",
         script(

@@ -7,8 +7,10 @@ from errno import E2BIG, EAGAIN, EINVAL
 from dynptr_harness.conformance.case import Case, Difference
 from dynptr_harness.conformance.experiments.base import RING_SIZE, Experiment
 from dynptr_harness.conformance.experiments.script import (
+    CONS_POS,
     FORCE_WAKEUP,
     NO_WAKEUP,
+    PROD_POS,
     U32,
     U64,
     Access,
@@ -126,6 +128,21 @@ _AROUND_THE_LIMIT = script(
     Peek((DYNPTR_MAX_SIZE,)),
     ring_size=32 * MIB,
 )
+
+
+def _past_2_to_32() -> Experiment:
+    """Discard so many of the largest records that positions exceed 2^32, and submit one more."""
+    largest = Event(fill=Fill(Reserve(DYNPTR_MAX_SIZE, release="discard"), 1, 1))
+    times = U32 // footprint(DYNPTR_MAX_SIZE) + 1
+    start = times * footprint(DYNPTR_MAX_SIZE)
+    positions = (Access("query", start, flags=CONS_POS), Access("query", start + 16, flags=PROD_POS))
+    return script(
+        *(largest, Seek()) * times,
+        Event((Step((Reserve(8),), (Access("write", 0, 8), *positions), b"the last"),)),
+        Consume((b"the last",)),
+        ring_size=32 * MIB,
+    )
+
 
 CASES = (
     Case(
@@ -403,5 +420,34 @@ CASES = (
         "discarding a null dynptr, with any flags, has no effect and wakes no consumer",
         _null_releases("discard"),
         _RELEASE,
+    ),
+    Case(
+        "RSV-060",
+        "a record arrives after the positions have passed 2^32, and queries return all 64 bits",
+        _past_2_to_32(),
+        _SPACE,
+        types=("RAW_TRACEPOINT",),
+    ),
+    Case(
+        "RSV-061",
+        "in a ring of 2 MiB, a record that starts after the first MiB arrives",
+        script(
+            Event((Step((Reserve(MIB),)), submitted(b"after the first MiB"))),
+            Consume((MIB, b"after the first MiB")),
+            ring_size=2 * MIB,
+        ),
+        "kernel/bpf/ringbuf.c, bpf_ringbuf_rec_pg_off: a distance in pages (v5.8, 457f44363a88)",
+        types=("RAW_TRACEPOINT",),
+    ),
+    Case(
+        "RSV-062",
+        "a record with its header in the last 8 bytes of a page is written and arrives",
+        script(
+            Event((Step((Reserve(4080),)), submitted(b"in the next page"))),
+            Consume((4080, b"in the next page")),
+            ring_size=2 * RING_SIZE,
+        ),
+        "kernel/bpf/ringbuf.c, bpf_ringbuf_restore_from_rec: by the page of the header (v5.8, 457f44363a88)",
+        types=("RAW_TRACEPOINT",),
     ),
 )

@@ -6,6 +6,7 @@ from errno import EINVAL
 from typing import TYPE_CHECKING
 
 from dynptr_harness.conformance.case import Case
+from dynptr_harness.conformance.experiments.base import RING_SIZE
 from dynptr_harness.conformance.experiments.script import (
     FORCE_WAKEUP,
     NO_WAKEUP,
@@ -208,6 +209,27 @@ CASES = (
         _each(
             _released_behind_an_open_one(NO_WAKEUP, woken=False),
             _released_behind_an_open_one(0, woken=True),
+        ),
+        _COMMIT,
+    ),
+    Case(
+        "WKP-020",
+        "a ring with one empty record is readable",
+        script(Event((submitted(b""),)), Watch(), Wait(woken=True), Poll(readable=True), Consume((b"",))),
+        _POLL,
+    ),
+    Case(
+        "WKP-021",
+        "in the second lap of the ring, a release with flags 0 wakes a consumer that has caught up",
+        script(
+            Event((Step((Reserve(RING_SIZE - 24),)),)),
+            Consume((RING_SIZE - 24,)),
+            Event((Step((Reserve(16),)),)),  # from the last 16 bytes over the end
+            Consume((16,)),
+            Watch(),
+            Event((submitted(b"second lap"),)),
+            Wait(woken=True),
+            Consume((b"second lap",)),
         ),
         _COMMIT,
     ),
