@@ -199,7 +199,18 @@ def send(events: Any, **message: Any) -> None:
     events.flush()
 
 
+def firmware() -> None:
+    """Run only the firmware. It spins under KVM if FAKE_FIRMWARE says so."""
+    with open(os.environ["FAKE_PROBES"], "a") as counted:  # noqa: PTH123
+        counted.write("firmware\n")
+    if os.environ.get("FAKE_FIRMWARE") != "spins" or "kvm" not in sys.argv:
+        say("No bootable device.")
+    time.sleep(600)
+
+
 def main() -> None:
+    if "-append" not in sys.argv:
+        firmware()
     words = sys.argv[sys.argv.index("-append") + 1].split()
     if os.environ.get("FAKE_KVM") != "is silent":
         say("fake QEMU")

@@ -45,7 +45,8 @@ def bisect(
             metavar="CONFIG",
             exists=True,
             dir_okay=False,
-            help="Configuration of the kernels. Default: the .config of the tree.",
+            help="Configuration of the kernels. Default: the .config of the tree, or if there is none, the "
+            "smallest one with the fragment of `dynptr-harness kconfig`.",
             show_default=False,
         ),
     ] = None,
@@ -54,7 +55,7 @@ def bisect(
         typer.Option(
             metavar="COMMAND",
             help="Shell command that builds arch/x86/boot/bzImage in the tree. Default: `make olddefconfig "
-            "&& make -jN bzImage`.",
+            "&& make -jN bzImage`, and `modules` if the configuration has any.",
             show_default=False,
         ),
     ] = None,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from dynptr_harness.commands import run as run_command
 from dynptr_harness.commands.git_bisect import GitBisect
 from dynptr_harness.commands.kernel_build import KernelBuild
+from dynptr_harness.conformance.kconfig import fragment
 from dynptr_harness.conformance.verdict import Verdict
 from dynptr_harness.core.errors import EnvironmentFailed, ExitStatus, HarnessError, WrongUsage
 from dynptr_harness.core.signals import Interrupted
@@ -88,7 +89,8 @@ def bisect(
     Args:
         query: the question.
         tree: kernel tree under git.
-        config: configuration of the kernels. None for the .config of the tree.
+        config: configuration of the kernels. None for the .config of the tree, or if there is none, the
+            smallest one with the fragment of `dynptr-harness kconfig`.
         check_ends: test `good` and `bad` first.
         request: options of the runs. Its kernels are replaced.
         settings: the settings.
@@ -114,7 +116,7 @@ def bisect(
         out.print("resuming the bisection", soft_wrap=True)
     else:
         git.check_clean()
-        state.begin(config, ends)
+        state.begin(config, ends, build)
     query = replace(query, good=ends[0], bad=ends[1])
     bisection = _Bisection(query, git, state, build, request, settings, out, err)
     try:
@@ -154,23 +156,23 @@ class _State:
         good, bad = before["ends"]
         return good, bad
 
-    def begin(self, config: Path | None, ends: tuple[str, str]) -> None:
+    def begin(self, config: Path | None, ends: tuple[str, str], build: KernelBuild) -> None:
         """Keep the query, its ends and the configuration, and start the bisection.
 
         Raises:
-            WrongUsage: there is no configuration.
+            EnvironmentFailed: there is no configuration, and the tree cannot be configured.
         """
-        source = config or self._git.tree / ".config"
-        if not source.is_file():
-            raise WrongUsage(
-                f"there is no {source}", "configure the tree, or give a configuration with --config FILE"
-            )
-        content, used = source.read_bytes(), self._git.tree / ".config"
+        used = self._git.tree / ".config"
+        source = config or used
+        content = source.read_bytes() if source.is_file() else None
         shutil.rmtree(self._directory, ignore_errors=True)
         self._directory.mkdir()
-        self.config.write_bytes(content)
         if used.is_file():
             shutil.copyfile(used, self._used)
+        if content is None:
+            build.configure(fragment())
+        else:
+            self.config.write_bytes(content)
         document = {"query": self._document(), "ends": ends}
         (self._directory / "query.json").write_text(json.dumps(document))
         self._git.start()
@@ -191,6 +193,8 @@ class _State:
         self._git.reset()
         if self._used.is_file():
             shutil.copyfile(self._used, self._git.tree / ".config")
+        else:
+            (self._git.tree / ".config").unlink(missing_ok=True)
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def _document(self) -> object:
@@ -275,7 +279,7 @@ class _Bisection:
             except EnvironmentFailed as failed:
                 return Tested(SKIP, f"it does not build: {_last_line(failed.fact)}")
             try:
-                request = replace(self._request, kernels=(str(self._build.image),))
+                request = replace(self._request, kernels=(str(self._build.selector),))
                 outcome = run_command.execute(request, settings=self._settings, err=self._err)
             except HarnessError as failed:
                 return Tested(SKIP, f"it does not run: {failed.fact}")
@@ -347,7 +351,7 @@ class _Bisection:
 
     def _command(self, commit: str, result: RunResult | None) -> str:
         defect = next((cell for cell in result.cells if self._is_defect(cell)), None) if result else None
-        words = ["dynptr-harness", "run", "--kernel", str(self._build.image)]
+        words = ["dynptr-harness", "run", "--kernel", str(self._build.selector)]
         types = [defect.prog_type] if defect else self._query.prog_types
         cases = [defect.case] if defect else self._query.cases
         for option, values in (("-t", types), ("-c", cases)):

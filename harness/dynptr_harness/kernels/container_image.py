@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import re
 import shutil
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from dynptr_harness.core import subprocesses
 from dynptr_harness.core.errors import WrongUsage
-from dynptr_harness.kernels import bzimage
+from dynptr_harness.kernels import bzimage, installed
 from dynptr_harness.kernels.model import Kernel
 from dynptr_harness.kernels.source import Choice, KernelSource
 
@@ -40,7 +38,6 @@ KERNEL = re.compile(r"(?:.*/)?(?:vmlinuz|bzImage)[^/]*")
 MODULE = re.compile(r"(?:.*/)?lib/modules/([^/]+/.+)")
 
 NEEDED_MIB = 2000
-DEPMOD_DEADLINE = 300.0
 
 
 class ContainerImageSource(KernelSource):
@@ -112,10 +109,7 @@ def _extract(client: DockerClient, image: Image, name: str, directory: Path) -> 
             shutil.rmtree(other)
     has_modules = (modules / kernel.release).is_dir()
     if has_modules:
-        what = f"indexing modules of {kernel.release}"
-        subprocesses.run(
-            ["depmod", "-C", os.devnull, "-b", directory, kernel.release], what=what, deadline=DEPMOD_DEADLINE
-        )
+        installed.index(directory, kernel.release)
     facts = {"release": kernel.release, "sha256": kernel.sha256, "modules": has_modules}
     (directory / PROVENANCE).write_text(json.dumps(facts))
 

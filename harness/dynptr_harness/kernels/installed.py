@@ -94,8 +94,11 @@ def index(directory: Path, release: str) -> None:
     Modules that gzip compressed are uncompressed: Debian's depmod and modprobe cannot read them.
     """
     modules = directory / "usr/lib/modules" / release
-    for link in ("build", "source"):
-        (modules / link).unlink(missing_ok=True)
+    for name in ("build", "source"):  # links, or directories in an image
+        if (modules / name).is_symlink():
+            (modules / name).unlink()
+        else:
+            shutil.rmtree(modules / name, ignore_errors=True)
     for module in modules.rglob("*.ko.gz"):
         with gzip.open(module) as packed, module.with_suffix("").open("wb") as plain:
             shutil.copyfileobj(packed, plain)

@@ -1,17 +1,21 @@
-"""The choice between KVM and TCG: KVM must boot the kernel once, and the guest confirms the choice."""
+"""The choice between KVM and TCG.
+
+KVM must run the firmware and boot the kernel once. The guest confirms the choice.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dynptr_harness.core import kvm
 from dynptr_harness.core.cache import Cache
 from dynptr_harness.core.errors import EnvironmentFailed
-from dynptr_harness.vm import qemu
+from dynptr_harness.vm import firmware_probe, qemu
 from dynptr_harness.vm.accelerator import Accelerator
 from dynptr_harness.vm.console import Console
 from dynptr_harness.vm.qemu_process import QemuProcess
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     from dynptr_harness.guest_image.model import BootFiles
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+ANSWER = "answer.json"
 PROBE_ARGUMENT = "dynptr_harness.probe"
 PROBE_NOTE = "user space reached"
 # Seconds. With a working KVM a kernel writes to the early console at once, and reaches user space in one or
@@ -33,9 +38,9 @@ INTERNAL_ERROR = "KVM internal error"  # QEMU's message: the guest is stopped
 
 
 def choose(files: BootFiles, *, settings: Settings) -> Accelerator:
-    """Return KVM if this kernel reaches user space with it, else TCG.
+    """Return KVM if the firmware runs with it and this kernel reaches user space, else TCG.
 
-    The result of the boot is cached for this QEMU, this kernel and this boot of the host.
+    The firmware runs once for this QEMU and this boot of the host, and each kernel once.
 
     Raises:
         EnvironmentFailed: QEMU is missing or too old.
@@ -43,24 +48,41 @@ def choose(files: BootFiles, *, settings: Settings) -> Accelerator:
     qemu_version = qemu.version()
     if reason := kvm.unusable():
         return Accelerator("tcg", reason)
-    digest = hashlib.sha256(f"{BOOT_ID.read_text()} {qemu_version}".encode())
-    for part in (
-        files.kernel,
-        Path(__file__),
-        Path(qemu.__file__),
-    ):  # kernel and recipe
-        digest.update(part.read_bytes())
-    key = digest.hexdigest()[:24]
-
-    def answer(directory: Path) -> None:
-        failure = asyncio.run(probe(files, directory / "console.txt"))
-        (directory / "answer.json").write_text(json.dumps({"failure": failure}))
-
-    entry = Cache(settings.cache).entry("kvm-probe", key, answer)
-    failure = json.loads((entry / "answer.json").read_text())["failure"]
+    cache = Cache(settings.cache)
+    host = f"{BOOT_ID.read_text()} {qemu_version}"
+    entry = cache.entry("kvm-probe", _key(host, Path(firmware_probe.__file__)), _firmware)
+    failure = _answer(entry)
+    if failure is None:
+        entry = cache.entry("kvm-probe", _key(host, files.kernel), partial(_kernel, files))
+        failure = _answer(entry)
     if failure is None:
         return Accelerator("kvm", "a probe with this kernel reached user space")
-    return Accelerator("tcg", f"{kvm.DEVICE} opens, but {failure} (see {entry / 'console.txt'})")
+    return Accelerator("tcg", f"{kvm.DEVICE} opens, but {failure} (see {entry})")
+
+
+def _key(host: str, *what: Path) -> str:
+    """Return the key of a probe: host, what it runs, and the recipe."""
+    digest = hashlib.sha256(host.encode())
+    for part in (*what, Path(__file__), Path(qemu.__file__)):
+        digest.update(part.read_bytes())
+    return digest.hexdigest()[:24]
+
+
+def _firmware(directory: Path) -> None:
+    _keep(directory, asyncio.run(firmware_probe.failure(directory)))
+
+
+def _kernel(files: BootFiles, directory: Path) -> None:
+    _keep(directory, asyncio.run(probe(files, directory / "console.txt")))
+
+
+def _keep(directory: Path, failure: str | None) -> None:
+    (directory / ANSWER).write_text(json.dumps({"failure": failure}))
+
+
+def _answer(entry: Path) -> str | None:
+    failure: str | None = json.loads((entry / ANSWER).read_text())["failure"]
+    return failure
 
 
 async def probe(files: BootFiles, transcript: Path) -> str | None:

@@ -97,6 +97,22 @@ def boot_command(
     ]  # fmt: skip
 
 
+def firmware_command(accelerator: Accelerator) -> list[str]:
+    """Return the command that runs only the firmware, with its messages on standard output."""
+    return [
+        *("setpriv", "--pdeathsig", "KILL", "--"),
+        PROGRAM,
+        *("-nodefaults", "-no-user-config"),
+        *("-display", "none"),
+        *("-machine", "q35"),
+        *("-m", "64M"),
+        *_vcpus(accelerator, 1, round_robin=False),
+        # SeaBIOS writes its messages to this I/O port.
+        *("-chardev", "stdio,id=console,signal=off", "-device", "isa-debugcon,iobase=0x402,chardev=console"),
+        "-no-reboot",
+    ]
+
+
 def _vcpus(accelerator: Accelerator, cpus: int, *, round_robin: bool) -> list[str]:
     if accelerator.name == "kvm":
         return ["-accel", "kvm", "-cpu", "host", "-smp", str(cpus)]

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 MAKE = """#!/bin/sh
 case $* in
+allnoconfig) sed '/^#/d' "$KCONFIG_ALLCONFIG" >.config ;;
 olddefconfig) echo CONFIG_MADE=y >>.config ;;
-*bzImage)
+*bzImage | *bzImage\\ modules)
 	if grep -q 'no build' kernel; then
 		echo 'kernel/bpf/ringbuf.c:1: error: expected ;' >&2
 		exit 2
@@ -37,6 +38,7 @@ olddefconfig) echo CONFIG_MADE=y >>.config ;;
 	mkdir -p arch/x86/boot
 	cat kernel .config >arch/x86/boot/bzImage
 	cp kernel tested
+	case $* in *modules) echo modules >>arch/x86/boot/bzImage ;; esac
 	;;
 *) exit 64 ;;
 esac
@@ -103,7 +105,7 @@ def tested(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     monkeypatch.setattr("dynptr_harness.commands.bisect.rootfs.ensure", lambda *_: None)
 
     def prepare(selectors: Sequence[str], **_options: Any) -> Any:
-        started.append(Path(selectors[0]).read_text())
+        started.append(_image(selectors[0]).read_text())
         return [replace(subject(), selector=selectors[0])], SimpleNamespace(packages={})
 
     async def boot(*_: Any) -> FakeGuest:
@@ -114,6 +116,12 @@ def tested(command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     monkeypatch.setattr("dynptr_harness.vm.launcher.prepare", prepare)
     monkeypatch.setattr("dynptr_harness.vm.launcher.Machine.boot", boot)
     return started
+
+
+def _image(selector: str) -> Path:
+    """Return the image that a selector stands for: a file, or the image of a tree."""
+    path = Path(selector)
+    return path / "arch/x86/boot/bzImage" if path.is_dir() else path
 
 
 def bisect(command: Command, tree: Tree, good: str, bad: str, *more: str) -> Ended:
@@ -150,6 +158,25 @@ def test_a_configuration_can_be_given(
     assert (tree.directory / ".config").read_text() == "CONFIG_MINE=y\n"
 
 
+def test_modules_of_the_configuration_are_built_and_used(
+    command: Command, tree: Tree, tested: list[str]
+) -> None:
+    (tree.directory / ".config").write_text("CONFIG_MINE=m\n")
+    ended = bisect(command, tree, tree.commits[8], tree.commits[9])
+    assert ended.status == 0, ended
+    assert all(text.endswith("modules\n") for text in tested)
+    assert f"bzImage modules) && dynptr-harness run --kernel {tree.directory} -t" in ended.out
+
+
+def test_a_tree_without_configuration_gets_the_fragment(
+    command: Command, tree: Tree, tested: list[str]
+) -> None:
+    (tree.directory / ".config").unlink()
+    assert bisect(command, tree, tree.commits[8], tree.commits[9]).status == 0
+    assert all("CONFIG_BPF_SYSCALL=y" in text.splitlines() for text in tested)
+    assert not (tree.directory / ".config").exists()
+
+
 def test_commits_that_do_not_build_or_boot_are_skipped(
     command: Command, tmp_path: Path, tested: list[str]
 ) -> None:
@@ -177,7 +204,7 @@ def test_a_known_defect_counts_as_one_with_fixed(
     command: Command, tree: Tree, tested: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def execute(request: Any, **_: Any) -> Any:
-        defect = "good" in Path(request.kernels[0]).read_text()
+        defect = "good" in _image(request.kernels[0]).read_text()
         made = cell(verdict=Verdict.KNOWN_DEFECT, reason="a defect") if defect else cell()
         return SimpleNamespace(result=result([made]), interrupted=None)
 
@@ -264,8 +291,6 @@ def test_mistakes_are_reported_before_anything_is_built(
     (tree.directory / "kernel").write_text("changed")
     wrong("uncommitted changes: kernel")
     tree.git("checkout", "kernel")
-    (tree.directory / ".config").unlink()
-    wrong(f"there is no {tree.directory}/.config")
     tree.git("bisect", "start")
     wrong("a bisection of git alone is running")
     tree.git("bisect", "reset")

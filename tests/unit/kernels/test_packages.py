@@ -197,6 +197,18 @@ def test_compressed_modules(
     assert all(path.read_bytes()[:4] == b"\x7fELF" for path in extracted)
 
 
+def test_a_source_tree_beside_the_modules_is_left_out(
+    place: Path, fetch: Callable[..., list[Kernel]]
+) -> None:
+    release = "6.12.9"
+    files = {f"boot/vmlinuz-{release}": image(release), f"boot/config-{release}": modular()}
+    files |= below("lib/modules", release, {name: module(name) for name in BOOT_MODULES}, ".ko")
+    files[f"lib/modules/{release}/build/Makefile"] = b"all:"
+    (kernel,) = fetch(write_tar(place / "kernel.tar", files))
+    assert kernel.modules is not None
+    assert not (kernel.modules / "build").exists()
+
+
 def test_a_directory_with_several_kernels_has_them_all(
     place: Path, plain: dict[str, bytes], fetch: Callable[..., list[Kernel]]
 ) -> None:

@@ -38,7 +38,7 @@ def probes(fake_qemu: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(qemu, "PROGRAM", str(fake_qemu))
     monkeypatch.setattr(qemu, "version", lambda: "10.0.2")
     monkeypatch.setattr(kvm, "DEVICE", Path("/dev/null"))
-    return lambda: len(counted.read_text().splitlines())
+    return lambda: counted.read_text().splitlines().count("probe")
 
 
 def test_kvm_is_used_after_a_successful_probe_which_is_cached(
@@ -64,6 +64,21 @@ def test_another_kernel_qemu_or_boot_of_the_host_is_probed_again(
     monkeypatch.setattr(kvm_probe, "BOOT_ID", boot_id)
     choose(files, settings=settings)
     assert probes() == 4
+
+
+def test_a_kvm_that_is_slower_than_tcg_is_found_without_a_kernel(
+    files: BootFiles, probes: Callable[[], int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAKE_FIRMWARE", "spins")
+    settings = Settings(tmp_path / "cache")
+    other = tmp_path / "other"
+    other.write_text("another kernel")
+    for kernel in (files.kernel, other):
+        chosen = choose(replace(files, kernel=kernel), settings=settings)
+        assert chosen.name == "tcg"
+        assert "/dev/null opens, but the firmware did not end in" in chosen.reason
+    assert probes() == 0
+    assert (tmp_path / "probes").read_text().splitlines() == ["firmware"] * 2
 
 
 @pytest.mark.parametrize(
