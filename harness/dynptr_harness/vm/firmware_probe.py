@@ -22,7 +22,7 @@ LAST_LINE = "No bootable device"  # of SeaBIOS
 TCG_DEADLINE = 10.0  # seconds
 # KVM may need this many times the time of TCG. A KVM with hardware needs less than TCG.
 SLOWEST = 4
-SHORTEST = 1.0  # seconds that KVM has at least
+SHORTEST = 3.0  # seconds that KVM has at least: the answer holds until the host boots again
 
 
 async def failure(directory: Path) -> str | None:
