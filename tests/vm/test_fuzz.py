@@ -8,7 +8,8 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from dynptr_harness.commands.fuzz import Fuzzer, FuzzLimits
+from dynptr_harness.commands.fuzz import Fuzzer
+from dynptr_harness.commands.fuzz_session import FuzzLimits
 from dynptr_harness.core.errors import ExitStatus
 from dynptr_harness.core.progress import Silent
 from dynptr_harness.vm.launcher import Machines, Options
@@ -30,7 +31,7 @@ def fuzzer(kernel: Kernel, settings: Settings) -> Fuzzer:
 
 
 def test_a_correct_kernel_has_no_difference(fuzzer: Fuzzer) -> None:
-    result = fuzzer.run(SEED, FuzzLimits(sequences=SEQUENCES))
+    result = fuzzer.run(SEED, FuzzLimits(inputs=SEQUENCES))
     assert result.status is ExitStatus.AS_EXPECTED, (result.found, result.unanswered)
     assert result.sequences == SEQUENCES
 
@@ -44,7 +45,7 @@ def test_a_rule_that_the_kernel_does_not_follow_is_found(
         return (size + 15) // 8 * 8 + 8 * (size % 8 == 1)
 
     monkeypatch.setattr("dynptr_harness.conformance.model.ring.footprint", rounded)
-    result = fuzzer.run(SEED, FuzzLimits(sequences=64))
+    result = fuzzer.run(SEED, FuzzLimits(inputs=64))
     assert result.status is ExitStatus.NOT_AS_EXPECTED
     assert len(result.found[0].sequence.acts) < 10
 

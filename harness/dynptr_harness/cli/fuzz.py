@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,7 +21,52 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from dynptr_harness.commands.fuzz_session import FuzzLimits
+
 DEFAULT_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class FuzzOptions(ProbeOptions):
+    """Options of the commands that test kernels with random input."""
+
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            min=0, metavar="N", help="Run for N seconds per kernel. Default: 60.", show_default=False
+        ),
+    ] = None
+    seed: Annotated[
+        int | None,
+        typer.Option(metavar="S", help="Repeat the run with this seed.", show_default=False),
+    ] = None
+    replay: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Run only this replay file; `-` is standard input."),
+    ] = None
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Directory for replay files.")
+    ] = Path()
+
+    def __post_init__(self) -> None:
+        if not self.output.is_dir():
+            raise WrongUsage(f"there is no directory {self.output}", "create it, or name another one")
+
+    def limits(self, inputs: int | None) -> FuzzLimits:
+        """Return when a run ends, with `inputs` as the option of the command."""
+        from dynptr_harness.commands.fuzz_session import FuzzLimits
+
+        default = DEFAULT_SECONDS if inputs is None else None
+        return FuzzLimits(default if self.seconds is None else self.seconds, inputs)
+
+    def chosen_seed(self) -> int:
+        """Return the seed, a random one if none was given."""
+        return secrets.randbelow(1 << 31) if self.seed is None else self.seed
+
+    @property
+    def replayed(self) -> tuple[str, str] | None:
+        """The text and the name of the replay file."""
+        return (_text(self.replay), str(self.replay)) if self.replay else None
 
 
 @app.command()
@@ -38,31 +84,12 @@ def fuzz(
             autocompletion=completion.prog_types,
         ),
     ] = "RAW_TRACEPOINT",
-    seconds: Annotated[
-        float | None,
-        typer.Option(
-            min=0, metavar="N", help="Run for N seconds per kernel. Default: 60.", show_default=False
-        ),
-    ] = None,
     sequences: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="Number of sequences per kernel.", show_default=False),
     ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(metavar="S", help="Repeat the sequences of this seed.", show_default=False),
-    ] = None,
-    replay: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Run only the sequence in this replay file; `-` is standard input."
-        ),
-    ] = None,
-    directory: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="Directory for replay files.")
-    ] = Path(),
     coverage: Annotated[bool, typer.Option("--coverage", help="Show the coverage of the sequences.")] = False,
-    boot: ProbeOptions,
+    boot: FuzzOptions,
 ) -> None:
     """Run random sequences of actions and compare each reply with a model of the kernel.
 
@@ -89,13 +116,8 @@ def fuzz(
             f"there is no program type {prog_type!r} that allows the helper",
             "`dynptr-harness types` lists the program types",
         )
-    if not directory.is_dir():
-        raise WrongUsage(f"there is no directory {directory}", "create it, or name another one")
-    again = Sequence.from_json(_text(replay), str(replay))[0] if replay else None
-    seed = secrets.randbelow(1 << 31) if seed is None else seed
-    limits = fuzzing.FuzzLimits(
-        seconds=DEFAULT_SECONDS if seconds is None and sequences is None else seconds, sequences=sequences
-    )
+    again = Sequence.from_json(*boot.replayed)[0] if boot.replayed else None
+    seed, limits = boot.chosen_seed(), boot.limits(sequences)
     progress, out = boot.progress(), console_on()
     machines = Machines(kernel, boot.options(), settings=boot.settings(), progress=progress)
     statuses = [ExitStatus.AS_EXPECTED]
@@ -110,9 +132,8 @@ def fuzz(
         statuses.append(result.status)
         _print(out, fuzzing.report(result, coverage=coverage))
         for found in result.found:
-            say(f"replay file: {fuzzing.write(found, result, directory)}")
-    different = ExitStatus.NOT_AS_EXPECTED in statuses
-    raise typer.Exit(ExitStatus.NOT_AS_EXPECTED if different else max(statuses))
+            say(f"replay file: {fuzzing.write(found, result, boot.output)}")
+    raise typer.Exit(_worst(statuses))
 
 
 @app.command(name="fuzz-programs")
@@ -120,38 +141,19 @@ def fuzz(
 def fuzz_programs(
     *,
     kernel: KernelOption = ["6.12"],  # noqa: B006  (typer copies it)
-    seconds: Annotated[
-        float | None,
-        typer.Option(
-            min=0, metavar="N", help="Run for N seconds per kernel. Default: 60.", show_default=False
-        ),
-    ] = None,
     programs: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="Number of programs per kernel.", show_default=False),
     ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(metavar="S", help="Repeat the programs of this seed.", show_default=False),
-    ] = None,
-    replay: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Load only the program in this replay file; `-` is standard input."
-        ),
-    ] = None,
-    directory: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="Directory for replay files.")
-    ] = Path(),
-    boot: ProbeOptions,
+    boot: FuzzOptions,
 ) -> None:
     """Load random programs and compare the answers of the verifier with an oracle.
 
     The oracle walks all paths of a program and decides whether it follows the rules. Fails if a kernel
-    accepts a program that breaks one, or if a safe program leaves other records than the model predicts.
-    Safe programs that a kernel rejects are listed, and programs on which the kernels disagree.
+    accepts a program that breaks one, if it crashes, or if a safe program leaves other records than the
+    model predicts. Lists safe programs that a kernel rejects, and programs on which the kernels disagree.
 
-    Exit status: 0 no failure, 1 a failure, 3 the environment failed.
+    Exit status: 0 no failure, 1 a failure, 3 no failure, but a program has no answer.
 
     Examples:
 
@@ -159,36 +161,35 @@ def fuzz_programs(
     * `dynptr-harness fuzz-programs --replay fuzz-program-6.12.117-7-31.json`
     """
     from dynptr_harness.commands import fuzz_programs as fuzzing
-    from dynptr_harness.commands.fuzz import FuzzLimits
     from dynptr_harness.conformance.fuzz.programs import RandomProgram
     from dynptr_harness.vm.launcher import Machines
 
-    if not directory.is_dir():
-        raise WrongUsage(f"there is no directory {directory}", "create it, or name another one")
-    again = RandomProgram.from_json(_text(replay), str(replay)) if replay else None
-    seed = secrets.randbelow(1 << 31) if seed is None else seed
-    limits = FuzzLimits(
-        seconds=DEFAULT_SECONDS if seconds is None and programs is None else seconds, sequences=programs
-    )
+    again = RandomProgram.from_json(*boot.replayed) if boot.replayed else None
+    seed, limits = boot.chosen_seed(), boot.limits(programs)
     progress, out = boot.progress(), console_on()
     machines = Machines(kernel, boot.options(), settings=boot.settings(), progress=progress)
-    source, results, failed = fuzzing.JudgedPrograms(seed), [], False
+    source, results, statuses = fuzzing.JudgedPrograms(seed), [], [ExitStatus.AS_EXPECTED]
     for prepared in machines.kernels:
         fuzzer = fuzzing.ProgramFuzzer(machines, prepared, progress.tell)
         if again:
             verdict = fuzzing.ProgramVerdict(*fuzzer.replay(again))
-            failed |= verdict.failed
+            statuses.append(ExitStatus.NOT_AS_EXPECTED if verdict.failed else ExitStatus.AS_EXPECTED)
             _print(out, verdict.lines(again))
             continue
         result = fuzzer.run(source, seed, limits)
         results.append(result)
-        failed |= bool(result.failures)
+        statuses.append(result.status)
         _print(out, fuzzing.report(result))
         for failure in result.failures:
-            say(f"replay file: {fuzzing.write(failure, result, directory)}")
+            say(f"replay file: {fuzzing.write(failure, result, boot.output)}")
     if len(results) > 1:
         _print(out, fuzzing.compare(results, source))
-    raise typer.Exit(ExitStatus.NOT_AS_EXPECTED if failed else ExitStatus.AS_EXPECTED)
+    raise typer.Exit(_worst(statuses))
+
+
+def _worst(statuses: list[ExitStatus]) -> ExitStatus:
+    """Return the status of all kernels: a failure of any comes before a missing answer."""
+    return ExitStatus.NOT_AS_EXPECTED if ExitStatus.NOT_AS_EXPECTED in statuses else max(statuses)
 
 
 def _text(path: Path) -> str:

@@ -8,43 +8,27 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from dynptr_harness.commands.fuzz_session import FuzzRun, FuzzSession, KernelFailed
 from dynptr_harness.conformance.fuzz.coverage import Coverage
 from dynptr_harness.conformance.fuzz.generator import Generator
 from dynptr_harness.conformance.fuzz.sequence import Sequence, Setting
 from dynptr_harness.conformance.fuzz.shrink import shrink
 from dynptr_harness.conformance.model.features import documented
-from dynptr_harness.core.errors import EnvironmentFailed, ExitStatus, HarnessError
+from dynptr_harness.core.errors import EnvironmentFailed, HarnessError
 from dynptr_harness.core.kernel_version import KernelVersion
 from dynptr_harness.core.signals import run_until_signal
-from dynptr_harness.vm.failures import FailureKind, MachineFailed
+from dynptr_harness.vm.failures import MachineFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from dynptr_harness.commands.fuzz_session import FuzzLimits
     from dynptr_harness.vm.launcher import Machines
-    from dynptr_harness.vm.machine import Machine
     from dynptr_harness.vm.prepare import PreparedKernel
 
 DEADLINE = 30.0  # seconds for one sequence
 SHRINK_ATTEMPTS = 400
-KERNEL_FAILED = {FailureKind.CRASH, FailureKind.HANG}
-MAX_FOUND = 5  # differences after which a run ends
-MAX_UNANSWERED = 20
-
-
-@dataclass(frozen=True)
-class FuzzLimits:
-    """When a run ends: after a number of seconds or of sequences."""
-
-    seconds: float | None = None
-    sequences: int | None = None
-
-    def reached(self, began: float, done: int) -> bool:
-        """Return True if the run is over."""
-        return (self.seconds is not None and time.monotonic() - began >= self.seconds) or (
-            self.sequences is not None and done >= self.sequences
-        )
 
 
 @dataclass(frozen=True)
@@ -64,16 +48,12 @@ class Found:
 
 
 @dataclass
-class FuzzResult:
+class FuzzResult(FuzzRun):
     """The findings of a run on one kernel."""
 
-    release: str
-    prog_type: str
-    seed: int
+    prog_type: str = field(kw_only=True)
     sequences: int = 0
-    unanswered: list[str] = field(default_factory=list)
     acts: int = 0
-    seconds: float = 0.0
     found: list[Found] = field(default_factory=list)
     coverage: Coverage = field(default_factory=Coverage)
 
@@ -83,33 +63,19 @@ class FuzzResult:
         return self.sequences + len(self.unanswered)
 
     @property
-    def may_continue(self) -> bool:
-        """True unless more differences or missing answers would say nothing new."""
-        return len(self.found) < MAX_FOUND and len(self.unanswered) < MAX_UNANSWERED
-
-    @property
-    def status(self) -> ExitStatus:
-        """The exit status: a difference first, then a missing answer."""
-        if self.found:
-            return ExitStatus.NOT_AS_EXPECTED
-        return ExitStatus.ENVIRONMENT_FAILED if self.unanswered else ExitStatus.AS_EXPECTED
+    def failed(self) -> int:
+        """The number of sequences that differ."""
+        return len(self.found)
 
 
-class Fuzzer:
-    """Runs sequences on one kernel. A machine that fails is replaced by a fresh one.
-
-    Args:
-        tell: called with a line for each difference and for progress.
-    """
+class Fuzzer(FuzzSession):
+    """Runs sequences on one kernel."""
 
     def __init__(
         self, machines: Machines, prepared: PreparedKernel, prog_type: str, tell: Callable[[str], None]
     ) -> None:
-        self._machines = machines
-        self._prepared = prepared
+        super().__init__(machines, prepared, tell)
         self._prog_type = prog_type
-        self._tell = tell
-        self._machine: Machine | None = None
 
     def run(self, seed: int, limits: FuzzLimits) -> FuzzResult:
         """Run random sequences until a limit is reached or `MAX_FOUND` differences were found.
@@ -127,14 +93,12 @@ class Fuzzer:
     async def _run(self, seed: int, limits: FuzzLimits) -> FuzzResult:
         try:
             setting = await self._setting()
-            result = FuzzResult(self._prepared.kernel.release, self._prog_type, seed)
+            result = FuzzResult(self._prepared.kernel.release, seed, prog_type=self._prog_type)
             generator = Generator(random.Random(seed), setting)  # noqa: S311  (not for secrets)
             began = time.monotonic()
             while not limits.reached(began, result.done) and result.may_continue:
                 chunk = generator.chunk()
-                if limits.sequences is not None:
-                    chunk = chunk[: limits.sequences - result.done]
-                await self._chunk(chunk, setting, result)
+                await self._chunk(chunk[: limits.cut(len(chunk), result.done)], setting, result)
                 result.seconds = time.monotonic() - began
             return result
         finally:
@@ -148,12 +112,7 @@ class Fuzzer:
             await self._drop()
 
     async def _setting(self) -> Setting:
-        facts = (await self._ready()).facts
-        if not facts.get("has_helper"):
-            raise EnvironmentFailed(
-                f"Linux {facts['release']} does not have bpf_ringbuf_reserve_dynptr",
-                "use Linux 5.19 or newer",
-            )
+        facts = await self._facts()
         features = documented(KernelVersion(facts["release"]).major_minor)
         return Setting(self._prog_type, frozenset(facts["kfuncs"]), features)
 
@@ -230,24 +189,10 @@ class Fuzzer:
             HarnessError: there is no answer, for a reason that is not the kernel's.
         """
         try:
-            machine = await self._ready()
-            reply = await machine.ask(sequence.request(self._prog_type), DEADLINE)
-        except MachineFailed as failed:
-            self._machine = None
-            if failed.kind in KERNEL_FAILED:
-                return [str(failed)], {}
-            raise
+            reply = await self._ask(sequence.request(self._prog_type), DEADLINE)
+        except KernelFailed as failed:
+            return [str(failed)], {}
         return _differences(sequence, setting, reply), reply
-
-    async def _ready(self) -> Machine:
-        if not self._machine:
-            self._machine = await self._machines.start(self._prepared)
-        return self._machine
-
-    async def _drop(self) -> None:
-        if self._machine:
-            await self._machine.kill()
-            self._machine = None
 
 
 def _differences(sequence: Sequence, setting: Setting, reply: dict[str, Any]) -> list[str]:
@@ -280,7 +225,7 @@ def report(result: FuzzResult, *, coverage: bool) -> Iterator[str]:
         f"{result.acts} actions in {result.seconds:.1f} s ({rate:.0f} per second), "
         f"{len(result.found)} different, {len(result.unanswered)} not answered"
     )
-    yield from (f"not answered: {reason}" for reason in dict.fromkeys(result.unanswered))
+    yield from result.missing_answers()
     for found in result.found:
         yield f"sequence {found.number}, reduced to:"
         yield from (f"  {number}. {act}" for number, act in enumerate(found.sequence.acts, 1))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice, product
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from dynptr_harness.commands.fuzz_session import FuzzRun, FuzzSession, KernelFailed
 from dynptr_harness.conformance.fuzz import defects, oracle
 from dynptr_harness.conformance.fuzz import programs as ast
 from dynptr_harness.conformance.fuzz.compiler import compiled
@@ -19,25 +20,23 @@ from dynptr_harness.conformance.fuzz.oracle import Reason, TooManyPaths
 from dynptr_harness.conformance.fuzz.program_generator import ProgramGenerator
 from dynptr_harness.conformance.model.features import documented
 from dynptr_harness.conformance.model.ring import Ring
-from dynptr_harness.core.errors import EnvironmentFailed
+from dynptr_harness.core.errors import HarnessError
 from dynptr_harness.core.kernel_version import KernelVersion
 from dynptr_harness.core.signals import run_until_signal
 from dynptr_harness.core.verifier_log import reason_in
-from dynptr_harness.vm.agent_client import RequestFailed
-from dynptr_harness.vm.failures import MachineFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from dynptr_harness.commands.fuzz import FuzzLimits
+    from dynptr_harness.commands.fuzz_session import FuzzLimits
     from dynptr_harness.conformance.fuzz.programs import RandomProgram
     from dynptr_harness.conformance.model.ring import Record
     from dynptr_harness.vm.launcher import Machines
-    from dynptr_harness.vm.machine import Machine
     from dynptr_harness.vm.prepare import PreparedKernel
 
-Fails: TypeAlias = "Callable[[Judged, VerifierAnswer], tuple[str, ...]]"  # returns the faults
+Fails: TypeAlias = "Callable[[Judged, VerifierAnswer], tuple[str, ...]]"  # returns the reasons
+Answer: TypeAlias = "VerifierAnswer | Unanswered | None"  # None: the kernel lacks a kfunc
 
 BATCH = 64  # programs in a request
 DEADLINE = 60.0  # seconds for one request
@@ -46,7 +45,6 @@ RUNS = 8  # of an accepted safe program, each with other arguments
 SHRINK_ATTEMPTS = 300
 MAX_WAYS = 64  # through a program
 MAX_EXAMPLES = 12  # of safe programs that a kernel rejects
-MAX_FOUND = 5  # failures after which a run ends
 NUMBER = re.compile(r"(?<![a-z_])-?\d+")  # also in register names, not in a helper's name
 CONTEXT = struct.Struct(f"<{ast.ARGUMENTS}Q")
 
@@ -67,16 +65,35 @@ class VerifierAnswer:
     Attributes:
         refusal: the verifier's reason with N for each number. None if it accepted the program.
         different: how the runs differ from the model, one line each.
+        faults: a crash of the kernel, or what it logged that no correct kernel logs, one line each.
     """
 
     refusal: str | None
     log: str = ""
     different: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
+
+    @property
+    def accepted(self) -> bool:
+        """True if the verifier accepted the program and the kernel had no fault."""
+        return self.refusal is None and not self.faults
+
+    @property
+    def refused(self) -> bool:
+        """True if the verifier rejected the program and the kernel had no fault."""
+        return self.refusal is not None and not self.faults
+
+
+@dataclass(frozen=True)
+class Unanswered:
+    """There is no answer, for a reason that is not the kernel's."""
+
+    reason: str
 
 
 @dataclass(frozen=True)
 class Failure:
-    """An unsafe program that a kernel accepted, or a safe one whose run differs from the model."""
+    """A program that a kernel must not accept, whose run differs from the model, or at which it faulted."""
 
     judged: Judged
     lines: tuple[str, ...]
@@ -96,10 +113,10 @@ class ProgramVerdict:
 
     @property
     def failed(self) -> bool:
-        """True for an accepted unsafe program, and for a run that differs from the model."""
-        if not self.judged or not self.answer or self.answer.refusal is not None:
+        """True for a fault, an accepted unsafe program, and a run that differs from the model."""
+        if not self.judged or not self.answer or self.answer.refused:
             return False
-        return bool(self.judged.reasons or self.answer.different)
+        return bool(self.answer.faults or self.judged.reasons or self.answer.different)
 
     def lines(self, program: RandomProgram) -> Iterator[str]:
         """Yield a report."""
@@ -114,7 +131,9 @@ class ProgramVerdict:
         )
         if not self.answer:
             yield "the kernel lacks a kfunc that the program calls"
-        elif self.answer.refusal is None:
+        elif self.answer.faults:
+            yield from self.answer.faults
+        elif self.answer.accepted:
             yield "the kernel accepts it"
             yield from self.answer.different
         else:
@@ -123,20 +142,19 @@ class ProgramVerdict:
 
 
 @dataclass
-class Result:
+class Result(FuzzRun):
     """The answers of one kernel.
 
     Attributes:
-        answers: None for each program with a kfunc that the kernel lacks.
+        answers: None for each program with a kfunc that the kernel lacks, and for one without an answer.
+        lacking: number of programs with a kfunc that the kernel lacks.
         known: accepted unsafe programs by known defect.
         refused: safe programs that were rejected, by the verifier's reason.
         examples: one program for each of these reasons, reduced.
     """
 
-    release: str
-    seed: int
-    seconds: float = 0.0
     answers: list[VerifierAnswer | None] = field(default_factory=list)
+    lacking: int = 0
     safe: int = 0
     unsafe: int = 0
     runs: int = 0
@@ -144,6 +162,16 @@ class Result:
     refused: dict[str, list[Judged]] = field(default_factory=dict)
     examples: dict[str, Judged] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
+
+    @property
+    def done(self) -> int:
+        """The number of programs, with those that have no answer."""
+        return len(self.answers)
+
+    @property
+    def failed(self) -> int:
+        """The number of failures."""
+        return len(self.failures)
 
 
 class JudgedPrograms:
@@ -170,18 +198,11 @@ def judge(program: RandomProgram, number: int = 0) -> Judged | None:
         return None
 
 
-class ProgramFuzzer:
-    """Loads programs into one kernel. A machine that fails is replaced by a fresh one.
-
-    Args:
-        tell: called with a line for each failure.
-    """
+class ProgramFuzzer(FuzzSession):
+    """Loads programs into one kernel."""
 
     def __init__(self, machines: Machines, prepared: PreparedKernel, tell: Callable[[str], None]) -> None:
-        self._machines = machines
-        self._prepared = prepared
-        self._tell = tell
-        self._machine: Machine | None = None
+        super().__init__(machines, prepared, tell)
         self._version = (0, 0)
         self._kfuncs: frozenset[str] = frozenset()
 
@@ -203,9 +224,8 @@ class ProgramFuzzer:
         try:
             await self._set_up()
             began = time.monotonic()
-            while not limits.reached(began, done := len(result.answers)) and len(result.failures) < MAX_FOUND:
-                last = min(done + BATCH, limits.sequences or done + BATCH)
-                batch = programs.range(done, last)
+            while not limits.reached(began, result.done) and result.may_continue:
+                batch = programs.range(result.done, result.done + limits.cut(BATCH, result.done))
                 for judged, answer in zip(batch, await self._answers(batch), strict=True):
                     await self._count(judged, answer, result)
                 result.seconds = time.monotonic() - began
@@ -223,29 +243,32 @@ class ProgramFuzzer:
             await self._drop()
 
     async def _set_up(self) -> None:
-        facts = (await self._ready()).facts
-        if not facts.get("has_helper"):
-            raise EnvironmentFailed(
-                f"Linux {facts['release']} does not have bpf_ringbuf_reserve_dynptr",
-                "use Linux 5.19 or newer",
-            )
+        facts = await self._facts()
         self._version = KernelVersion(facts["release"]).major_minor
         self._kfuncs = frozenset(facts["kfuncs"])
 
-    async def _count(self, judged: Judged, answer: VerifierAnswer | None, result: Result) -> None:
-        result.answers.append(answer)
-        if answer is None:
-            return
-        result.safe += not judged.reasons
-        result.unsafe += bool(judged.reasons)
-        if judged.reasons and answer.refusal is None:
+    async def _count(self, judged: Judged, answer: Answer, result: Result) -> None:
+        result.answers.append(answer if isinstance(answer, VerifierAnswer) else None)
+        if isinstance(answer, Unanswered):
+            result.unanswered.append(answer.reason)
+        elif answer is None:
+            result.lacking += 1
+        else:
+            result.safe += not judged.reasons
+            result.unsafe += bool(judged.reasons)
+            await self._compare(judged, answer, result)
+
+    async def _compare(self, judged: Judged, answer: VerifierAnswer, result: Result) -> None:
+        if answer.faults:
+            result.failures.append(await self._reduced(judged, answer.faults, _faults))
+        elif judged.reasons and answer.accepted:
             await self._accepted(judged, result)
         elif answer.refusal is not None and not judged.reasons:
             result.refused.setdefault(answer.refusal, []).append(judged)
-        elif answer.refusal is None:
+        elif answer.accepted:
             result.runs += len(_arguments(judged.program))
             if answer.different:
-                result.failures.append(await self._reduced(judged, answer.different))
+                result.failures.append(await self._reduced(judged, answer.different, _different))
 
     async def _accepted(self, judged: Judged, result: Result) -> None:
         """Count an accepted unsafe program as a known defect, or as a failure."""
@@ -253,7 +276,7 @@ class ProgramFuzzer:
             result.known[defect.text] += 1
             return
         lines = _unsafe(judged, VerifierAnswer(None))
-        failure = await self._reduced(judged, lines)
+        failure = await self._reduced(judged, lines, _unsafe)
         small = failure.judged
         merges = await self._merges_states(small)
         if defect := defects.known(small.program, small.reasons, self._version, merges_states=merges):
@@ -264,9 +287,9 @@ class ProgramFuzzer:
             failure = replace(failure, lines=lines)
         result.failures.append(failure)
 
-    async def _reduced(self, judged: Judged, lines: tuple[str, ...]) -> Failure:
+    async def _reduced(self, judged: Judged, lines: tuple[str, ...], fails: Fails) -> Failure:
         self._tell(f"program {judged.number}: {lines[0]}")
-        return await self._shrunk(judged, lines, _unsafe if judged.reasons else _different)
+        return await self._shrunk(judged, lines, fails)
 
     async def _merges_states(self, judged: Judged) -> bool:
         """Return True if the kernel rejects each unsafe way through the program on its own."""
@@ -274,7 +297,7 @@ class ProgramFuzzer:
         ways = [judge(replace(judged.program, body=body)) for body in bodies]
         unsafe = [way for way in ways if way and way.reasons]
         return bool(unsafe) and all(
-            answer and answer.refusal is not None for answer in await self._answers(unsafe)
+            isinstance(answer, VerifierAnswer) and answer.refused for answer in await self._answers(unsafe)
         )
 
     async def _shrunk(self, judged: Judged, lines: tuple[str, ...], fails: Fails) -> Failure:
@@ -286,7 +309,11 @@ class ProgramFuzzer:
                 attempts -= len(programs)
                 candidates = [each for program in programs if (each := judge(program, judged.number))]
                 answers = zip(candidates, await self._answers(candidates), strict=True)
-                failing = ((each, fails(each, answer)) for each, answer in answers if answer)
+                failing = (
+                    (each, fails(each, answer))
+                    for each, answer in answers
+                    if isinstance(answer, VerifierAnswer)
+                )
                 found = next(((each, said) for each, said in failing if said), None)
                 if found:
                     judged, lines = found
@@ -305,43 +332,53 @@ class ProgramFuzzer:
 
             result.examples[refusal] = (await self._shrunk(shortest, (refusal,), rejected)).judged
 
-    async def _answers(self, batch: Sequence[Judged]) -> list[VerifierAnswer | None]:
-        """Load programs in one request. If it fails, load them one by one."""
-        usable = [judged for judged in batch if judged.program.kfuncs <= self._kfuncs]
+    async def _answers(self, batch: Sequence[Judged]) -> list[Answer]:
+        """Load programs in one request. If it fails, or the kernel logs a fault, load them one by one."""
+        usable = [judged for judged in batch if self._is_usable(judged)]
         try:
-            replies = iter(await self._ask(usable)) if usable else iter(())
-        except (RequestFailed, MachineFailed) as failed:
-            self._drop_if(failed)
-            return [await self._answer(judged) for judged in batch]
-        return [
-            self._answer_of(judged, next(replies)) if judged.program.kfuncs <= self._kfuncs else None
-            for judged in batch
+            reply = await self._ask(request(usable), DEADLINE) if usable else {"answers": []}
+        except (HarnessError, KernelFailed):
+            return [await self._answer_or_reason(judged) for judged in batch]
+        faults = _logged(reply)
+        if faults:
+            alone = [await self._answer_or_reason(judged) for judged in batch]
+            if any(isinstance(answer, VerifierAnswer) and answer.faults for answer in alone):
+                return alone
+        replies = iter(reply["answers"])
+        answers: list[Answer] = [
+            self._answer_of(judged, next(replies)) if self._is_usable(judged) else None for judged in batch
         ]
+        return _with_faults(answers, faults)
+
+    async def _answer_or_reason(self, judged: Judged) -> Answer:
+        try:
+            return await self._answer(judged)
+        except HarnessError as failed:
+            return Unanswered(str(failed))
 
     async def _answer(self, judged: Judged) -> VerifierAnswer | None:
-        if not judged.program.kfuncs <= self._kfuncs:
+        """Load one program. Return None if the kernel lacks a kfunc that it calls.
+
+        Raises:
+            HarnessError: there is no answer, for a reason that is not the kernel's.
+        """
+        if not self._is_usable(judged):
             return None
         try:
-            (reply,) = await self._ask([judged])
-        except (RequestFailed, MachineFailed) as failed:
-            self._drop_if(failed)
-            return VerifierAnswer(None, different=(str(failed),))
-        return self._answer_of(judged, reply)
+            reply = await self._ask(request([judged]), DEADLINE)
+        except KernelFailed as failed:
+            return VerifierAnswer(None, faults=(str(failed),))
+        (answer,) = reply["answers"]
+        return replace(self._answer_of(judged, answer), faults=_logged(reply))
 
-    async def _ask(self, batch: Sequence[Judged]) -> list[dict[str, Any]]:
-        machine = await self._ready()
-        reply = await machine.ask(request(batch), DEADLINE)
-        answers: list[dict[str, Any]] = reply["answers"]
-        if splats := reply.get("splats"):
-            answers[-1]["splats"] = splats
-        return answers
+    def _is_usable(self, judged: Judged) -> bool:
+        return judged.program.kfuncs <= self._kfuncs
 
     def _answer_of(self, judged: Judged, reply: dict[str, Any]) -> VerifierAnswer:
-        splats = tuple(f"the kernel logged: {line}" for line in reply.get("splats", ()))
         if not reply["accepted"]:
             reason = reason_in(reply["log"], reply["errno"])
-            return VerifierAnswer(NUMBER.sub("N", reason), reply["log"], splats)
-        return VerifierAnswer(None, different=splats + tuple(self._differences(judged, reply["runs"])))
+            return VerifierAnswer(NUMBER.sub("N", reason), reply["log"])
+        return VerifierAnswer(None, different=tuple(self._differences(judged, reply["runs"])))
 
     def _differences(self, judged: Judged, runs: list[dict[str, Any]]) -> Iterator[str]:
         """Yield how runs differ from every documented behaviour of this kernel."""
@@ -352,30 +389,39 @@ class ProgramFuzzer:
             if all(found):
                 yield f"arguments {numbers}: {found[0]}"
 
-    async def _ready(self) -> Machine:
-        if not self._machine:
-            self._machine = await self._machines.start(self._prepared)
-        return self._machine
 
-    def _drop_if(self, failed: Exception) -> None:
-        if isinstance(failed, MachineFailed):
-            self._machine = None
+def _logged(reply: dict[str, Any]) -> tuple[str, ...]:
+    """Return the lines about faults that the kernel logged during a request."""
+    return tuple(f"the kernel logged: {line}" for line in reply.get("splats", ()))
 
-    async def _drop(self) -> None:
-        if self._machine:
-            await self._machine.kill()
-            self._machine = None
+
+def _with_faults(answers: list[Answer], faults: tuple[str, ...]) -> list[Answer]:
+    """Return the answers of a batch. Its faults, which no program causes alone, go to the last answer."""
+    if not faults:
+        return answers
+    last = max(n for n, answer in enumerate(answers) if isinstance(answer, VerifierAnswer))
+    lines = (*faults, "not seen again when each program was loaded alone")
+    return [
+        replace(answer, faults=lines) if n == last and isinstance(answer, VerifierAnswer) else answer
+        for n, answer in enumerate(answers)
+    ]
+
+
+def _faults(_judged: Judged, answer: VerifierAnswer) -> tuple[str, ...]:
+    """Return the faults of the kernel."""
+    return answer.faults
 
 
 def _unsafe(judged: Judged, answer: VerifierAnswer) -> tuple[str, ...]:
     """Return why a program is unsafe that the kernel accepted."""
-    accepted = answer.refusal is None
-    return tuple(f"unsafe and accepted: {each.value}" for each in judged.reasons) if accepted else ()
+    if not answer.accepted:
+        return ()
+    return tuple(f"unsafe and accepted: {each.value}" for each in judged.reasons)
 
 
 def _different(judged: Judged, answer: VerifierAnswer) -> tuple[str, ...]:
     """Return how the runs of a safe program differ from the model."""
-    return () if judged.reasons or answer.refusal is not None else answer.different
+    return answer.different if answer.accepted and not judged.reasons else ()
 
 
 def _chunks(programs: Iterator[RandomProgram]) -> Iterator[list[RandomProgram]]:
@@ -472,12 +518,13 @@ def write(failure: Failure, result: Result, directory: Path) -> Path:
 
 def report(result: Result) -> Iterator[str]:
     """Yield the lines of the summary of one kernel."""
-    judged = result.safe + result.unsafe
     refused = sum(map(len, result.refused.values()))
     yield (
         f"Linux {result.release}, seed {result.seed}: {len(result.answers)} programs "
-        f"in {result.seconds:.1f} s, {len(result.answers) - judged} with kfuncs that it lacks"
+        f"in {result.seconds:.1f} s, {result.lacking} with kfuncs that it lacks, "
+        f"{len(result.unanswered)} not answered"
     )
+    yield from result.missing_answers()
     yield f"  safe: {result.safe}, {refused} of them rejected, {result.runs} runs"
     yield f"  unsafe: {result.unsafe}, {result.known.total()} accepted because of known defects"
     yield f"  failures: {len(result.failures)}"
@@ -497,9 +544,9 @@ def compare(results: Sequence[Result], programs: JudgedPrograms) -> Iterator[str
     """Yield how kernels disagree: the groups of kernels, with the number of programs."""
     groups: dict[str, list[int]] = {}
     for number, answers in enumerate(zip(*(each.answers for each in results), strict=False)):
-        if None in answers:
+        if any(each is None or each.faults for each in answers):
             continue
-        accepted = [each is not None and each.refusal is None for each in answers]
+        accepted = [each is not None and each.accepted for each in answers]
         if len(set(accepted)) > 1:
             (judged,) = programs.range(number, number + 1)
             names = {

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from dynptr_harness.commands import fuzz_programs
-from dynptr_harness.commands.fuzz import FuzzLimits
 from dynptr_harness.commands.fuzz_programs import JudgedPrograms, ProgramFuzzer
+from dynptr_harness.commands.fuzz_session import MAX_UNANSWERED, FuzzLimits
 from dynptr_harness.conformance.fuzz import defects
 from dynptr_harness.conformance.fuzz import programs as ast
 from dynptr_harness.conformance.fuzz.compiler import compiled
@@ -24,7 +24,7 @@ from dynptr_harness.conformance.fuzz.programs import (
     Write,
     walk,
 )
-from dynptr_harness.core.errors import EnvironmentFailed
+from dynptr_harness.core.errors import EnvironmentFailed, ExitStatus
 from dynptr_harness.vm.agent_client import RequestFailed
 from dynptr_harness.vm.failures import FailureKind, MachineFailed
 
@@ -70,13 +70,13 @@ class _Kernel:
         return ProgramFuzzer(cast("Machines", self), prepared, lambda _line: None)
 
     def run(self, seed: int = 1, programs: int = 12) -> fuzz_programs.Result:
-        return self.fuzzer().run(JudgedPrograms(seed), seed, FuzzLimits(sequences=programs))
+        return self.fuzzer().run(JudgedPrograms(seed), seed, FuzzLimits(inputs=programs))
 
     def run_programs(self, *programs: RandomProgram) -> fuzz_programs.Result:
         source = JudgedPrograms(1)
         judged = (fuzz_programs.judge(program, number) for number, program in enumerate(programs, 1))
         source._made = [each for each in judged if each]
-        return self.fuzzer().run(source, 1, FuzzLimits(sequences=len(programs)))
+        return self.fuzzer().run(source, 1, FuzzLimits(inputs=len(programs)))
 
 
 def _program(*body: ProgramStatement) -> RandomProgram:
@@ -218,33 +218,90 @@ def test_kernels_that_disagree_are_listed() -> None:
     programs, results = JudgedPrograms(1), []
     for release, reply in (("6.12.1", NO_RUNS), ("6.13.1", REJECTED)):
         result = _Kernel(lambda _code, reply=reply: reply, release=release).fuzzer()  # type: ignore[misc]
-        results.append(result.run(programs, 1, FuzzLimits(sequences=4)))
+        results.append(result.run(programs, 1, FuzzLimits(inputs=4)))
     lines = list(fuzz_programs.compare(results, programs))
     assert lines
     assert all("accepted by 6.12.1, rejected by 6.13.1: no reason at all" in line for line in lines)
 
 
-def test_a_machine_that_fails_is_replaced(tmp_path: Path) -> None:
-    judged = list(_verdicts(1, 4).values())
-    safe = next(each for each in judged if not each.reasons)
+def _fails_on(program: RandomProgram, kind: FailureKind, console: Path) -> _Kernel:
+    """Return a kernel whose machine fails at one program. It rejects the others."""
 
     def answer(code: str) -> dict[str, Any]:
-        if code == compiled(safe.program).hex():
-            raise MachineFailed(FailureKind.CRASH, "the kernel crashed", tail="", console=tmp_path)
+        if code == compiled(program).hex():
+            raise MachineFailed(kind, "no sign of life", tail="", console=console)
         return REJECTED
 
-    kernel = _Kernel(answer)
-    result = kernel.run(programs=4)
+    return _Kernel(answer)
+
+
+@pytest.mark.parametrize("safe", [True, False])
+@pytest.mark.parametrize("kind", [FailureKind.CRASH, FailureKind.HANG])
+def test_a_kernel_that_crashes_at_a_program_has_failed(kind: FailureKind, safe: bool, tmp_path: Path) -> None:
+    judged = next(each for each in _verdicts(1, 12).values() if bool(each.reasons) != safe)
+    kernel = _fails_on(judged.program, kind, tmp_path)
+    result = kernel.run()
     assert kernel.started > 2
-    assert any("the kernel crashed" in line for failure in result.failures for line in failure.lines)
+    assert (result.status, result.unanswered) == (ExitStatus.NOT_AS_EXPECTED, [])
+    (failure,) = result.failures
+    assert failure.lines == (f"machine {kind}: no sign of life",)
+    again, reply = kernel.fuzzer().replay(judged.program)
+    assert fuzz_programs.ProgramVerdict(again, reply).failed
 
 
-def test_a_request_that_fails_is_a_failure() -> None:
+@pytest.mark.parametrize("safe", [True, False])
+def test_a_lost_machine_is_a_missing_answer(safe: bool, tmp_path: Path) -> None:
+    judged = next(each for each in _verdicts(1, 12).values() if bool(each.reasons) != safe)
+    kernel = _fails_on(judged.program, FailureKind.LOST, tmp_path)
+    result = kernel.run()
+    assert (result.status, result.failures) == (ExitStatus.ENVIRONMENT_FAILED, [])
+    assert result.unanswered == ["machine lost: no sign of life"]
+    assert (result.lacking, result.safe + result.unsafe) == (0, 11)
+    assert "not answered: machine lost: no sign of life" in list(fuzz_programs.report(result))
+    with pytest.raises(MachineFailed, match="machine lost"):
+        kernel.fuzzer().replay(judged.program)
+
+
+def test_a_request_that_fails_is_a_missing_answer() -> None:
     def answer(_code: str) -> dict[str, Any]:
         raise RequestFailed("OSError: all is lost")
 
-    judged, reply = _Kernel(answer).fuzzer().replay(_program())
-    assert fuzz_programs.ProgramVerdict(judged, reply).failed
+    kernel = _Kernel(answer)
+    result = kernel.run()
+    assert (result.status, result.failures) == (ExitStatus.ENVIRONMENT_FAILED, [])
+    assert set(result.unanswered) == {"the agent failed: OSError: all is lost"}
+    with pytest.raises(RequestFailed, match="all is lost"):
+        kernel.fuzzer().replay(_program())
+
+
+def test_a_run_ends_after_many_missing_answers() -> None:
+    def answer(_code: str) -> dict[str, Any]:
+        raise RequestFailed("OSError: all is lost")
+
+    result = _Kernel(answer).run(programs=1000)
+    assert MAX_UNANSWERED <= result.done < 1000
+
+
+@pytest.mark.parametrize("repeats", [True, False])
+def test_a_warning_of_the_kernel_is_a_failure(repeats: bool) -> None:
+    """The kernel warns while it rejects a program, each time or only the first time."""
+    judged = JudgedPrograms(1).range(0, 12)[3]
+    warned: list[str] = []
+
+    class Warns(_Kernel):
+        async def ask(self, request: dict[str, Any], deadline: float) -> dict[str, Any]:
+            reply = await super().ask(request, deadline)
+            codes = [each["code"] for each in request["programs"]]
+            if compiled(judged.program).hex() in codes and (repeats or not warned):
+                warned.append("WARNING: verifier bug")
+                reply["splats"] = warned[-1:]
+            return reply
+
+    result = Warns(lambda _code: REJECTED).run()
+    (failure,) = result.failures
+    assert failure.lines[0] == "the kernel logged: WARNING: verifier bug"
+    assert (failure.judged.number == judged.number) == repeats
+    assert ("not seen again when each program was loaded alone" in failure.lines) != repeats
 
 
 def test_a_kernel_without_the_helper() -> None:
