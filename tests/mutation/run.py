@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dynptr_harness.commands import fuzz, fuzz_programs
+from dynptr_harness.commands import fuzz, fuzz_programs, fuzz_session
 from dynptr_harness.conformance import loader
 from dynptr_harness.conformance.cell import CellResult
 from dynptr_harness.conformance.plan import Plan, make
@@ -130,7 +130,7 @@ class Hunt:
     def sequences(self, seconds: float) -> Record:
         """Run random sequences, and return after how many the first differs."""
         fuzzer = FirstDifference(self.machines, self.machines.kernels[0], "RAW_TRACEPOINT", _nothing)
-        result = fuzzer.run(SEED, fuzz.FuzzLimits(seconds=seconds))
+        result = fuzzer.run(SEED, fuzz_session.FuzzLimits(seconds=seconds))
         first = min(result.found, key=lambda found: found.number, default=None)
         return {
             "ran": result.sequences,
@@ -144,7 +144,7 @@ class Hunt:
         """Load random programs, and return after how many the first fails or is refused in another way."""
         fuzzer = FirstFailure(self.machines, self.machines.kernels[0], _nothing)
         source = fuzz_programs.JudgedPrograms(SEED)
-        result = fuzzer.run(source, SEED, fuzz.FuzzLimits(seconds=seconds))
+        result = fuzzer.run(source, SEED, fuzz_session.FuzzLimits(seconds=seconds))
         first = min(result.failures, key=lambda failure: failure.judged.number, default=None)
         return {
             "ran": len(result.answers),
@@ -251,6 +251,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    fuzz.MAX_FOUND = fuzz_programs.MAX_FOUND = 1
+    fuzz_session.MAX_FOUND = 1
     with suppress(KeyboardInterrupt):
         main()

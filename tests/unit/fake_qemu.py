@@ -208,6 +208,21 @@ def firmware() -> None:
     time.sleep(600)
 
 
+def probe(kvm: str) -> None:
+    """Boot a kernel under KVM."""
+    with open(os.environ["FAKE_PROBES"], "a") as counted:  # noqa: PTH123
+        counted.write("probe\n")
+    match kvm:
+        case "works":
+            say("dynptr-harness: user space reached")
+            sys.exit()
+        case "fails":
+            sys.exit("failed to initialize kvm")
+        case "stops":
+            say("KVM internal error. Suberror: 1")
+    time.sleep(600)
+
+
 def main() -> None:
     if "-append" not in sys.argv:
         firmware()
@@ -217,16 +232,7 @@ def main() -> None:
     if fault() == "refuse":
         sys.exit("qemu: -drive file=root: Could not open 'root': No such file or directory")
     if "dynptr_harness.probe" in words:
-        with open(os.environ["FAKE_PROBES"], "a") as counted:  # noqa: PTH123
-            counted.write("probe\n")
-        if os.environ["FAKE_KVM"] == "works":
-            say("dynptr-harness: user space reached")
-            return
-        if os.environ["FAKE_KVM"] == "fails":
-            sys.exit("failed to initialize kvm")
-        if os.environ["FAKE_KVM"] == "stops":
-            say("KVM internal error. Suberror: 1")
-        time.sleep(600)
+        probe(os.environ["FAKE_KVM"])
     monitor = Monitor(obeys=fault() != "stubborn")
     events = port("events").makefile("w")
     if "-incoming" in sys.argv:
