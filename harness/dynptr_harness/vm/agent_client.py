@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from dynptr_harness.core.errors import HarnessError
-from dynptr_harness.vm.events import LAST
+from dynptr_harness.vm.events import LAST, SHOWN, NotTheProtocol
 from dynptr_harness.vm.failures import FailureKind, MachineFailed
 
 if TYPE_CHECKING:
@@ -153,9 +153,14 @@ class AgentClient(ABC):
         number = self._requests
         late = f"no word from the agent for {silence:g} s"
         await self._within(self._channel.send({**request, "id": number}), silence, late)
-        event: dict[str, Any] = {}
-        while event.get("event") not in LAST:
-            event = await self._within(self._channel.next_event(number, heard), silence, late)
+        while True:
+            event = await self._within(self._channel.next_event(number), silence, late)
+            if event.get("event") in LAST:
+                break
+            try:
+                heard(event)
+            except (LookupError, ValueError, TypeError) as error:
+                await self._within(_refuse(event, error), silence, late)
         if event["event"] == "error":
             raise RequestFailed(str(event.get("error")))
         reply: dict[str, Any] = event["reply"]
@@ -201,6 +206,11 @@ def _reply_of(event: dict[str, Any], kernel_messages: dict[str, Any]) -> dict[st
     if event["event"] == "error":
         raise RequestFailed(str(event.get("error")), kernel_messages)
     return {**event["reply"], "seconds": event.get("seconds", 0.0), **kernel_messages}
+
+
+async def _refuse(event: dict[str, Any], error: Exception) -> None:
+    """Raise NotTheProtocol for an event that the host cannot use."""
+    raise NotTheProtocol(f"{error!r}: {str(event)[:SHOWN]}")
 
 
 def _last_line(log: str) -> str:

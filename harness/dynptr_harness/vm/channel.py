@@ -14,7 +14,7 @@ from dynptr_harness.vm.events import LAST, SHOWN, NotTheProtocol, check_answer, 
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 # Replies contain verifier logs of several MiB. A longer line is an error of the guest.
 LONGEST_LINE = 64 << 20
@@ -65,19 +65,14 @@ class Channel:
         check_first(event)
         return event
 
-    async def next_event(self, number: int, heard: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-        """Return the next event of a request. Call `heard` with an event that is not the last one.
+    async def next_event(self, number: int) -> dict[str, Any]:
+        """Return the next event of a request, checked if it is the last one.
 
         Raises EOFError and NotTheProtocol like `receive`.
         """
         event = await self.receive()
         if event.get("event") in LAST:
             check_answer(event, number)
-            return event
-        try:
-            heard(event)
-        except (LookupError, ValueError, TypeError) as error:
-            raise NotTheProtocol(f"{error!r}: {str(event)[:SHOWN]}") from error
         return event
 
     async def answer(self, request: dict[str, Any], number: int) -> dict[str, Any]:
