@@ -370,6 +370,25 @@ def test_a_failed_stream_has_a_kind_and_a_reason(
     assert (failed.value.kind, failed.value.reason) == (kind, reason)
 
 
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [(KeyError("status"), MachineFailed), (BrokenPipeError(), BrokenPipeError)],
+    ids=["event-without-a-field", "closed-output"],
+)
+def test_an_event_that_cannot_be_used_is_the_guest_s_fault_and_a_closed_output_is_not(
+    tmp_path: Path, error: Exception, raised: type[Exception]
+) -> None:
+    def heard(_event: dict[str, Any]) -> None:
+        raise error
+
+    async def life() -> None:
+        async with await boot(tmp_path) as machine:
+            await machine.stream({"do": "talk"}, heard, silence=10)
+
+    with pytest.raises(raised):
+        asyncio.run(life())
+
+
 def test_messages_to_an_ended_machine_are_ignored(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def life() -> None:
         machine = await boot(tmp_path)
