@@ -15,7 +15,7 @@ ARGS ?=
 CACHE := $(or $(DYNPTR_HARNESS_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/dynptr-harness)
 
 .NOTPARALLEL:
-.PHONY: help run test matrix setup install lint unit vm-test browser-test test-docker docs baselines record screenshot bench lock clean distclean packages test-packages
+.PHONY: help run test matrix setup install lint unit vm-test test-faults browser-test test-docker docs baselines record screenshot bench lock clean distclean packages test-packages
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -24,7 +24,7 @@ run: packages $(INSTALLED) ## test a kernel, 6.12 by default; ARGS="--kernel 6.1
 	@$(BIN)/dynptr-harness run $(ARGS)
 
 test: test-packages setup lint ## run all checks: lint, unit tests, virtual machines, browser, containers
-	@$(PYTEST) tests/vm tests/docker tests/browser tests/unit
+	@$(PYTEST) -m "not exhaustive" tests/vm tests/faults tests/docker tests/browser tests/unit
 
 matrix: packages $(INSTALLED) ## test every kernel series of Debian; ARGS="--jobs 2" is passed on
 	@$(BIN)/dynptr-harness run --kernel all $(ARGS)
@@ -45,6 +45,10 @@ unit: $(INSTALLED) ## run the unit tests; they boot no kernel
 
 vm-test: setup ## run the tests that boot a kernel
 	@$(BIN)/pytest tests/vm
+
+test-faults: setup ## inject every fault, and write its outcome to docs/reliability.md; it takes ten minutes
+	@$(BIN)/pytest tests/faults --fault-table $(VENV)/faults.md
+	@$(BIN)/python -m tests.faults.page $(VENV)/faults.md
 
 browser-test: test-packages $(INSTALLED) ## run the tests of the HTML report in Chromium
 	@$(BIN)/pytest tests/browser

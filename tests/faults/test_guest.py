@@ -34,7 +34,7 @@ from dynptr_harness.vm.qemu import Spec
 from dynptr_harness.vm.snapshots import KIND, Snapshots
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
     from dynptr_harness.guest_image.model import GuestImage
     from dynptr_harness.kernels.model import Kernel
@@ -119,18 +119,40 @@ def verdicts(outcome: runner.RunOutcome, release: str) -> dict[Key, Verdict]:
 
 ALL_PASS = {(cell.prog_type.name, cell.case.id): Verdict.PASS for cell in PLAN.cells}
 
-# The faults of some cells, and the verdicts that these cells must get.
-FAULTS: dict[Key, tuple[str, Verdict]] = {
-    ("KPROBE", "RSV-011"): ("killed", Verdict.LOST),
-    ("LSM", "VER-001"): ("panic", Verdict.CRASH),
-    ("TRACING", "CMT-001"): ("spin", Verdict.HANG),
-    ("KPROBE", "CMT-001"): ("warn", Verdict.FAIL),
+# The faults of some cells. These cells must get the verdict, with a reason that matches.
+FAULTS: dict[Key, tuple[str, Verdict, str]] = {
+    ("KPROBE", "RSV-011"): ("killed", Verdict.LOST, "QEMU was ended by SIGKILL"),
+    ("LSM", "VER-001"): ("panic", Verdict.CRASH, "Kernel panic - not syncing: sysrq triggered crash"),
+    ("TRACING", "CMT-001"): ("spin", Verdict.HANG, "no reply to request [0-9]+ after 15 s"),
+    ("KPROBE", "CMT-001"): ("warn", Verdict.FAIL, "WARNING: CPU: 0 PID: 1 at kernel/test.c:1"),
+    ("KPROBE", "ATT-001"): ("garble", Verdict.LOST, "the guest sent an invalid message"),
+    ("LSM", "ATT-001"): ("foreign", Verdict.LOST, "the guest sent an invalid message: .*'id': 4711"),
+    ("TRACING", "ATT-001"): ("exit", Verdict.LOST, "the agent ended with status 7"),
+    ("LSM", "CMT-002"): ("lie", Verdict.LOST, "the guest sent an invalid message"),
+    ("TRACING", "VER-001"): ("flood", Verdict.LOST, "a line longer than 64 MiB"),
+    ("KPROBE", "VER-004"): ("wait", Verdict.HANG, "no reply to request [0-9]+ after 15 s"),
+    ("TRACING", "RSV-011"): ("console", Verdict.PASS, ""),
+}
+IN_WORDS = {
+    "killed": "QEMU is killed while a case runs",
+    "panic": "the kernel panics",
+    "spin": "a CPU spins with interrupts off",
+    "warn": "the kernel logs a warning",
+    "garble": "the agent sends bytes that are no message",
+    "foreign": "the agent answers a request that was not sent",
+    "exit": "the agent ends",
+    "lie": "a reply has fewer actions than the request",
+    "flood": "the agent sends a line without end",
+    "wait": "the agent does not answer",
+    "console": "the guest floods the console",
 }
 
 
-def break_machines(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make machines fail as FAULTS says when they run these cells."""
-    requests = [(cell.request, FAULTS.get((cell.prog_type.name, cell.case.id))) for cell in PLAN.cells]
+def break_machines(
+    monkeypatch: pytest.MonkeyPatch, wanted_faults: Mapping[Key, tuple[str, Verdict, str]] = FAULTS
+) -> None:
+    """Make machines fail when they run these cells."""
+    requests = [(cell.request, wanted_faults.get((cell.prog_type.name, cell.case.id))) for cell in PLAN.cells]
     request_batch = Machine.request_batch
 
     async def fail_or_reply(
@@ -155,23 +177,62 @@ def break_machines(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_each_fault_costs_one_cell(
-    cache: Path, subject: PreparedKernel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cache: Path,
+    subject: PreparedKernel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    state: Callable[[str, str], None],
 ) -> None:
     break_machines(monkeypatch)
     outcome = run_plan(cache, tmp_path, subject)
     release = subject.kernel.release
-    assert verdicts(outcome, release) == ALL_PASS | {key: verdict for key, (_, verdict) in FAULTS.items()}
+    expected = ALL_PASS | {key: verdict for key, (_, verdict, _) in FAULTS.items()}
+    assert verdicts(outcome, release) == expected
     cells = {(cell.prog_type, cell.case): cell for cell in outcome.result.cells}
-    killed, panicked, hung, warned = (cells[key] for key in FAULTS)
-    assert "WARNING: CPU: 0 PID: 1 at kernel/test.c:1" in warned.seen
-    assert killed.seen == "QEMU was ended by SIGKILL"
-    assert panicked.seen == "Kernel panic - not syncing: sysrq triggered crash"
-    assert "Call Trace:" in str(panicked.console)
-    assert hung.seen.endswith("after 15 s")
-    (registers,) = tmp_path.rglob("registers.txt")
-    processors = re.findall(r"RFL=(\w+) .* HLT=(\d)", registers.read_text())
-    spins = [halted == "0" and not int(flags, 16) & INTERRUPT_FLAG for flags, halted in processors]
-    assert any(spins), registers.read_text()
+    for key, (fault, verdict, reason) in FAULTS.items():
+        assert re.search(reason, cells[key].seen), cells[key]
+        state(IN_WORDS[fault], f"`{verdict}` for its cell" + (f": {cells[key].seen[:80]}" if reason else ""))
+    assert "Call Trace:" in str(cells["LSM", "VER-001"].console)
+    consoles = [path.read_text() for path in tmp_path.rglob("registers.txt")]
+    assert any(map(spins, consoles)), consoles
+
+
+def spins(registers: str) -> bool:
+    """Return True if a CPU runs with interrupts off."""
+    processors = re.findall(r"RFL=(\w+) .* HLT=(\d)", registers)
+    return any(halted == "0" and not int(flags, 16) & INTERRUPT_FLAG for flags, halted in processors)
+
+
+def test_a_guest_without_memory_costs_one_cell(
+    cache: Path,
+    subject: PreparedKernel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    state: Callable[[str, str], None],
+) -> None:
+    key = ("LSM", "RSV-011")
+    break_machines(monkeypatch, {key: ("memory", Verdict.HANG, "")})
+    outcome = run_plan(cache, tmp_path, subject)
+    found = verdicts(outcome, subject.kernel.release)
+    # The kernel kills the agent, or reads its program from the disk again and again.
+    assert found.pop(key) in (Verdict.HANG, Verdict.LOST, Verdict.CRASH)
+    assert set(found.values()) == {Verdict.PASS}
+    state("the guest's memory is exhausted", "`hang` or `lost` for its cell")
+
+
+def test_a_case_that_always_panics_costs_only_its_cells(
+    cache: Path,
+    subject: PreparedKernel,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    state: Callable[[str, str], None],
+) -> None:
+    panics = {(each.prog_type.name, each.case.id): ("panic", Verdict.CRASH, "") for each in PLAN.cells}
+    panics = {key: fault for key, fault in panics.items() if key[1] in ("CMT-001", "CMT-002")}
+    break_machines(monkeypatch, panics)
+    outcome = run_plan(cache, tmp_path, subject)
+    assert verdicts(outcome, subject.kernel.release) == ALL_PASS | dict.fromkeys(panics, Verdict.CRASH)
+    state("two cases panic the kernel in every program type", f"`crash` for these {len(panics)} cells")
 
 
 def test_a_truncated_guest_image_costs_one_kernel(
