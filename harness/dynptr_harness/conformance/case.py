@@ -79,6 +79,8 @@ class Case:
             object 'steps'; see `dynptr_harness.conformance.catalogue`.
         types: program types that the case applies to, empty for all.
         kfuncs: kfuncs that the programs call. On a kernel without one of them, the verdict is 'absent'.
+        needs_types: types of its programs, other than the type of the cell. On a kernel that is
+            built without one of them, the verdict is 'absent'.
         overwrites: the case needs a ring that overwrites its oldest records. On a kernel without such rings,
             the verdict is 'absent'.
         without_helper: the case also applies to kernels without the helper.
@@ -94,6 +96,7 @@ class Case:
     loaders: tuple[str, ...] = ("bcc",)
     types: tuple[str, ...] = ()
     kfuncs: tuple[str, ...] = ()
+    needs_types: tuple[str, ...] = ()
     overwrites: bool = False
     without_helper: bool = False
     splats: tuple[Splat, ...] = ()

@@ -106,6 +106,9 @@ def _judge_missing_feature(
         return absent
     if missing := [name for name in case.kfuncs if name not in facts["kfuncs"]]:
         return _judge_missing(missing, version, log)
+    if unset := _unset_options(case, facts):
+        text = f"no {unset[0]} programs: this kernel is built without {unset[1]}"
+        return Judgement(Verdict.ABSENT, True, text, text, log, reason=text)
     if case.overwrites and not facts["overwriting_rings"]:
         return _judge_no_overwriting(version)
     if "unavailable" in reply:
@@ -240,6 +243,16 @@ def _judge_missing(missing: Sequence[str], version: Version, log: str | None) ->
     if late == missing:
         return Judgement(Verdict.ABSENT, True, seen, seen, log, reason=f"no kfunc {named}")
     return Judgement(Verdict.ABSENT, False, f"kfuncs of this version: {named}", seen, log)
+
+
+def _unset_options(case: Case, facts: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return a program type that the case needs and the option that the kernel lacks for it."""
+    for name in case.needs_types:
+        options = kconfig.options_of(name)
+        for option in (*options.exist, *options.attach):
+            if option in facts.get("options_unset", ()):
+                return name, option
+    return None
 
 
 def _judge_no_overwriting(version: Version) -> Judgement:

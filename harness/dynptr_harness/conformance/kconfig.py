@@ -95,7 +95,9 @@ def _costs() -> Mapping[str, set[tuple[str, str, str]]]:
     for cell in make(PROG_TYPES, CASES).cells:
         options = kconfig.options_of(cell.prog_type.name)
         kfuncs = [option for kfunc in cell.case.kfuncs for option in kconfig.kfunc_options(kfunc)]
-        for option in (*kconfig.EVERY_TYPE, *options.exist, *options.attach, *kfuncs):
+        needed = map(kconfig.options_of, cell.case.needs_types)
+        others = [option for each in needed for option in (*each.exist, *each.attach)]
+        for option in (*kconfig.EVERY_TYPE, *options.exist, *options.attach, *kfuncs, *others):
             lost[option].add(cell.key)
     return lost
 

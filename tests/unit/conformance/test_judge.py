@@ -27,6 +27,7 @@ Reply = dict[str, Any]
 BY_ID = {case.id: case for case in CASES}
 TYPES = {prog_type.name: prog_type for prog_type in PROG_TYPES}
 KPROBE = TYPES["KPROBE"]
+RAW_TRACEPOINT = TYPES["RAW_TRACEPOINT"]
 AVAILABLE, _CONSUMER, PRODUCER = range(3)  # of a position
 
 
@@ -542,6 +543,21 @@ def test_a_missing_kfunc_is_as_expected_only_before_it_was_made(release: str, *,
     judgement = judged("KFN-017", answer(BY_ID["KFN-017"], KPROBE), release=release, kfuncs=had)
     assert (judgement.verdict, judgement.ok) == (Verdict.ABSENT, ok)
     assert "bpf_dynptr_copy" in judgement.seen
+
+
+@pytest.mark.parametrize(
+    ("unset", "verdict"),
+    [("CONFIG_BPF_LSM", Verdict.ABSENT), ("CONFIG_CGROUP_BPF", Verdict.FAIL), ("", Verdict.FAIL)],
+)
+def test_a_case_with_programs_of_another_type_is_absent_only_without_its_option(
+    unset: str, verdict: Verdict
+) -> None:
+    refusal = {"accepted": False, "errno": 3, "log": "failed to prepare load attributes: -3"}
+    names = answer(BY_ID["KFN-028"], RAW_TRACEPOINT)["functions"]
+    reply = {"loader": "libbpf", "functions": dict.fromkeys(names, refusal)}
+    judgement = judged("KFN-028", reply, RAW_TRACEPOINT, options_unset=[unset])
+    assert judgement.verdict is verdict
+    assert unset in (judgement.reason or "") or verdict is Verdict.FAIL
 
 
 def test_a_missing_kfunc_that_a_case_does_not_call_is_nothing_to_it() -> None:

@@ -344,5 +344,6 @@ CASES = (
         ),
         loaders=ELF,
         kfuncs=("bpf_verify_pkcs7_signature",),
+        needs_types=("LSM",),
     ),
 )

@@ -118,6 +118,7 @@ CASES = (
             ),
         ),
         loaders=ELF,
+        needs_types=("TRACING/tp_btf",),
     ),
     row(
         "VER-175",

@@ -21,6 +21,7 @@ CASES = (
         (accepted("ver_230"), accepted("ver_230_into")),
         "kernel/bpf/verifier.c: a reservation is not a lock",
         loaders=ELF,
+        needs_types=("LSM",),
     ),
     row(
         "VER-231",
@@ -30,6 +31,7 @@ CASES = (
         "kernel/bpf/verifier.c, active_rcu_lock (v6.2, 9bb00b2895cb)",
         loaders=ELF,
         kfuncs=RCU,
+        needs_types=("LSM",),
     ),
     row(
         "VER-232",
@@ -39,6 +41,7 @@ CASES = (
         "kernel/bpf/verifier.c, bpf_rcu_read_unlock: invalidates only MEM_RCU pointers (v6.2, 9bb00b2895cb)",
         loaders=ELF,
         kfuncs=RCU,
+        needs_types=("LSM",),
     ),
     row(
         "VER-233",
@@ -52,6 +55,7 @@ CASES = (
         (Older((6, 13), MESSAGE, (refused("ver_233", EINVAL, "bpf_rcu_read_unlock is missing"),)),),
         loaders=ELF,
         kfuncs=RCU,
+        needs_types=("LSM",),
     ),
     row(
         "VER-234",
@@ -61,6 +65,7 @@ CASES = (
         "kernel/bpf/verifier.c, active_preempt_lock (v6.10, fc7566ad0a82)",
         loaders=ELF,
         kfuncs=PREEMPT,
+        needs_types=("LSM",),
     ),
     row(
         "VER-235",
@@ -74,6 +79,7 @@ CASES = (
         (Older((6, 13), MESSAGE, (refused("ver_235", EINVAL, "bpf_preempt_enable is missing"),)),),
         loaders=ELF,
         kfuncs=PREEMPT,
+        needs_types=("LSM",),
     ),
     row(
         "VER-236",
@@ -88,6 +94,7 @@ CASES = (
         "kernel/bpf/verifier.c, active_irq_id (v6.14, c8e2ee1f3df0)",
         loaders=ELF,
         kfuncs=("bpf_local_irq_save",),
+        needs_types=("LSM",),
     ),
     # The program must not run: before v6.8 the ring can be freed while it sleeps.
     row(
@@ -98,5 +105,6 @@ CASES = (
         "kernel/bpf/syscall.c, bpf_map_free_in_work: an inner map outlives programs that sleep "
         "(v6.8, 876673364161, CVE-2023-52447)",
         loaders=ELF,
+        needs_types=("LSM",),
     ),
 )

@@ -114,6 +114,7 @@ CASES = (
         ),
         LICENCE_SOURCE,
         loaders=("libbpf",),
+        needs_types=("CGROUP_SOCK", "KPROBE", "LSM", "SK_MSG", "TRACING"),
     ),
     row(
         "VER-151",

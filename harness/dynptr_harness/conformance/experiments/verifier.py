@@ -164,6 +164,7 @@ def row(
     types: tuple[str, ...] = ONE_TYPE,
     loaders: tuple[str, ...] = BOTH_LOADERS,
     kfuncs: tuple[str, ...] = (),
+    needs_types: tuple[str, ...] = (),
     without_helper: bool = False,
     splats: tuple[Splat, ...] = (),
 ) -> Case:
@@ -173,6 +174,7 @@ def row(
         file: name of the C file, in bpf_src/cases and bpf_src/elf, or only in the latter for ('libbpf',).
         older: answers of older kernels.
         kfuncs: kfuncs that the programs call.
+        needs_types: types of the programs, other than that of the cell.
         without_helper: True if the row also applies to kernels without the helper.
         splats: known warnings of the kernel.
     """
@@ -192,6 +194,7 @@ def row(
         loaders=loaders,
         types=types,
         kfuncs=kfuncs,
+        needs_types=needs_types,
         without_helper=without_helper,
         splats=splats,
     )
