@@ -19,6 +19,16 @@ int faultless(void *ctx)
 	return 0;
 }
 
+/* BCC replaces only its own functions, so this is the address of a variable. */
+int address_of_the_ring(void *ctx)
+{
+	struct bpf_dynptr record;
+
+	bpf_ringbuf_reserve_dynptr((void *)&events, SIZE, 0, &record);
+	bpf_ringbuf_submit_dynptr(&record, 0);
+	return 0;
+}
+
 int unknown_size(void *ctx)
 {
 	void *record = events.ringbuf_reserve(bpf_get_prandom_u32() & 7);

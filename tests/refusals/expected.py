@@ -9,6 +9,7 @@ SPECIFIC = "libbpf: prog 'of_an_unknown_"
 
 # By file and function: the reason, None if the program is accepted, or the reason since each series.
 EXPECTED: dict[str, Reason | dict[str, Reason] | None] = {
+    "bcc.c:address_of_the_ring": (VERIFIER, "EACCES", "R1 type=scalar expected=map_ptr"),
     "bcc.c:faultless": None,
     "bcc.c:leak_after_a_loop": {
         "6.1": (VERIFIER, "EINVAL", "Unreleased reference id=4002 alloc_insn=20"),
@@ -59,6 +60,14 @@ EXPECTED: dict[str, Reason | dict[str, Reason] | None] = {
         "E2BIG",
         "BPF program is too large. Processed 1000001 insn",
     ),
+    "verifier.bpf.c:end_of_a_read_only_slice": {
+        "6.1": (
+            LIBBPF,
+            "EINVAL",
+            "libbpf: extern (func ksym) 'bpf_dynptr_slice': not found in kernel or module BTFs",
+        ),
+        "6.12": (VERIFIER, "EACCES", "dereference of modified rdonly_mem ptr R3 off=4 disallowed"),
+    },
     "verifier.bpf.c:faultless": None,
     "verifier.bpf.c:leak": {
         "6.1": (VERIFIER, "EINVAL", "Unreleased reference id=1 alloc_insn=6"),

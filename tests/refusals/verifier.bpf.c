@@ -211,3 +211,19 @@ int wild_read(void *ctx)
 {
 	return *(volatile int *)(long)bpf_get_prandom_u32();
 }
+
+extern void *bpf_dynptr_slice(const struct bpf_dynptr *dynptr, __u32 offset, void *buffer, __u32 length) __ksym;
+
+/* A helper takes a read-only slice only from its beginning. */
+PROGRAM(end_of_a_read_only_slice)
+{
+	struct bpf_dynptr record;
+	char *bytes;
+
+	bpf_ringbuf_reserve_dynptr(&events, 8, 0, &record);
+	bytes = bpf_dynptr_slice(&record, 0, 0, 8);
+	if (bytes)
+		bpf_dynptr_write(&record, 0, bytes + 4, 4, 0);
+	bpf_ringbuf_submit_dynptr(&record, 0);
+	return 0;
+}
