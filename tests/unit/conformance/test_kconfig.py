@@ -36,11 +36,14 @@ def test_the_fragment_lacks_nothing_and_sets_each_option_once() -> None:
     assert len(lines) == len(set(lines)) > 80
 
 
-def test_an_option_costs_the_cells_of_its_types() -> None:
+def test_an_option_costs_the_cells_of_its_types_and_the_cases_that_load_them() -> None:
     (lack,) = lacking(without("CONFIG_BPF_LSM"))
     assert lack.prog_types == ("LSM", "LSM/cgroup", "LSM/sleepable")
-    assert lack.cases == ()
-    assert lack.cells == len(make(PROG_TYPES, CASES, ["LSM", "LSM/*"]).cells)
+    loading = tuple(case.id for case in CASES if "LSM" in case.needs_types)
+    assert lack.cases == loading
+    others = [cell for cell in make(PROG_TYPES, CASES).cells if cell.case.id in loading]
+    assert all(cell.prog_type.name not in lack.prog_types for cell in others)
+    assert lack.cells == len(make(PROG_TYPES, CASES, ["LSM", "LSM/*"]).cells) + len(others)
 
 
 def test_an_option_of_a_kfunc_costs_the_cases_that_call_it() -> None:
