@@ -83,7 +83,6 @@ def lab(faults_cache: Path, tmp_path: Path) -> Iterator[Lab]:
     if not list(faults_cache.glob("snapshots/*/state")):
         assert lab.run(*FEW).status == 0
     yield lab
-    lab.environment.clear()
     lab.assert_nothing_left()
     lab.assert_usable()
     lab.assert_nothing_left()

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
 RUN_DEADLINE = 300.0
 END_DEADLINE = 30.0  # seconds for processes to end after the command
@@ -44,6 +45,23 @@ class Ended:
         return self.out + self.err
 
 
+@contextmanager
+def started(arguments: Sequence[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """Start the command with additional variables, and end it with the context."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dynptr_harness", *arguments],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 class Lab:
     """A cache, a directory for temporary files, and the commands that use them.
 
@@ -57,27 +75,11 @@ class Lab:
         self.directory = directory
         self.temporary = directory / "tmp"
         self.temporary.mkdir()
-        self.environment: dict[str, str] = {}
 
-    @contextmanager
-    def command(self, *arguments: str, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    def command(self, *arguments: str, **environment: str) -> AbstractContextManager[subprocess.Popen[str]]:
         """Start the command, and end it with the context."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "dynptr_harness", *arguments],
-            env={**os.environ, **self._variables(), **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        with process:
-            try:
-                yield process
-            finally:
-                process.kill()
-
-    def _variables(self) -> Mapping[str, str]:
         own = {"DYNPTR_HARNESS_CACHE": str(self.cache), "TMPDIR": str(self.temporary)}
-        return {**own, **self.environment}
+        return started(arguments, own | environment)
 
     def run(self, *arguments: str, **environment: str) -> Ended:
         """Run `run` to its end."""

@@ -10,9 +10,8 @@ import re
 import select
 import signal
 import subprocess
-import sys
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,8 +32,11 @@ from dynptr_harness.vm.prepare import PreparedKernel
 from dynptr_harness.vm.qemu import Spec
 from dynptr_harness.vm.snapshots import KIND, Snapshots
 
+from tests.faults.lab import started
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from dynptr_harness.guest_image.model import GuestImage
     from dynptr_harness.kernels.model import Kernel
@@ -272,21 +274,9 @@ def test_a_corrupt_snapshot_costs_no_cell(
     assert (run.boots, run.restores) == (2, 1)  # the first machine saved a new snapshot
 
 
-@contextmanager
-def command(cache: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+def command(cache: Path, *arguments: str) -> AbstractContextManager[subprocess.Popen[str]]:
     """Run the command with this cache within the context."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "dynptr_harness", "run", "--kernel", "6.12", *arguments],
-        env={**os.environ, "DYNPTR_HARNESS_CACHE": str(cache)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    with process:
-        try:
-            yield process
-        finally:
-            process.kill()
+    return started(["run", "--kernel", "6.12", *arguments], {"DYNPTR_HARNESS_CACHE": str(cache)})
 
 
 @pytest.fixture

@@ -131,7 +131,7 @@ _AROUND_THE_LIMIT = script(
 
 
 def _past_2_to_32() -> Experiment:
-    """Discard so many of the largest records that positions exceed 2^32, and submit one more."""
+    """Move the positions past 2^32 with discarded records of the largest size, then submit one record."""
     largest = Event(fill=Fill(Reserve(DYNPTR_MAX_SIZE, release="discard"), 1, 1))
     times = U32 // footprint(DYNPTR_MAX_SIZE) + 1
     start = times * footprint(DYNPTR_MAX_SIZE)
